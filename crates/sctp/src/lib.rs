@@ -1,2 +1,15 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+
+mod association;
+mod config;
+pub mod congestion;
+mod error;
+mod event;
+mod serial;
+
+pub use association::Association;
+pub use config::{Config, Reliability, SendOptions};
+pub use error::{Error, SendError};
+pub use event::{Event, Negotiated, Statistics, Transmit};
+pub use serial::{PayloadProtocolId, StreamId};
