@@ -1,2 +1,25 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+
+mod agent;
+mod candidate;
+mod candidate_text;
+mod config;
+mod credentials;
+mod error;
+mod event;
+mod state;
+mod transmit;
+
+pub use agent::IceAgent;
+pub use candidate::{
+    Candidate, CandidateAddress, CandidateKind, CandidateTransport, TcpType, pair_priority,
+    priority,
+};
+pub use candidate_text::{MAX_CANDIDATE_LEN, MAX_EXTENSIONS};
+pub use config::{FamilyPolicy, IceConfig, MdnsMode, Timers, TransportPolicy};
+pub use credentials::{Credentials, MAX_CREDENTIAL_LEN};
+pub use error::Error;
+pub use event::{Counters, Event, Handled, PairStats, SelectedPair};
+pub use state::{GatheringState, IceConnectionState, PairState, Role};
+pub use transmit::{Ecn, Input, Protocol, Transmit};
