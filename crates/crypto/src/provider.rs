@@ -22,6 +22,19 @@ pub enum HashAlgorithm {
     Sha512,
 }
 
+impl HashAlgorithm {
+    /// Length of the digest, in bytes.
+    pub const fn output_len(self) -> usize {
+        match self {
+            Self::Md5 => 16,
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
 /// AEAD algorithms (RFC 5116, RFC 8439).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AeadAlgorithm {
@@ -31,6 +44,21 @@ pub enum AeadAlgorithm {
     Aes256Gcm,
     /// ChaCha20-Poly1305, 16-byte tag.
     ChaCha20Poly1305,
+}
+
+impl AeadAlgorithm {
+    /// Length of the key, in bytes.
+    pub const fn key_len(self) -> usize {
+        match self {
+            Self::Aes128Gcm => 16,
+            Self::Aes256Gcm | Self::ChaCha20Poly1305 => 32,
+        }
+    }
+
+    /// Length of the tag, in bytes: 16 for each algorithm here.
+    pub const fn tag_len(self) -> usize {
+        16
+    }
 }
 
 /// Key exchange groups by their IANA "TLS Supported Groups" meaning.
@@ -67,6 +95,41 @@ pub enum SignatureScheme {
     RsaPssRsaeSha512,
 }
 
+impl SignatureScheme {
+    /// The hash that is signed.
+    pub const fn hash(self) -> HashAlgorithm {
+        match self {
+            Self::RsaPkcs1Sha256 | Self::EcdsaSecp256r1Sha256 | Self::RsaPssRsaeSha256 => {
+                HashAlgorithm::Sha256
+            }
+            Self::RsaPkcs1Sha384 | Self::EcdsaSecp384r1Sha384 | Self::RsaPssRsaeSha384 => {
+                HashAlgorithm::Sha384
+            }
+            Self::RsaPkcs1Sha512 | Self::RsaPssRsaeSha512 => HashAlgorithm::Sha512,
+        }
+    }
+
+    /// Whether it is made with an ECDSA key (otherwise with an RSA key).
+    pub const fn is_ecdsa(self) -> bool {
+        matches!(self, Self::EcdsaSecp256r1Sha256 | Self::EcdsaSecp384r1Sha384)
+    }
+}
+
+/// The public key inside a certificate, as far as a protocol must know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PublicKeyKind {
+    /// ECDSA on P-256.
+    EcdsaP256,
+    /// ECDSA on P-384.
+    EcdsaP384,
+    /// RSA (rsaEncryption), with the length of the modulus in bits.
+    Rsa {
+        /// Length of the modulus, in bits.
+        bits: u32,
+    },
+}
+
 /// Kinds of private keys that Peerage generates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum KeyType {
@@ -86,13 +149,38 @@ pub trait CryptoProvider: fmt::Debug + Send + Sync + 'static {
     /// Prepares an AEAD key; the key schedule is done once.
     fn aead(&self, algorithm: AeadAlgorithm, key: &[u8]) -> Result<Box<dyn AeadKey>, Error>;
     /// Prepares a record number mask key (RFC 9147 §4.2.3): AES-ECB of one block, or a ChaCha20 block.
-    fn record_number_mask(&self, algorithm: AeadAlgorithm, key: &[u8]) -> Result<Box<dyn MaskKey>, Error>;
+    fn record_number_mask(
+        &self,
+        algorithm: AeadAlgorithm,
+        key: &[u8],
+    ) -> Result<Box<dyn MaskKey>, Error>;
     /// Starts a key exchange as the side that speaks first (a TLS client).
-    fn start_key_exchange(&self, group: NamedGroup, rng: &mut Rng) -> Result<Box<dyn KeyExchange>, Error>;
+    fn start_key_exchange(
+        &self,
+        group: NamedGroup,
+        rng: &mut Rng,
+    ) -> Result<Box<dyn KeyExchange>, Error>;
     /// Answers a key share as the side that speaks second: encapsulation for a KEM, a fresh key pair for (EC)DH.
-    fn accept_key_exchange(&self, group: NamedGroup, peer_share: &[u8], rng: &mut Rng) -> Result<AcceptedKeyExchange, Error>;
+    fn accept_key_exchange(
+        &self,
+        group: NamedGroup,
+        peer_share: &[u8],
+        rng: &mut Rng,
+    ) -> Result<AcceptedKeyExchange, Error>;
+    /// Tells the kind of public key in a DER X.509 certificate; an error for kinds that no [`SignatureScheme`] covers.
+    fn certificate_key_kind(&self, certificate_der: &[u8]) -> Result<PublicKeyKind, Error>;
     /// Verifies a signature by the public key in a DER X.509 certificate.
-    fn verify(&self, scheme: SignatureScheme, certificate_der: &[u8], message: &[u8], signature: &[u8]) -> Result<(), Error>;
+    ///
+    /// The scheme fixes the hash and the family of key. It does not fix the curve, because in (D)TLS 1.2 it must not
+    /// (RFC 5246 §7.4.1.4.1 knows no curves here); TLS 1.3 binds the curve too (RFC 8446 §4.2.3), so its caller
+    /// compares with [`certificate_key_kind`](Self::certificate_key_kind).
+    fn verify(
+        &self,
+        scheme: SignatureScheme,
+        certificate_der: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), Error>;
     /// Generates a private key.
     fn generate_key(&self, key_type: KeyType, rng: &mut Rng) -> Result<Box<dyn SigningKey>, Error>;
     /// Loads a private key, PKCS#8 DER.
@@ -120,9 +208,20 @@ pub trait HmacKey: Send + Sync {
 /// A prepared AEAD key. Nonces are 12 bytes, tags 16.
 pub trait AeadKey: Send + Sync {
     /// Encrypts `data` in place and writes the tag.
-    fn seal_in_place(&mut self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &mut [u8; 16]) -> Result<(), Error>;
+    fn seal_in_place(
+        &mut self,
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+        tag: &mut [u8; 16],
+    ) -> Result<(), Error>;
     /// Decrypts `data` (ciphertext followed by the tag) in place; returns the length of the plaintext at its start.
-    fn open_in_place(&mut self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8]) -> Result<usize, Error>;
+    fn open_in_place(
+        &mut self,
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+    ) -> Result<usize, Error>;
 }
 
 /// A prepared record-number mask key.
@@ -154,15 +253,20 @@ pub trait SigningKey: fmt::Debug + Send + Sync {
     /// Which schemes this key can sign with, best first.
     fn schemes(&self) -> &'static [SignatureScheme];
     /// Signs; ECDSA signatures are DER. `rng` feeds the nonce, so that a seeded run replays exactly.
-    fn sign(&self, scheme: SignatureScheme, message: &[u8], rng: &mut Rng) -> Result<Vec<u8>, Error>;
+    fn sign(
+        &self,
+        scheme: SignatureScheme,
+        message: &[u8],
+        rng: &mut Rng,
+    ) -> Result<Vec<u8>, Error>;
     /// SubjectPublicKeyInfo, DER.
     fn public_key_der(&self) -> Vec<u8>;
     /// PKCS#8 DER of the private key, zeroized on drop.
     fn private_key_der(&self) -> Result<zeroize::Zeroizing<Vec<u8>>, Error>;
 }
 
-/// A digest or HMAC tag of up to 64 bytes, without allocation.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// A digest or HMAC tag of up to 64 bytes, without allocation. Where it holds a secret, its owner zeroizes it.
+#[derive(Clone, Copy, PartialEq, Eq, zeroize::Zeroize)]
 pub struct Digest {
     bytes: [u8; 64],
     len: u8,
