@@ -1,2 +1,65 @@
-//! Chores.
-fn main() {}
+//! `cargo xtask <verb>`: the one entry point for every chore of the workspace.
+//!
+//! It bootstraps the rest (browsers, Python peers, cargo tools), so it depends on next to nothing itself. Each verb is
+//! a module; [`shell`] runs child processes with a time limit, a log file and a progress line.
+
+mod architecture;
+mod bench;
+mod ci;
+mod doc;
+mod fuzz;
+mod interop;
+mod shell;
+mod test;
+mod tools;
+mod vectors;
+
+#[path = "../../interop/src/options.rs"]
+mod options;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the Peerage workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the interop grid against browsers and other WebRTC stacks (installs what is missing when it can)
+    Interop(options::Options),
+    /// Run what every change must pass: formatting, lints, docs, tests, architecture checks
+    Test(test::Args),
+    /// Replay published test vectors and recorded captures through the parsers and state machines
+    Vectors(vectors::Args),
+    /// Build the fuzz targets on stable Rust and run them
+    Fuzz(fuzz::Args),
+    /// Compare Peerage with other crates, side by side in one run
+    Bench(bench::Args),
+    /// Run what continuous integration runs, step by step, with time limits
+    Ci(ci::Args),
+    /// Build the documentation of every crate
+    Doc(doc::Args),
+}
+
+fn main() -> std::process::ExitCode {
+    let result = match Cli::parse().verb {
+        Verb::Interop(options) => interop::run(&options),
+        Verb::Test(args) => test::run(&args),
+        Verb::Vectors(args) => vectors::run(&args),
+        Verb::Fuzz(args) => fuzz::run(&args),
+        Verb::Bench(args) => bench::run(&args),
+        Verb::Ci(args) => ci::run(&args),
+        Verb::Doc(args) => doc::run(&args),
+    };
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Continuous integration: makes sure that the xtask program can be built, then lets it do the work.
+# The last line printed is `N passed, N failed`; the exit status is non-zero if anything failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! command -v cargo >/dev/null; then
+  echo "cargo not found: install Rust (rustup) first" >&2
+  exit 1
+fi
+
+# OpenSSL is built from source by its crate: a C compiler, make and perl.
+missing=()
+for pair in cc:gcc make:make perl:perl; do
+  command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    timeout 300 apt-get update -q
+    DEBIAN_FRONTEND=noninteractive timeout 600 apt-get install -y -q --no-install-recommends "${missing[@]}" libc6-dev
+  else
+    echo "missing: ${missing[*]}; on Debian or Ubuntu run: sudo apt-get install -y ${missing[*]} libc6-dev" >&2
+    exit 1
+  fi
+fi
+
+export CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0
+timeout 900 cargo build --quiet --package xtask
+exec cargo xtask ci "$@"

@@ -1,0 +1,172 @@
+//! `cargo xtask ci`: what continuous integration runs (`ci/run.sh` calls it).
+//!
+//! Steps run one after the other, each with a time limit, and all of them run even after one has failed. The last
+//! line is the tally that a build server reads: `N passed, N failed`.
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+use serde_json::Value;
+
+use crate::shell::{Step, cargo, root, target_dir};
+use crate::test::Tally;
+use crate::{fuzz, test, tools, vectors};
+
+/// Run what continuous integration runs, step by step, with time limits.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only these steps
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Stage>,
+    /// All but these steps
+    #[arg(long, value_enum, value_delimiter = ',')]
+    skip: Vec<Stage>,
+}
+
+/// One step of CI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Stage {
+    /// `Cargo.lock` matches the manifests
+    Lock,
+    /// `cargo xtask test`
+    Test,
+    /// `cargo xtask vectors`
+    Vectors,
+    /// `cargo deny check`: licences, bans, sources, advisories
+    Deny,
+    /// Every example runs to its end
+    Examples,
+    /// The fuzz targets over the seeds that are checked in
+    Fuzz,
+    /// The interop grid
+    Interop,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let started = Instant::now();
+    let mut tally = Tally::default();
+    let mut failures = Vec::new();
+    for &stage in Stage::value_variants() {
+        if (!args.only.is_empty() && !args.only.contains(&stage)) || args.skip.contains(&stage) {
+            continue;
+        }
+        eprintln!("\n=== {stage:?}, {} s since the start", started.elapsed().as_secs());
+        let before = failures.len();
+        if stage == Stage::Test {
+            failures.extend(test::run_checks(&test::Args::default(), &mut tally));
+        } else if let Err(error) = run_stage(stage, &mut tally) {
+            failures.push(format!("{stage:?}: {error:#}"));
+        }
+        let failed_here = (failures.len() - before) as u64;
+        tally.failed = tally.failed.max(failures.len() as u64);
+        tally.passed += u64::from(failed_here == 0);
+    }
+    eprintln!("\n=== done after {} s", started.elapsed().as_secs());
+    for failure in &failures {
+        eprintln!("{failure}");
+    }
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    if !failures.is_empty() {
+        bail!("{} step(s) failed", failures.len());
+    }
+    Ok(())
+}
+
+fn run_stage(stage: Stage, tally: &mut Tally) -> Result<()> {
+    match stage {
+        Stage::Lock => Step::new("lock file", 5)
+            .run(
+                cargo()
+                    .args(["metadata", "--locked", "--format-version", "1", "--quiet"])
+                    .stdout(std::process::Stdio::null()),
+            )
+            .map(drop),
+        Stage::Test => Ok(()),
+        Stage::Vectors => vectors::replay(&vectors::Args::default(), tally),
+        Stage::Deny => deny(),
+        Stage::Examples => examples(tally),
+        Stage::Fuzz if root().join("fuzz/Cargo.toml").is_file() => {
+            fuzz::run(&fuzz::Args { seeds: true, memory: 2048, ..fuzz::Args::default() })
+        }
+        Stage::Fuzz => {
+            eprintln!("no fuzz workspace: nothing to run");
+            Ok(())
+        }
+        Stage::Interop => interop(tally),
+    }
+}
+
+/// Licences, bans and sources always; advisories only where their database can be fetched.
+fn deny() -> Result<()> {
+    let tool = tools::cargo_tool("cargo-deny", "cargo-deny")?;
+    let check = |what: &[&str]| {
+        let mut command = std::process::Command::new(&tool);
+        command
+            .current_dir(root())
+            .args(["--all-features", "check", "--hide-inclusion-graph"])
+            .args(what);
+        command
+    };
+    Step::new("cargo deny", 5).run(&mut check(&["licenses", "bans", "sources"]))?;
+    if let Err(error) = Step::new("advisories", 3).run(&mut check(&["advisories"])) {
+        let log =
+            std::fs::read_to_string(target_dir().join("xtask/advisories.log")).unwrap_or_default();
+        if log.contains("failed to fetch advisory database") {
+            eprintln!("the advisory database cannot be reached from here: not checked");
+            return Ok(());
+        }
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// Runs every example of the workspace; each must end by itself.
+fn examples(tally: &mut Tally) -> Result<()> {
+    let output = cargo().args(["metadata", "--no-deps", "--format-version", "1"]).output()?;
+    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let mut failures = Vec::new();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        for target in package["targets"].as_array().into_iter().flatten() {
+            let is_example = target["kind"]
+                .as_array()
+                .is_some_and(|kinds| kinds.iter().any(|kind| kind == "example"));
+            let (Some(package), Some(name)) = (package["name"].as_str(), target["name"].as_str())
+            else {
+                continue;
+            };
+            if !is_example {
+                continue;
+            }
+            let step = format!("example {name}");
+            match Step::new(&step, 10).run(cargo().args([
+                "run",
+                "--release",
+                "-p",
+                package,
+                "--example",
+                name,
+            ])) {
+                Ok(_) => tally.passed += 1,
+                Err(error) => failures.push(format!("{error:#}")),
+            }
+        }
+    }
+    if !failures.is_empty() {
+        bail!("{}", failures.join("; "));
+    }
+    Ok(())
+}
+
+/// The grid, in a process of its own so that it has a time limit; its cells are counted from its JSON report.
+fn interop(tally: &mut Tally) -> Result<()> {
+    let exe = std::env::current_exe()?;
+    let result = Step::new("interop", 35)
+        .run(std::process::Command::new(exe).current_dir(root()).args(["interop", "--quick"]));
+    let report = std::fs::read(target_dir().join("interop/report.json")).unwrap_or_default();
+    if let Ok(report) = serde_json::from_slice::<Value>(&report) {
+        tally.passed += report["totals"]["pass"].as_u64().unwrap_or(0);
+        tally.failed += report["totals"]["fail"].as_u64().unwrap_or(0);
+    }
+    result.map(drop)
+}

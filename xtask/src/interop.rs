@@ -1,0 +1,77 @@
+//! `cargo xtask interop`: prepares the machine, builds the interop runner and its peers, and runs the grid.
+
+use anyhow::{Context, Result, bail};
+
+use crate::options::Options;
+use crate::shell::{Step, cargo, target_dir};
+use crate::tools::{self, Program};
+
+/// Python packages of the Python peers.
+const PYTHON_PACKAGES: [&str; 2] = ["aiortc==1.16.0", "wrtc==0.1.0"];
+
+/// Programs of every run.
+const BASICS: [Program; 2] = [
+    Program { name: "ip", package: "iproute2" },
+    Program { name: "python3", package: "python3-venv" },
+];
+
+/// Programs of the browsers.
+const CHROMIUM: [Program; 2] = [
+    Program { name: "chromium", package: "chromium" },
+    Program { name: "chromedriver", package: "chromium-driver" },
+];
+const FIREFOX: [Program; 1] = [Program { name: "firefox-esr", package: "firefox-esr" }];
+const CAPTURE: [Program; 1] = [Program { name: "tcpdump", package: "tcpdump" }];
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let mut build = cargo();
+    build.args(["build", "--release", "-p", "peerage-interop", "--bins", "-p", "peerage-netsim"]);
+    Step::new("building the runner", 30).run(&mut build)?;
+    let mut runner = std::process::Command::new(target_dir().join("release/peerage-interop"));
+    if !options.list {
+        prepare(options, &mut runner)?;
+    }
+    // The runner has the same options (one file, compiled into both), so they go through as they came.
+    runner.args(std::env::args_os().skip(2));
+    let status = runner.status().context("cannot start the interop runner")?;
+    if !status.success() {
+        bail!("the interop run did not pass ({status})");
+    }
+    Ok(())
+}
+
+/// Installs what the chosen peers need, and tells the runner where it is. A peer that cannot be had is skipped by the
+/// runner with the line that would install it; it does not stop the others.
+fn prepare(options: &Options, runner: &mut std::process::Command) -> Result<()> {
+    let wants = |peer: &str| {
+        options.peer.is_empty()
+            || options.peer.iter().chain(options.subject.iter()).any(|name| name.starts_with(peer))
+    };
+    let mut hints = Vec::new();
+    hints.extend(tools::system_programs(&BASICS)?);
+    if wants("chromium") {
+        hints.extend(tools::system_programs(&CHROMIUM)?);
+    }
+    if wants("firefox") {
+        if crate::shell::which("firefox").is_none() {
+            hints.extend(tools::system_programs(&FIREFOX)?);
+        }
+        match tools::cargo_tool("geckodriver", "geckodriver") {
+            Ok(path) => drop(runner.env("PEERAGE_GECKODRIVER", path)),
+            Err(error) => hints.push(format!("{error:#}")),
+        }
+    }
+    if options.keep_pcap {
+        hints.extend(tools::system_programs(&CAPTURE)?);
+    }
+    if wants("aiortc") || wants("libwebrtc") {
+        match tools::python(&PYTHON_PACKAGES) {
+            Ok(path) => drop(runner.env("PEERAGE_PYTHON", path)),
+            Err(error) => hints.push(format!("{error:#}")),
+        }
+    }
+    for hint in &hints {
+        eprintln!("note: {hint}");
+    }
+    Ok(())
+}
