@@ -1,2 +1,27 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+#![allow(dead_code, unused_imports)]
+
+mod alert;
+mod cipher_suite;
+mod codec;
+mod config;
+mod endpoint;
+mod error;
+mod event;
+mod record;
+mod registry;
+mod srtp_profile;
+mod statistics;
+mod version;
+
+pub use alert::AlertDescription;
+pub use cipher_suite::CipherSuite;
+pub use config::{Config, MIN_MTU};
+pub use endpoint::Endpoint;
+pub use error::Error;
+pub use event::{ApplicationData, Event, HandshakeSummary, State, Transmit};
+pub use peerage_crypto::{NamedGroup, SignatureScheme};
+pub use srtp_profile::SrtpProtectionProfile;
+pub use statistics::Statistics;
+pub use version::ProtocolVersion;
