@@ -1,2 +1,34 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+
+mod channel;
+mod config;
+mod connection;
+mod description;
+mod error;
+mod event;
+mod ice_server;
+mod message;
+mod net;
+mod state;
+mod statistics;
+
+pub use channel::{DataChannelHandle, DataChannelInfo, DataChannelInit, Priority};
+pub use config::{
+    BundlePolicy, Configuration, DtlsSettings, DtlsVersions, IceTransportPolicy, MAX_ICE_SERVERS,
+    RtcpMuxPolicy, SctpSettings, Settings,
+};
+pub use connection::PeerConnection;
+pub use description::{IceCandidateInit, OfferOptions, SdpType, SessionDescription};
+pub use error::{Error, ErrorDetail, ErrorKind, SendError};
+pub use event::{Event, Handshake};
+pub use ice_server::IceServer;
+pub use message::Message;
+pub use net::Input;
+pub use peerage_crypto::{Certificate, CertificateParams, KeyLog, KeyLogWriter, NamedGroup, Rng};
+pub use peerage_ice::{Ecn, FamilyPolicy, MdnsMode, Protocol, Timers, Transmit};
+pub use state::{
+    ConnectionState, DataChannelState, DtlsState, IceConnectionState, IceGatheringState,
+    SignalingState,
+};
+pub use statistics::{DataChannelStatistics, Statistics, TransportStatistics};

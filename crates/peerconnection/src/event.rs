@@ -1,0 +1,100 @@
+//! Everything a connection reports, in one enum.
+
+use std::net::SocketAddr;
+
+use crate::channel::DataChannelHandle;
+use crate::description::IceCandidateInit;
+use crate::error::ErrorDetail;
+use crate::message::Message;
+use crate::state::{ConnectionState, IceConnectionState, IceGatheringState, SignalingState};
+
+/// An event, named as in webrtc-pc where it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// `negotiationneeded`: create an offer and send it.
+    NegotiationNeeded,
+    /// `signalingstatechange`.
+    SignalingStateChange(SignalingState),
+    /// `icecandidate`: send it to the peer. `None` once gathering is complete; a candidate whose text is empty
+    /// ends a generation and is to be sent to the peer too (webrtc-pc §4.8.1.2).
+    IceCandidate(Option<IceCandidateInit>),
+    /// `icegatheringstatechange`.
+    IceGatheringStateChange(IceGatheringState),
+    /// `iceconnectionstatechange`.
+    IceConnectionStateChange(IceConnectionState),
+    /// `connectionstatechange`.
+    ConnectionStateChange(ConnectionState),
+    /// `selectedcandidatepairchange` of the ICE transport.
+    SelectedCandidatePairChange {
+        /// Our address.
+        local: SocketAddr,
+        /// The peer's address.
+        remote: SocketAddr,
+    },
+    /// The DTLS handshake is over and the peer's certificate matches its description.
+    HandshakeComplete(Handshake),
+    /// `datachannel`: the peer opened a channel. It is open already; `DataChannelOpen` follows.
+    DataChannel(DataChannelHandle),
+    /// `open`: messages may be sent.
+    DataChannelOpen(DataChannelHandle),
+    /// `closing`: the peer has begun to close the channel.
+    DataChannelClosing(DataChannelHandle),
+    /// `close`: the last event of this channel; the handle names nothing any more.
+    DataChannelClosed(DataChannelHandle),
+    /// `error` of a channel; `DataChannelClosed` follows.
+    DataChannelError {
+        /// The channel.
+        channel: DataChannelHandle,
+        /// `sctp-failure`, `dtls-failure` or `data-channel-failure`.
+        detail: ErrorDetail,
+        /// What happened.
+        message: String,
+    },
+    /// `message`.
+    Message(DataChannelHandle, Message),
+    /// `bufferedamountlow`: what waits to be sent has fallen to the channel's threshold.
+    BufferedAmountLow(DataChannelHandle),
+    /// Look this host name up (a STUN or TURN server's) and answer with `host_resolved`.
+    ResolveHost {
+        /// To be given back.
+        id: u32,
+        /// The name.
+        host: String,
+        /// The port to put into the addresses.
+        port: u16,
+    },
+    /// Resolve this `.local` name by multicast DNS and answer with `mdns_resolved`.
+    ResolveMdns {
+        /// The name.
+        name: String,
+    },
+    /// Answer multicast DNS queries for this `.local` name with this address.
+    PublishMdns {
+        /// The name.
+        name: String,
+        /// The address it stands for.
+        address: std::net::IpAddr,
+    },
+    /// The DTLS association failed, or the peer's certificate matches none of its fingerprints; the connection
+    /// state follows.
+    DtlsError {
+        /// `dtls-failure` or `fingerprint-failure`.
+        detail: ErrorDetail,
+        /// What happened.
+        message: String,
+    },
+}
+
+/// What a DTLS handshake agreed on, by the IANA names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handshake {
+    /// `"DTLS 1.3"` or `"DTLS 1.2"`.
+    pub version: &'static str,
+    /// The cipher suite, `"TLS_AES_128_GCM_SHA256"` for instance.
+    pub cipher_suite: &'static str,
+    /// The key exchange group, `"X25519MLKEM768"` for instance.
+    pub group: &'static str,
+    /// Whether this end was the DTLS client.
+    pub is_client: bool,
+}
