@@ -134,6 +134,14 @@ impl Configuration {
     }
 }
 
+impl Default for Configuration {
+    /// The defaults with the Unix epoch as wall clock: for callers whose driver sets the clock itself, as the `peerage`
+    /// crate does.
+    fn default() -> Self {
+        Self::new(SystemTime::UNIX_EPOCH)
+    }
+}
+
 impl fmt::Debug for Configuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Configuration")

@@ -252,6 +252,15 @@ impl PeerConnection {
         0
     }
 
+    /// Leaves received data in the transport while `paused`, so that its receive window closes and the peer waits; states
+    /// and other events still come. For drivers whose application does not keep up with reading.
+    pub fn set_receive_paused(&mut self, paused: bool) {}
+
+    /// The largest message the peer takes, in bytes (RFC 8841 §6); our own limit while its description is unknown.
+    pub fn max_message_size(&self) -> usize {
+        usize::MAX
+    }
+
     /// `bufferedAmountLowThreshold`, in bytes.
     pub fn set_buffered_amount_low_threshold(&mut self, channel: DataChannelHandle, bytes: usize) {}
 
