@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod certificate;
+pub mod conformance;
 mod constant_time;
 mod der;
 mod error;
@@ -14,6 +15,7 @@ mod key_log;
 mod openssl_provider;
 mod provider;
 mod rng;
+mod vectors;
 
 pub use certificate::{Certificate, CertificateParams};
 pub use constant_time::constant_time_eq;

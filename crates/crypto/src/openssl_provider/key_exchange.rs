@@ -272,3 +272,51 @@ pub(super) fn generate_ec_key(curve: &EcGroupRef, rng: &mut Rng) -> Result<EcKey
         return EcKey::from_private_components(curve, &scalar, &point).map_err(failed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shake::{ExtendableOutput as _, Shake128, Update as _, XofReader as _};
+
+    use super::*;
+    use crate::vectors;
+
+    #[test]
+    fn x25519_matches_rfc_7748() {
+        for vector in vectors::read(include_str!("../../vectors/x25519.txt")) {
+            let private = PKey::private_key_from_raw_bytes(&vector.bytes("scalar"), Id::X25519)
+                .expect("a scalar");
+            let share = private.raw_public_key().expect("a public key");
+            let ecdh = Ecdh { group: NamedGroup::X25519, private, share };
+            let secret = ecdh.agree(&vector.bytes("peer")).expect("a secret");
+            assert_eq!(*secret, vector.bytes("secret"), "{}", vector.name());
+        }
+    }
+
+    #[test]
+    fn ml_kem_768_matches_the_accumulated_vectors() {
+        for vector in vectors::read(include_str!("../../vectors/ml_kem.txt")) {
+            let rounds = u8::from_str_radix(vector.text("rounds"), 16).expect("a number");
+            let mut drawn = Shake128::default().finalize_xof();
+            let mut absorbed = Shake128::default();
+            for _ in 0..rounds {
+                let (mut seed, mut message, mut random) =
+                    ([0; 64], [0; 32], [0; MLKEM_CIPHERTEXT_LEN]);
+                drawn.read(&mut seed);
+                drawn.read(&mut message);
+                drawn.read(&mut random);
+                let key = DecapsulationKey768::from_seed(Seed::from(seed));
+                let encoded = key.encapsulation_key().to_bytes();
+                let public = EncapsulationKey768::new(&encoded).expect("a valid key");
+                let (ciphertext, secret) = public.encapsulate_deterministic(&message.into());
+                assert_eq!(key.decapsulate(&ciphertext), secret);
+                let rejected = key.decapsulate_slice(&random).expect("right length");
+                for output in [&encoded[..], &ciphertext[..], &secret[..], &rejected[..]] {
+                    absorbed.update(output);
+                }
+            }
+            let mut digest = [0; 32];
+            absorbed.finalize_xof().read(&mut digest);
+            assert_eq!(digest[..], vector.bytes("digest"), "{}", vector.name());
+        }
+    }
+}

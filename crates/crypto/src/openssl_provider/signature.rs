@@ -120,6 +120,12 @@ pub(super) fn verify(
     if scheme.is_ecdsa() == matches!(kind, PublicKeyKind::Rsa { .. }) {
         return Err(Error::UnsupportedScheme(scheme));
     }
+    if let PublicKeyKind::Rsa { bits } = kind
+        && signature.len() != bits.div_ceil(8) as usize
+    {
+        // RFC 8017 §8.1.2 and §8.2.2. OpenSSL would take a signature whose leading zero was dropped.
+        return Err(Error::InvalidSignature);
+    }
     let verify = || {
         let mut ctx = PkeyCtx::new(&key)?;
         ctx.verify_init()?;
