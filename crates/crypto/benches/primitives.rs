@@ -2,20 +2,26 @@
 
 use std::{hint::black_box, time::Instant};
 
-use peerage_crypto::{AeadAlgorithm, HashAlgorithm, KeyType, NamedGroup, Rng, SignatureScheme, default_provider};
+use peerage_crypto::{
+    AeadAlgorithm, HashAlgorithm, KeyType, NamedGroup, Rng, SignatureScheme, default_provider,
+};
 
 fn main() {
     let provider = default_provider();
     let mut rng = Rng::from_seed(1);
 
-    for (algorithm, length) in [(HashAlgorithm::Sha1, 100), (HashAlgorithm::Sha256, 100), (HashAlgorithm::Sha1, 1200)] {
+    for (algorithm, length) in
+        [(HashAlgorithm::Sha1, 100), (HashAlgorithm::Sha256, 100), (HashAlgorithm::Sha1, 1200)]
+    {
         let key = provider.hmac(algorithm, &[7; 20]);
         let message = vec![1; length];
         report(&format!("HMAC {algorithm:?}, {length} bytes"), 200_000, || {
             black_box(key.sign(&[black_box(&message)]));
         });
     }
-    for algorithm in [AeadAlgorithm::Aes128Gcm, AeadAlgorithm::Aes256Gcm, AeadAlgorithm::ChaCha20Poly1305] {
+    for algorithm in
+        [AeadAlgorithm::Aes128Gcm, AeadAlgorithm::Aes256Gcm, AeadAlgorithm::ChaCha20Poly1305]
+    {
         let mut key = provider.aead(algorithm, &vec![7; algorithm.key_len()]).expect("a key");
         let mut tag = [0; 16];
         for length in [64, 1200] {
@@ -32,15 +38,22 @@ fn main() {
                 key.open_in_place(&[3; 12], &[0; 13], &mut record).expect("opened");
             });
         }
-        let mut mask = provider.record_number_mask(algorithm, &vec![7; algorithm.key_len()]).expect("a key");
+        let mut mask =
+            provider.record_number_mask(algorithm, &vec![7; algorithm.key_len()]).expect("a key");
         report(&format!("record number mask {algorithm:?}"), 200_000, || {
             black_box(mask.mask(black_box(&[9; 16])));
         });
     }
-    for group in [NamedGroup::X25519, NamedGroup::Secp256r1, NamedGroup::Secp384r1, NamedGroup::X25519MlKem768] {
+    for group in [
+        NamedGroup::X25519,
+        NamedGroup::Secp256r1,
+        NamedGroup::Secp384r1,
+        NamedGroup::X25519MlKem768,
+    ] {
         report(&format!("key exchange {group:?}, both sides"), 200, || {
             let first = provider.start_key_exchange(group, &mut rng).expect("a share");
-            let second = provider.accept_key_exchange(group, first.share(), &mut rng).expect("a share");
+            let second =
+                provider.accept_key_exchange(group, first.share(), &mut rng).expect("a share");
             first.finish(&second.share).expect("a secret");
         });
     }

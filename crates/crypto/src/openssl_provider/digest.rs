@@ -8,6 +8,7 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 
+use super::hmac_blocks::{BlockHmac, Sha1Blocks, Sha256Blocks};
 use crate::{Digest, HashAlgorithm, HashContext, HmacKey, constant_time_eq};
 
 pub(super) fn hash(algorithm: HashAlgorithm) -> Box<dyn HashContext> {
@@ -23,8 +24,8 @@ pub(super) fn hash(algorithm: HashAlgorithm) -> Box<dyn HashContext> {
 pub(super) fn hmac(algorithm: HashAlgorithm, key: &[u8]) -> Box<dyn HmacKey> {
     match algorithm {
         HashAlgorithm::Md5 => Box::new(Prepared::<Hmac<Md5>>::new(key)),
-        HashAlgorithm::Sha1 => Box::new(Prepared::<Hmac<Sha1>>::new(key)),
-        HashAlgorithm::Sha256 => Box::new(Prepared::<Hmac<Sha256>>::new(key)),
+        HashAlgorithm::Sha1 => Box::new(BlockHmac::<Sha1Blocks, 5>::new(key)),
+        HashAlgorithm::Sha256 => Box::new(BlockHmac::<Sha256Blocks, 8>::new(key)),
         HashAlgorithm::Sha384 => Box::new(Prepared::<Hmac<Sha384>>::new(key)),
         HashAlgorithm::Sha512 => Box::new(Prepared::<Hmac<Sha512>>::new(key)),
     }

@@ -3,6 +3,7 @@
 
 mod aead;
 mod digest;
+mod hmac_blocks;
 mod key_exchange;
 mod mask;
 mod signature;
