@@ -6,6 +6,7 @@ mod link;
 mod nat;
 mod network;
 mod packet;
+pub mod pcap;
 mod rng;
 mod timeline;
 mod topology;
