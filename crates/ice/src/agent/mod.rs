@@ -116,6 +116,12 @@ impl IceAgent {
         self.credentials.clone()
     }
 
+    /// As [`restart`](Self::restart), with credentials that were drawn before: an offer names them when it is created, but
+    /// the restart begins when it is set (RFC 9429 §5.9).
+    pub fn restart_with(&mut self, _now: Instant, credentials: Credentials) {
+        self.credentials = credentials;
+    }
+
     /// Undoes a [`restart`](Self::restart) whose new remote credentials never came (rollback of an offer).
     pub fn rollback_restart(&mut self, _now: Instant) -> Result<(), Error> {
         Err(Error::NoRestart)
