@@ -25,7 +25,8 @@ const CAPTURE: [Program; 1] = [Program { name: "tcpdump", package: "tcpdump" }];
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let mut build = cargo();
-    build.args(["build", "--release", "-p", "peerage-interop", "--bins", "-p", "peerage-netsim"]);
+    build.args(["build", "--release", "-p", "peerage-interop", "-p", "peerage-netsim", "--bins"]);
+    build.args(["--features", "peerage-netsim/wire"]);
     Step::new("building the runner", 30).run(&mut build)?;
     let mut runner = std::process::Command::new(target_dir().join("release/peerage-interop"));
     if !options.list {
