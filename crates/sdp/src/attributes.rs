@@ -164,8 +164,6 @@ impl Attributes {
         tls_id -> TlsId = TlsId;
         /// The identity assertion (RFC 8827).
         identity -> Identity = Identity;
-        /// The RTCP port (RFC 3605).
-        rtcp -> Rtcp = Rtcp;
         /// The streams of a simulcast (RFC 8853).
         simulcast -> Simulcast = Simulcast;
         /// The SCTP port, older form.
@@ -212,8 +210,6 @@ impl Attributes {
         groups -> Group = Group;
         /// Image sizes (RFC 6236).
         image_attrs -> ImageAttr = ImageAttr;
-        /// Data channels negotiated in the description (RFC 8864).
-        dcmaps -> Dcmap = Dcmap;
         /// Attributes of the subprotocols of data channels (RFC 8864).
         dcsas -> Dcsa = Dcsa;
     }
@@ -233,6 +229,22 @@ impl Attributes {
         end_of_candidates = EndOfCandidates;
         /// The writer is an ICE lite agent (RFC 8839).
         ice_lite = IceLite;
+    }
+
+    /// The RTCP port (RFC 3605).
+    pub fn rtcp(&self) -> Option<&Rtcp> {
+        self.iter().find_map(|attribute| match attribute {
+            Attribute::Rtcp(rtcp) => Some(&**rtcp),
+            _ => None,
+        })
+    }
+
+    /// Data channels negotiated in the description (RFC 8864).
+    pub fn dcmaps(&self) -> impl Iterator<Item = &Dcmap> {
+        self.iter().filter_map(|attribute| match attribute {
+            Attribute::Dcmap(dcmap) => Some(&**dcmap),
+            _ => None,
+        })
     }
 
     /// ICE candidates (RFC 8839).

@@ -49,7 +49,7 @@ impl SessionDescription {
     /// As [`parse`](SessionDescription::parse), and [`Error::TooLarge`].
     pub fn parse_within(text: &str, limits: &Limits) -> Result<SessionDescription, Error> {
         check_size(text.len(), limits)?;
-        Parser::new(text, limits)?.run()
+        Parser::new(text, limits).run()
     }
 
     /// Reads a description from bytes, which must be UTF-8.
@@ -95,6 +95,8 @@ struct Parser<'a> {
     text: &'a str,
     /// What is left to read.
     rest: &'a str,
+    /// Lines read.
+    lines: usize,
     limits: &'a Limits,
     /// The attributes seen in this section that may be there once, a bit each.
     seen: u64,
@@ -103,31 +105,8 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(text: &'a str, limits: &'a Limits) -> Result<Parser<'a>, Error> {
-        let parser = Parser { text, rest: text, limits, seen: 0, section: 0 };
-        let bytes = text.as_bytes();
-        let forbidden = |offset, reason| {
-            let (line, column) = position(bytes, offset);
-            Err(Error::ForbiddenByte { line, column, reason })
-        };
-        // Once over everything, in loops that compile to vector instructions, so that no line need
-        // look for these bytes again.
-        if bytes.contains(&0) {
-            let at = bytes.iter().position(|&b| b == 0).unwrap_or_default();
-            return forbidden(at, "NUL");
-        }
-        let returns = bytes.iter().filter(|&&b| b == b'\r').count();
-        let pairs = bytes.windows(2).filter(|pair| *pair == b"\r\n").count();
-        if returns != pairs {
-            let stray = |at: &usize| bytes[*at] == b'\r' && bytes.get(at + 1) != Some(&b'\n');
-            let at = (0..bytes.len()).find(stray).unwrap_or_default();
-            return forbidden(at, "a carriage return that no line feed follows");
-        }
-        let lines = bytes.iter().filter(|&&b| b == b'\n').count();
-        if lines > limits.max_lines {
-            return Err(Error::TooLarge { actual: lines, limit: limits.max_lines, unit: "lines" });
-        }
-        Ok(parser)
+    fn new(text: &'a str, limits: &'a Limits) -> Parser<'a> {
+        Parser { text, rest: text, lines: 0, limits, seen: 0, section: 0 }
     }
 
     fn run(mut self) -> Result<SessionDescription, Error> {
@@ -203,9 +182,26 @@ impl<'a> Parser<'a> {
         if self.rest.is_empty() {
             return Ok(None);
         }
-        let (line, rest) = self.rest.split_once('\n').unwrap_or((self.rest, ""));
+        self.lines += 1;
+        if self.lines > self.limits.max_lines {
+            let limit = self.limits.max_lines;
+            return Err(Error::TooLarge { actual: self.lines, limit, unit: "lines" });
+        }
+        // One search finds the end of the line and the bytes that may not be in it.
+        let (line, rest) = match memchr::memchr3(b'\r', b'\n', 0, self.rest.as_bytes()) {
+            None => (self.rest, ""),
+            Some(end) => {
+                let (line, rest) = self.rest.split_at(end);
+                let after = rest.strip_prefix("\r\n").or_else(|| rest.strip_prefix('\n'));
+                match after {
+                    Some(after) => (line, after),
+                    // A return before the very end is what is left of a line end cut in two.
+                    None if rest == "\r" => (line, ""),
+                    None => return Err(self.forbidden(rest)),
+                }
+            }
+        };
         self.rest = rest;
-        let line = line.strip_suffix('\r').unwrap_or(line);
         if !line.is_empty() {
             return Ok(Some(line));
         }
@@ -303,15 +299,14 @@ impl<'a> Parser<'a> {
 
     #[inline]
     fn attribute(&mut self, attributes: &mut Attributes, text: &'a str) -> Result<(), Error> {
-        let bytes = text.as_bytes();
-        let colon = bytes.iter().position(|&b| b == b':');
-        let (name, value) = match colon {
-            Some(at) => (&text[..at], Some(&text[at + 1..])),
-            // Trailing spaces after a flag change nothing.
-            None => (text.trim_end_matches([' ', '\t']), None),
-        };
-        if name.is_empty() || !name.bytes().all(is_token_byte) {
-            let fault = Fault { offset: 0, reason: "expected the name of an attribute" };
+        let end = text.bytes().position(|b| !is_token_byte(b)).unwrap_or(text.len());
+        let (name, rest) = text.split_at(end);
+        let value = rest.strip_prefix(':');
+        // Spaces after a flag change nothing.
+        let flag = value.is_none() && rest.bytes().all(|b| matches!(b, b' ' | b'\t'));
+        if name.is_empty() || !(value.is_some() || flag) {
+            let fault =
+                Fault { offset: end, reason: "expected the name of an attribute, and \":\"" };
             return Err(self.malformed(fault, text, "a=", "RFC 8866 §5.13"));
         }
         let once = match attributes.parse(name, value) {
@@ -401,6 +396,16 @@ impl<'a> Parser<'a> {
     ) -> Error {
         let (line, column) = position(self.text.as_bytes(), self.offset(value) + fault.offset);
         Error::Malformed { line, column, field, reason: fault.reason, section }
+    }
+
+    #[cold]
+    fn forbidden(&self, rest: &str) -> Error {
+        let (line, column) = position(self.text.as_bytes(), self.offset(rest));
+        let reason = match rest.as_bytes().first() {
+            Some(0) => "NUL",
+            _ => "a carriage return that no line feed follows",
+        };
+        Error::ForbiddenByte { line, column, reason }
     }
 
     #[cold]

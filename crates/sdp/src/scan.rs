@@ -80,17 +80,20 @@ impl<'a> Scanner<'a> {
     pub(crate) fn until(&mut self, delimiter: u8, expected: &'static str) -> Scan<&'a str> {
         let start = self.at;
         let rest = &self.text.as_bytes()[start..];
-        let length = rest
-            .iter()
-            .position(|&b| b == delimiter || b == b' ' || b == b'\t')
-            .unwrap_or(rest.len());
-        if length == 0 {
-            return self.fault(expected);
-        }
+        let stop = |&b: &u8| b <= b' ' || b == delimiter || b == 0x7f;
+        let length = rest.iter().position(stop).unwrap_or(rest.len());
         // Words hold visible characters only; a control character inside would end up in a type
         // that promises there is none.
-        if rest[..length].iter().any(|&b| b < b' ' || b == 0x7f) {
+        if let Some(&byte) = rest.get(length)
+            && byte != delimiter
+            && byte != b' '
+            && byte != b'\t'
+        {
+            self.at += length;
             return self.fault("control character");
+        }
+        if length == 0 {
+            return self.fault(expected);
         }
         self.at = start + length;
         Ok(&self.text[start..self.at])
@@ -105,15 +108,16 @@ impl<'a> Scanner<'a> {
     }
 
     /// Moves past the word `expected` (any case) if it is next.
+    #[inline]
     pub(crate) fn eat_word(&mut self, expected: &str) -> bool {
         let start = self.at;
-        match self.word("") {
-            Ok(word) if word.eq_ignore_ascii_case(expected) => true,
-            _ => {
-                self.at = start;
-                false
-            }
-        }
+        self.skip_spaces();
+        let rest = &self.text.as_bytes()[self.at..];
+        let found = rest.len() >= expected.len()
+            && rest[..expected.len()].eq_ignore_ascii_case(expected.as_bytes())
+            && matches!(rest.get(expected.len()), None | Some(b' ' | b'\t'));
+        self.at = if found { self.at + expected.len() } else { start };
+        found
     }
 
     /// The next word as a decimal number, at most `maximum`.
@@ -157,6 +161,26 @@ pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
+#[inline]
 pub(crate) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`{|}~".contains(&byte)
+    TOKEN[usize::from(byte)]
 }
+
+/// `token-char` of RFC 8866 §9.
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let others = b"!#$%&'*+-.^_`{|}~";
+    let mut i = 0;
+    while i < others.len() {
+        table[others[i] as usize] = true;
+        i += 1;
+    }
+    let mut byte = 0;
+    while byte < 128 {
+        if (byte as u8).is_ascii_alphanumeric() {
+            table[byte] = true;
+        }
+        byte += 1;
+    }
+    table
+};

@@ -88,8 +88,7 @@ impl Value for Fingerprint {
             hex[length + 1] = HEX[usize::from(byte & 15)];
             length += 3;
         }
-        let hex = &hex[..length.saturating_sub(1)];
-        out.put(std::str::from_utf8(hex).unwrap_or_default());
+        out.ascii(&hex[..length.saturating_sub(1)]);
     }
 }
 

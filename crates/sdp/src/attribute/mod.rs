@@ -99,6 +99,9 @@ macro_rules! attributes {
 
             #[inline]
             fn parse_known(name: &str, value: Option<&str>) -> Scan<Option<Attribute>> {
+                // Compared first by a number made of a few bytes, which compiles to a binary
+                // search, and by the whole only then.
+                let key = key(name);
                 let Some(value) = value else {
                     return Ok(match name {
                         $( $fname => Some(Attribute::$flag), )*
@@ -111,17 +114,19 @@ macro_rules! attributes {
                     });
                 };
                 let mut scanner = Scanner::new(value);
-                match name {
-                    $( $vname => {
+                match key {
+                    $( keys::$value if name == $vname => {
                         let value = <$type as Value>::parse(&mut scanner)?;
                         scanner.end()?;
                         Ok(Some(Attribute::$value(value)))
                     } )*
-                    $( $fname => scanner.fault("the attribute takes no value"), )*
-                    "sendrecv" | "sendonly" | "recvonly" | "inactive" => {
-                        scanner.fault("the attribute takes no value")
-                    }
-                    _ => Ok(None),
+                    _ => match name {
+                        $( $fname => scanner.fault("the attribute takes no value"), )*
+                        "sendrecv" | "sendonly" | "recvonly" | "inactive" => {
+                            scanner.fault("the attribute takes no value")
+                        }
+                        _ => Ok(None),
+                    },
                 }
             }
 
@@ -150,6 +155,11 @@ macro_rules! attributes {
                     }
                 }
             }
+        }
+
+        #[allow(non_upper_case_globals)]
+        mod keys {
+            $( pub(super) const $value: u32 = super::key($vname); )*
         }
 
         /// The bit of each attribute that may stand once, and the number of the row it is in.
@@ -196,6 +206,18 @@ macro_rules! attributes {
     };
 }
 
+/// A number by which most names differ: length, first, middle and last byte.
+#[inline]
+const fn key(name: &str) -> u32 {
+    let bytes = name.as_bytes();
+    match bytes.len() {
+        0 => 0,
+        length => {
+            u32::from_le_bytes([length as u8, bytes[0], bytes[length / 2], bytes[length - 1]])
+        }
+    }
+}
+
 #[inline]
 const fn once(row: u32, count: Count) -> Option<u32> {
     match count {
@@ -204,7 +226,6 @@ const fn once(row: u32, count: Count) -> Option<u32> {
     }
 }
 
-// The most frequent come first: names are compared in this order.
 attributes! {
     flags {
         /// RTP and RTCP share one port.
@@ -254,7 +275,7 @@ attributes! {
         /// Who opens the DTLS association.
         Setup(Setup) = "setup", "RFC 4145 §4", Once, Strict;
         /// The RTCP port.
-        Rtcp(Rtcp) = "rtcp", "RFC 3605 §2.1", Once, Strict;
+        Rtcp(Box<Rtcp>) = "rtcp", "RFC 3605 §2.1", Once, Strict;
         /// The media stream and track carried.
         Msid(Msid) = "msid", "RFC 8830 §2", Many, Strict;
         /// The media streams of the session, older form.
@@ -274,7 +295,7 @@ attributes! {
         /// The SCTP port, older form.
         SctpMap(SctpMap) = "sctpmap", "draft-ietf-mmusic-sctp-sdp-05 §5", Many, Strict;
         /// A data channel negotiated here.
-        Dcmap(Dcmap) = "dcmap", "RFC 8864 §5.1", Many, Strict;
+        Dcmap(Box<Dcmap>) = "dcmap", "RFC 8864 §5.1", Many, Strict;
         /// An attribute of the subprotocol of a data channel.
         Dcsa(Dcsa) = "dcsa", "RFC 8864 §5.2", Many, Strict;
         /// The identity of the DTLS association.
@@ -349,11 +370,18 @@ impl<T: Value> Value for Box<T> {
     }
 }
 
-impl From<Candidate> for Attribute {
-    fn from(candidate: Candidate) -> Attribute {
-        Attribute::Candidate(Box::new(candidate))
-    }
+macro_rules! attribute_from_large {
+    ($($variant:ident),*) => {$(
+        impl From<$variant> for Attribute {
+            fn from(value: $variant) -> Attribute {
+                Attribute::$variant(Box::new(value))
+            }
+        }
+    )*};
 }
+
+// Boxed, so that the large and rare do not make every attribute large.
+attribute_from_large!(Candidate, Rtcp, Dcmap);
 
 impl From<Direction> for Attribute {
     fn from(direction: Direction) -> Attribute {
@@ -382,7 +410,6 @@ attribute_from!(
     IcePwd,
     Fingerprint,
     Setup,
-    Rtcp,
     Msid,
     MsidSemantic,
     Group,
@@ -390,7 +417,6 @@ attribute_from!(
     Simulcast,
     SctpInit,
     SctpMap,
-    Dcmap,
     Dcsa,
     TlsId,
     Identity,

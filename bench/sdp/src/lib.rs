@@ -1,0 +1,1 @@
+//! SDP parsing beside `webrtc-sdp`; see `benches/sdp.rs`.
