@@ -6,6 +6,13 @@ mod config;
 pub mod congestion;
 mod error;
 mod event;
+mod inbound;
+mod outbound;
+mod pacer;
+mod packet;
+mod random;
+mod range_set;
+mod rtt;
 mod serial;
 
 pub use association::Association;

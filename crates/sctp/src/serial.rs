@@ -15,36 +15,32 @@ macro_rules! serial {
     ($(#[$meta:meta])* $name:ident, $raw:ty, $signed:ty) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-        pub struct $name(pub $raw);
+        pub(crate) struct $name(pub(crate) $raw);
 
+        // Every number has the whole arithmetic, used or not.
+        #[allow(dead_code)]
         impl $name {
             /// The number after this one.
             #[must_use]
-            pub const fn next(self) -> Self {
+            pub(crate) const fn next(self) -> Self {
                 Self(self.0.wrapping_add(1))
-            }
-
-            /// This number plus `n`, wrapping.
-            #[must_use]
-            pub const fn plus(self, n: $raw) -> Self {
-                Self(self.0.wrapping_add(n))
             }
 
             /// The number before this one.
             #[must_use]
-            pub const fn previous(self) -> Self {
+            pub(crate) const fn previous(self) -> Self {
                 Self(self.0.wrapping_sub(1))
             }
 
             /// How far this number is ahead of `other`; negative when behind.
             #[must_use]
-            pub const fn distance(self, other: Self) -> $signed {
+            pub(crate) const fn distance(self, other: Self) -> $signed {
                 self.0.wrapping_sub(other.0) as $signed
             }
 
             /// Whether this number comes after `other` in serial arithmetic.
             #[must_use]
-            pub const fn is_after(self, other: Self) -> bool {
+            pub(crate) const fn is_after(self, other: Self) -> bool {
                 self.distance(other) > 0
             }
         }

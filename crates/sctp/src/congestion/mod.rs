@@ -1,6 +1,12 @@
 //! Congestion control behind a small trait. The association measures and obeys; a controller decides how much may be
 //! in flight ([`CongestionController::window`]) and how fast it may leave ([`CongestionController::pacing_rate`]).
 
+mod bbr;
+mod new_reno;
+
+pub use bbr::Bbr;
+pub use new_reno::NewReno;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +20,16 @@ pub enum Congestion {
     NewReno,
     /// Anything else.
     Custom(Arc<dyn CongestionFactory>),
+}
+
+impl Congestion {
+    pub(crate) fn build(&self, now: Instant, mtu: usize) -> Box<dyn CongestionController> {
+        match self {
+            Self::Bbr => Box::new(Bbr::new(mtu)),
+            Self::NewReno => Box::new(NewReno::new(mtu)),
+            Self::Custom(factory) => factory.build(now, mtu),
+        }
+    }
 }
 
 impl std::fmt::Debug for Congestion {

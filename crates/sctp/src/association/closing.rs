@@ -1,0 +1,152 @@
+//! The ends of an association: graceful shutdown (RFC 9260 §9.2), abort (§9.1), and failure.
+
+use super::Association;
+use super::state::State;
+use crate::event::Event;
+use crate::packet::abort::Abort;
+use crate::packet::cause::{CauseCode, describe, write_cause};
+use crate::packet::shutdown::{parse_shutdown, write_shutdown_complete};
+use crate::packet::tlv::RawChunk;
+use std::time::Instant;
+
+/// Bytes of the reason that travel in an ABORT.
+const MAX_REASON: usize = 128;
+
+impl Association {
+    /// Ends the association once everything queued was acknowledged; `send` takes nothing from now on.
+    /// [`Event::ShutdownComplete`] tells when it is over; before the handshake is complete that is at once.
+    pub fn shutdown(&mut self, now: Instant) {
+        match self.state {
+            State::Closed | State::CookieWait | State::CookieEchoed { .. } => {
+                self.end(Event::ShutdownComplete);
+            }
+            State::Established => {
+                self.state = State::ShutdownPending;
+                self.advance_shutdown(now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends the association now; the peer is told once, with `reason`, and what was queued is lost.
+    pub fn abort(&mut self, _now: Instant, reason: &str) {
+        self.abort_with(CauseCode::USER_INITIATED_ABORT, reason);
+    }
+
+    pub(super) fn abort_with(&mut self, code: CauseCode, reason: &str) {
+        if self.state == State::Ended {
+            return;
+        }
+        let mut end = reason.len().min(MAX_REASON);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        if let Some(peer) = self.peer {
+            let mut causes = Vec::new();
+            write_cause(&mut causes, code, &reason.as_bytes()[..end]);
+            let mut chunk = Vec::new();
+            Abort { reflected_tag: false, causes: &causes }.write(&mut chunk);
+            self.standalone.clear();
+            self.push_standalone(peer.tag, chunk);
+        }
+        self.end(Event::Aborted { by_peer: false, reason: format!("{}: {reason}", code.name()) });
+    }
+
+    /// Stops everything and lets go of all memory but the events.
+    pub(super) fn end(&mut self, event: Event) {
+        if self.state == State::Ended {
+            return;
+        }
+        self.state = State::Ended;
+        self.timers = super::state::Timers::default();
+        self.due = super::Due::default();
+        self.ack = super::AckState::default();
+        self.control = Vec::new();
+        self.inbound = None;
+        self.outbound.clear();
+        self.events.push_back(event);
+    }
+
+    pub(super) fn on_abort(&mut self, raw: RawChunk<'_>) {
+        let abort = Abort::parse(raw.flags, raw.value);
+        self.end(Event::Aborted { by_peer: true, reason: describe(abort.causes) });
+    }
+
+    /// Takes the next step of the shutdown if nothing of ours is left to be delivered.
+    pub(super) fn advance_shutdown(&mut self, now: Instant) {
+        if !self.outbound.is_drained() {
+            return;
+        }
+        match self.state {
+            State::ShutdownPending => {
+                self.state = State::ShutdownSent;
+                self.due.shutdown = true;
+            }
+            State::ShutdownReceived => {
+                self.state = State::ShutdownAckSent;
+                self.due.shutdown_ack = true;
+            }
+            _ => return,
+        }
+        self.errors = 0;
+        self.timers.data = None;
+        self.timers.heartbeat = None;
+        self.timers.shutdown = Some(now + self.rtt.rto());
+    }
+
+    pub(super) fn on_shutdown(&mut self, now: Instant, raw: RawChunk<'_>) {
+        let Ok(cumulative) = parse_shutdown(raw.value) else {
+            self.statistics.chunks_discarded += 1;
+            return;
+        };
+        match self.state {
+            State::Established | State::ShutdownPending => {
+                self.state = State::ShutdownReceived;
+                self.on_cumulative_ack(now, cumulative);
+                self.advance_shutdown(now);
+            }
+            State::ShutdownReceived => {
+                self.on_cumulative_ack(now, cumulative);
+                self.advance_shutdown(now);
+            }
+            // Both shut down at once (RFC 9260 §9.2).
+            State::ShutdownSent => {
+                self.state = State::ShutdownAckSent;
+                self.due.shutdown = false;
+                self.due.shutdown_ack = true;
+                self.timers.shutdown = Some(now + self.rtt.rto());
+            }
+            State::ShutdownAckSent => self.due.shutdown_ack = true,
+            _ => self.statistics.chunks_discarded += 1,
+        }
+    }
+
+    pub(super) fn on_shutdown_ack(&mut self) {
+        let Some(peer) = self.peer else {
+            self.statistics.chunks_discarded += 1;
+            return;
+        };
+        let mut chunk = Vec::new();
+        match self.state {
+            State::ShutdownSent | State::ShutdownAckSent => {
+                write_shutdown_complete(&mut chunk, false);
+                self.push_standalone(peer.tag, chunk);
+                self.end(Event::ShutdownComplete);
+            }
+            // Our SHUTDOWN COMPLETE was lost (RFC 9260 §8.5.1 E).
+            State::Ended => {
+                write_shutdown_complete(&mut chunk, false);
+                self.push_standalone(peer.tag, chunk);
+            }
+            _ => self.statistics.chunks_discarded += 1,
+        }
+    }
+
+    pub(super) fn on_shutdown_complete(&mut self) {
+        if self.state == State::ShutdownAckSent {
+            self.end(Event::ShutdownComplete);
+        } else {
+            self.statistics.chunks_discarded += 1;
+        }
+    }
+}
