@@ -4,7 +4,7 @@ use std::fmt;
 
 /// How grave an alert is. DTLS 1.3 ignores the field: only `close_notify` and `user_canceled` are not fatal there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AlertLevel {
+pub(crate) enum AlertLevel {
     /// warning(1).
     Warning,
     /// fatal(2).
@@ -112,26 +112,26 @@ alerts! {
 
 /// An alert as it stands in a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Alert {
+pub(crate) struct Alert {
     /// The level the sender gave it.
-    pub level: AlertLevel,
+    pub(crate) level: AlertLevel,
     /// What it says.
-    pub description: AlertDescription,
+    pub(crate) description: AlertDescription,
 }
 
 impl Alert {
     /// A fatal alert.
-    pub const fn fatal(description: AlertDescription) -> Self {
+    pub(crate) const fn fatal(description: AlertDescription) -> Self {
         Self { level: AlertLevel::Fatal, description }
     }
 
     /// `close_notify`, which goes out as a warning (RFC 8446 §6.1).
-    pub const fn close_notify() -> Self {
+    pub(crate) const fn close_notify() -> Self {
         Self { level: AlertLevel::Warning, description: AlertDescription::CloseNotify }
     }
 
     /// The two bytes on the wire.
-    pub const fn to_wire(self) -> [u8; 2] {
+    pub(crate) const fn to_wire(self) -> [u8; 2] {
         let level = match self.level {
             AlertLevel::Warning => 1,
             AlertLevel::Fatal => 2,
@@ -141,7 +141,7 @@ impl Alert {
 
     /// Reads an alert; `None` unless there are exactly two bytes and the level is known.
     /// Alerts are never split or joined in a record (RFC 8446 §5.1).
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let &[level, description] = bytes else { return None };
         let level = match level {
             1 => AlertLevel::Warning,

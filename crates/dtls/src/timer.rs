@@ -1,0 +1,96 @@
+//! The retransmission timer (RFC 9147 §5.8.2, RFC 6347 §4.2.4.1).
+
+use std::time::{Duration, Instant};
+
+use crate::config::{Config, MIN_MTU};
+
+/// After how many silent rounds datagrams shrink, in case the path does not carry large ones (RFC 9147 §4.4).
+const ROUNDS_BEFORE_SMALLER_MTU: u32 = 3;
+/// To which size, in bytes: every IPv4 path carries datagrams of 576 bytes with headers.
+const SMALLER_MTU: usize = 512;
+
+/// When to send a flight again. Backs off by doubling, and learns the round trip from flights that needed no second try.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RetransmitTimer {
+    initial: Duration,
+    max: Duration,
+    current: Duration,
+    deadline: Option<Instant>,
+    last_sent: Option<Instant>,
+    /// How often the flight in question was sent again.
+    rounds: u32,
+}
+
+impl RetransmitTimer {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            initial: config.initial_timeout,
+            max: config.max_timeout,
+            current: config.initial_timeout,
+            deadline: None,
+            last_sent: None,
+            rounds: 0,
+        }
+    }
+
+    /// A flight went out at `now`.
+    pub(crate) fn arm(&mut self, now: Instant) {
+        self.last_sent = Some(now);
+        self.deadline = Some(now + self.current);
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The time the timer waits at present.
+    pub(crate) fn current(&self) -> Duration {
+        self.current
+    }
+
+    /// Whether the timer has run out; if so it stands still until it is armed again, and waits longer then.
+    pub(crate) fn expire(&mut self, now: Instant) -> bool {
+        if self.deadline.is_none_or(|deadline| now < deadline) {
+            return false;
+        }
+        self.deadline = None;
+        self.rounds += 1;
+        self.current = (self.current * 2).min(self.max);
+        true
+    }
+
+    /// The flight is sent again for another reason than that the timer ran out. Does not back off.
+    pub(crate) fn resend(&mut self) {
+        self.deadline = None;
+        self.rounds += 1;
+    }
+
+    /// Whether so much time has passed since the flight last went out that a repetition from the peer means that it got
+    /// lost. Keeps a burst of repeated fragments from being answered by as many flights.
+    pub(crate) fn may_resend(&self, now: Instant) -> bool {
+        self.last_sent.is_some_and(|sent| now.saturating_duration_since(sent) >= self.initial / 2)
+    }
+
+    /// The flight was answered: stops, and learns.
+    pub(crate) fn answered(&mut self, now: Instant) {
+        if self.rounds == 0
+            && let Some(sent) = self.last_sent
+        {
+            // RFC 9147 §5.8.2: 1.5 times the measured round trip.
+            let round_trip = now.saturating_duration_since(sent);
+            self.current = (round_trip + round_trip / 2).clamp(self.initial, self.max);
+        }
+        self.deadline = None;
+        self.last_sent = None;
+        self.rounds = 0;
+    }
+
+    /// The largest datagram to send in this round.
+    pub(crate) fn mtu(&self, configured: usize) -> usize {
+        if self.rounds >= ROUNDS_BEFORE_SMALLER_MTU {
+            configured.clamp(MIN_MTU, SMALLER_MTU)
+        } else {
+            configured
+        }
+    }
+}
