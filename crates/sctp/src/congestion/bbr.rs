@@ -159,8 +159,7 @@ impl Bbr {
                 let started = *self.cycle_started.get_or_insert(ack.now);
                 let elapsed = ack.now.saturating_duration_since(started) > round_trip;
                 let drained = || self.product(100).is_none_or(|product| ack.in_flight <= product);
-                if (elapsed && CYCLE[self.cycle] >= 100)
-                    || (CYCLE[self.cycle] < 100 && (elapsed || drained()))
+                if elapsed || (CYCLE[self.cycle] < 100 && drained())
                 {
                     self.cycle = (self.cycle + 1) % CYCLE.len();
                     self.cycle_started = Some(ack.now);
@@ -195,7 +194,11 @@ impl Bbr {
             _ => self.product(WINDOW_GAIN).map(|product| product + 3 * self.mtu),
         };
         if !self.filled {
-            self.window = (self.window + ack.acked_bytes).max(initial_window(self.mtu));
+            // Room to double the rate, and no more: the rounds that tell that it no longer doubles fill the queue.
+            let target = self.product(STARTUP_GAIN).unwrap_or(usize::MAX).max(initial_window(self.mtu));
+            if self.window < target || ack.delivered < initial_window(self.mtu) as u64 {
+                self.window += ack.acked_bytes;
+            }
         } else if let Some(target) = target {
             self.window = (self.window + ack.acked_bytes).min(target);
         }

@@ -200,18 +200,16 @@ impl Inbound {
                 return Outcome::Taken;
             }
             let place = (incoming.unordered, incoming.number);
-            let mut entry = match stream.pieces.entry(place) {
-                std::collections::btree_map::Entry::Occupied(entry) => entry,
-                std::collections::btree_map::Entry::Vacant(entry) => {
-                    self.pieces += 1;
-                    entry.insert_entry(RunSet::default())
-                }
-            };
-            let before = entry.get().cost();
-            let result = entry.get_mut().insert(&fragment, capacity, self.max_message_size);
-            self.held = self.held + entry.get().cost() - before;
-            if entry.get().is_empty() {
-                entry.remove();
+            let pieces = &mut self.pieces;
+            let runs = stream.pieces.entry(place).or_insert_with(|| {
+                *pieces += 1;
+                RunSet::default()
+            });
+            let before = runs.cost();
+            let result = runs.insert(&fragment, capacity, self.max_message_size);
+            self.held = self.held + runs.cost() - before;
+            if runs.is_empty() {
+                stream.pieces.remove(&place);
                 self.pieces -= 1;
             }
             result

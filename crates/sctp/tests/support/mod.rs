@@ -74,6 +74,11 @@ impl Default for Link {
     }
 }
 
+/// Arrival, order, receiver, bytes.
+type InFlight = (Instant, u64, usize, Vec<u8>);
+/// Sender and packet; false drops it.
+pub type Filter = Box<dyn FnMut(usize, &[u8]) -> bool>;
+
 pub struct Pair {
     pub now: Instant,
     pub start: Instant,
@@ -81,7 +86,7 @@ pub struct Pair {
     pub links: [Link; 2],
     pub events: [Vec<Event>; 2],
     /// Packets on their way: arrival, order, receiver, bytes.
-    wire: BinaryHeap<Reverse<(Instant, u64, usize, Vec<u8>)>>,
+    wire: BinaryHeap<Reverse<InFlight>>,
     free_at: [Instant; 2],
     sequence: u64,
     pub dice: Dice,
@@ -90,7 +95,7 @@ pub struct Pair {
     /// Largest packet seen.
     pub largest: usize,
     /// Sees each packet before the link does; false drops it.
-    pub filter: Option<Box<dyn FnMut(usize, &[u8]) -> bool>>,
+    pub filter: Option<Filter>,
 }
 
 impl Pair {
