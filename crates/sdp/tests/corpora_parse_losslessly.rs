@@ -63,8 +63,39 @@ fn descriptions() -> Vec<(String, String)> {
             }
         }
     }
+    for capture in SIP_CAPTURES {
+        let Ok(bytes) = std::fs::read(root.join(capture)) else { continue };
+        for (i, packet) in packets(&bytes).enumerate() {
+            let at = packet.windows(7).position(|window| window == b"v=0\r\no=");
+            if let Some(body) = at.map(|at| String::from_utf8_lossy(&packet[at..])) {
+                found.push((format!("{capture}#{i}"), body.into_owned()));
+            }
+        }
+    }
     found.sort();
     found
+}
+
+/// Captures of SIP, whose bodies are descriptions that telephones made.
+const SIP_CAPTURES: &[&str] = &[
+    "suricata-verify/sip-compact-form/sip_compact_form.pcap",
+    "suricata-verify/sip-method/sip.pcap",
+    "suricata-verify/sip-header-multi-value/sip_header_multi_val.pcap",
+    "suricata-verify/sip-sdp/sdp.pcap",
+    "suricata-verify/sip-body-frames/public-cloudshark-sip-s0.pcap",
+    "suricata-verify/sip-body-large/sip-body-large.pcap",
+    "zeek/sip/wireshark.pcap",
+];
+
+/// The packets of a capture in the classic little-endian format.
+fn packets(capture: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = capture.get(24..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let length = rest.get(8..12)?.try_into().map(u32::from_le_bytes).ok()? as usize;
+        let packet = rest.get(16..16 + length)?;
+        rest = &rest[16 + length..];
+        Some(packet)
+    })
 }
 
 /// Descriptions within JSON: strings, or lists of lines.
