@@ -1,2 +1,122 @@
-//! The interop runner.
-fn main() {}
+//! The interop runner. `cargo xtask interop` prepares the machine, builds this program and the peers, and starts it.
+
+mod checks;
+mod grid;
+mod network;
+mod options;
+mod pair;
+mod peers;
+mod process;
+mod report;
+mod scenario;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{RwLock, mpsc};
+use tokio::task::JoinSet;
+
+use crate::grid::{Lane, Run, Verdict};
+use crate::options::Options;
+use crate::report::Report;
+
+/// Cells run side by side unless the command line says otherwise. Most wait rather than compute.
+const DEFAULT_JOBS: usize = 2;
+
+#[derive(Parser)]
+#[command(name = "peerage-interop", version, about)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = Cli::parse().options;
+    let work = run(options);
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        eprintln!("error: cannot watch signals");
+        return ExitCode::FAILURE;
+    };
+    // Whatever ends the run, returning from here drops the lanes, and they end their processes and namespaces.
+    let result = tokio::select! {
+        result = work => result,
+        _ = interrupt.recv() => Err(anyhow::anyhow!("interrupted")),
+        _ = terminate.recv() => Err(anyhow::anyhow!("terminated")),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the grid; true if nothing failed.
+async fn run(options: Options) -> Result<bool> {
+    let scenarios = scenario::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"))?;
+    let cells = grid::cells(&scenarios, &options)?;
+    if options.list {
+        report::terminal::list(&scenarios, &cells);
+        return Ok(true);
+    }
+    anyhow::ensure!(!cells.is_empty(), "the options select no cell; `--list` shows them all");
+
+    let folder = folder();
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(folder.join("logs"))
+        .with_context(|| format!("cannot create {}", folder.display()))?;
+    network::sweep();
+    let no_namespaces = network::available().await.err();
+    if let Some(reason) = &no_namespaces {
+        eprintln!("note: running on this host's own network: {reason}");
+    }
+
+    let subject = options.subject.clone().unwrap_or_else(|| "peerage".into());
+    let jobs = options.jobs.unwrap_or(DEFAULT_JOBS).clamp(1, cells.len());
+    let mut report = Report::new(&subject, cells.len());
+    let run = Arc::new(Run {
+        options,
+        subject,
+        folder: folder.clone(),
+        no_namespaces,
+        queue: Mutex::new(VecDeque::from(cells)),
+        floor: RwLock::new(()),
+        versions: Mutex::default(),
+    });
+    let (tx, mut outcomes) = mpsc::unbounded_channel();
+    let mut lanes = JoinSet::new();
+    for number in 0..jobs {
+        let (lane, tx) = (Lane::new(number, run.clone()), tx.clone());
+        lanes.spawn(lane.run(move |outcome| drop(tx.send(outcome))));
+    }
+    drop(tx);
+    while let Some(outcome) = outcomes.recv().await {
+        report.add(outcome);
+    }
+    while let Some(ended) = lanes.join_next().await {
+        ended.context("a lane of the grid broke")?;
+    }
+    report.finish(
+        &folder,
+        &run.versions.lock().map(|versions| versions.clone()).unwrap_or_default(),
+    )?;
+    Ok(report.count(Verdict::Fail) == 0)
+}
+
+/// `interop/` in cargo's target folder, wherever that is: two levels above this program.
+fn folder() -> PathBuf {
+    let exe = std::env::current_exe().unwrap_or_default();
+    exe.parent()
+        .and_then(Path::parent)
+        .map_or_else(|| PathBuf::from("target/interop"), |target| target.join("interop"))
+}

@@ -1,0 +1,308 @@
+// Makes a browser an interop peer: the commands and events of interop/README.md, carried by WebDriver.
+// `window.interop.exchange(commands, waitMs)` takes commands and resolves to what the page has to say.
+"use strict";
+
+(() => {
+  const LOG_LIMIT = 512;
+  const HIGH_WATER = 1 << 20;
+  const LOW_WATER = 256 << 10;
+  const outbox = [];
+  let wake = null;
+  const connections = new Map();
+
+  const now = () => performance.timeOrigin + performance.now();
+  const say = (message) => {
+    outbox.push(message);
+    if (wake) wake();
+  };
+  const event = (name, pc, fields) => say({ event: name, pc, t: now(), ...fields });
+  const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+  // The shared payload table; see "Payloads" in the README.
+  const TABLE = new Uint8Array(65536);
+  const TEXT = new Uint8Array(65536);
+  for (let i = 0, x = 0x9e3779b9; i < 65536; i++) {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    TABLE[i] = x & 0xff;
+    TEXT[i] = 32 + (TABLE[i] % 95);
+  }
+
+  function payload(table, seed, index, size) {
+    const out = new Uint8Array(size);
+    let from = (seed * 7919 + index * 104729) % 65536;
+    for (let at = 0; at < size; ) {
+      const n = Math.min(size - at, 65536 - from);
+      out.set(table.subarray(from, from + n), at);
+      at += n;
+      from = 0;
+    }
+    return out;
+  }
+
+  const hex = (bytes) => Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
+  const sha256 = async (bytes) => new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+
+  // A chained digest. Hashing is asynchronous, so updates queue behind one another.
+  class Digest {
+    constructor() {
+      this.value = new Uint8Array(32);
+      this.tail = Promise.resolve();
+    }
+    add(kind, bytes, done) {
+      this.tail = this.tail.then(async () => {
+        const inner = await sha256(bytes);
+        const chained = new Uint8Array(65);
+        chained.set(this.value, 0);
+        chained[32] = kind;
+        chained.set(inner, 33);
+        this.value = await sha256(chained);
+        if (done) done(hex(inner));
+      });
+    }
+    async read() {
+      await this.tail;
+      return hex(this.value);
+    }
+  }
+
+  const encoder = new TextEncoder();
+
+  class Channel {
+    constructor(owner, channel, mode) {
+      this.channel = channel;
+      this.mode = mode;
+      this.messages = 0;
+      this.bytes = 0;
+      this.first = null;
+      this.last = null;
+      this.log = [];
+      this.stamps = [];
+      this.digest = new Digest();
+      this.watchers = new Set();
+      channel.binaryType = "arraybuffer";
+      channel.onopen = () => event("open", owner.name, { channel: channel.label, id: channel.id });
+      channel.onclose = () => event("close", owner.name, { channel: channel.label, id: channel.id });
+      channel.onmessage = ({ data }) => this.take(data);
+    }
+
+    take(data) {
+      const text = typeof data === "string";
+      const bytes = text ? encoder.encode(data) : new Uint8Array(data);
+      const at = now();
+      this.messages += 1;
+      this.bytes += bytes.length;
+      this.first ??= at;
+      this.last = at;
+      if (this.mode === "stamps" && bytes.length >= 12) {
+        const view = new DataView(bytes.buffer, bytes.byteOffset);
+        this.stamps.push([view.getUint32(0), at - view.getFloat64(4)]);
+      }
+      const entry = this.log.length < LOG_LIMIT ? { kind: text ? "text" : "binary", size: bytes.length } : null;
+      if (entry) this.log.push(entry);
+      this.digest.add(text ? 0 : 1, bytes, entry && ((inner) => (entry.digest = inner)));
+      if (this.mode === "echo" && this.channel.readyState === "open") this.channel.send(data);
+      for (const watcher of this.watchers) watcher();
+    }
+
+    async receive({ messages, bytes, timeout = 0 }) {
+      const enough = () => (messages === undefined || this.messages >= messages) && (bytes === undefined || this.bytes >= bytes);
+      if (!enough() && timeout > 0) {
+        await new Promise((resolve) => {
+          const finish = () => {
+            this.watchers.delete(check);
+            clearTimeout(timer);
+            resolve();
+          };
+          const check = () => enough() && finish();
+          const timer = setTimeout(finish, timeout);
+          this.watchers.add(check);
+        });
+      }
+      const digest = await this.digest.read();
+      const { first, last, log, stamps } = this;
+      return { complete: enough(), messages: this.messages, bytes: this.bytes, digest, first, last, log, stamps };
+    }
+
+    async drained() {
+      const { channel } = this;
+      channel.bufferedAmountLowThreshold = LOW_WATER;
+      while (channel.bufferedAmount > LOW_WATER) {
+        if (channel.readyState !== "open") throw new Error(`channel ${channel.label} closed while sending`);
+        // The event can come before anyone waits for it, so look again now and then.
+        await Promise.race([new Promise((resolve) => (channel.onbufferedamountlow = resolve)), pause(50)]);
+      }
+    }
+
+    async send({ kind = "binary", size = 0, count = 1, seed = 0, interval = 0, stamp = false, text }) {
+      const digest = new Digest();
+      let total = 0;
+      const start = now();
+      for (let i = 0; i < count; i++) {
+        if (this.channel.bufferedAmount > HIGH_WATER) await this.drained();
+        if (interval > 0) {
+          const wait = start + i * interval - now();
+          if (wait > 0) await pause(wait);
+        }
+        let body;
+        if (text !== undefined) body = encoder.encode(text);
+        else body = payload(kind === "text" ? TEXT : TABLE, seed, i, size);
+        if (stamp) {
+          const view = new DataView(body.buffer);
+          view.setUint32(0, i);
+          view.setFloat64(4, now());
+        }
+        if (text !== undefined) this.channel.send(text);
+        else if (kind === "text") this.channel.send(new TextDecoder().decode(body));
+        else this.channel.send(body);
+        digest.add(kind === "text" || text !== undefined ? 0 : 1, body);
+        total += body.length;
+      }
+      return { messages: count, bytes: total, digest: await digest.read(), ms: now() - start };
+    }
+
+    bulk({ total, size, seed = 0 }) {
+      return this.send({ kind: "binary", size, count: Math.ceil(total / size), seed });
+    }
+  }
+
+  class Connection {
+    constructor(name, { incoming = "echo", config = {} }) {
+      this.name = name;
+      this.incoming = incoming;
+      this.channels = new Map();
+      this.pc = new RTCPeerConnection(config);
+      const { pc } = this;
+      pc.onicecandidate = ({ candidate }) => event("candidate", name, { candidate: candidate && candidate.candidate ? candidate.toJSON() : null });
+      pc.onconnectionstatechange = () => event("state", name, { kind: "connection", value: pc.connectionState });
+      pc.oniceconnectionstatechange = () => event("state", name, { kind: "ice", value: pc.iceConnectionState });
+      pc.onicegatheringstatechange = () => event("state", name, { kind: "gathering", value: pc.iceGatheringState });
+      pc.onsignalingstatechange = () => event("state", name, { kind: "signaling", value: pc.signalingState });
+      pc.ondatachannel = ({ channel }) => {
+        this.channels.set(channel.label, new Channel(this, channel, this.incoming));
+        event("channel", name, {
+          channel: channel.label,
+          id: channel.id,
+          ordered: channel.ordered,
+          protocol: channel.protocol,
+          max_retransmits: channel.maxRetransmits,
+          max_packet_life_time: channel.maxPacketLifeTime,
+        });
+      };
+    }
+
+    channel(label) {
+      const channel = this.channels.get(label);
+      if (!channel) throw new Error(`no channel ${label}`);
+      return channel;
+    }
+
+    async stats() {
+      const report = await this.pc.getStats();
+      const all = [...report.values()];
+      const transport = all.find((s) => s.type === "transport");
+      const pair =
+        report.get(transport?.selectedCandidatePairId) ??
+        all.find((s) => s.type === "candidate-pair" && s.state === "succeeded" && (s.selected ?? s.nominated));
+      const candidate = (id) => {
+        const c = report.get(id);
+        return c && { type: c.candidateType, protocol: c.protocol, address: c.address, port: c.port };
+      };
+      const version = { FEFF: "1.0", FEFD: "1.2", FEFC: "1.3" }[transport?.tlsVersion?.toUpperCase()] ?? transport?.tlsVersion ?? null;
+      return {
+        dtls_version: version,
+        dtls_group: transport?.tlsGroup ?? null,
+        dtls_cipher: transport?.dtlsCipher ?? null,
+        dtls_role: transport?.dtlsRole ?? null,
+        local: candidate(pair?.localCandidateId) ?? null,
+        remote: candidate(pair?.remoteCandidateId) ?? null,
+        raw: all.filter((s) => ["transport", "candidate-pair", "data-channel", "peer-connection"].includes(s.type)),
+      };
+    }
+  }
+
+  const commands = {
+    hello: () => ({ name: navigator.userAgent.includes("Firefox") ? "firefox" : "chromium", version: navigator.userAgent }),
+    create: (command) => void connections.set(command.pc, new Connection(command.pc, command)),
+    channel: ({ pc, channel, mode = "record", init = {} }) => {
+      const owner = connection(pc);
+      owner.channels.set(channel, new Channel(owner, owner.pc.createDataChannel(channel, init), mode));
+    },
+    mode: ({ pc, channel, mode }) => void (connection(pc).channel(channel).mode = mode),
+    offer: async ({ pc, ice_restart = false }) => {
+      const { pc: rtc } = connection(pc);
+      await rtc.setLocalDescription(await rtc.createOffer({ iceRestart: ice_restart }));
+      return { sdp: rtc.localDescription.sdp };
+    },
+    answer: async ({ pc, sdp }) => {
+      const { pc: rtc } = connection(pc);
+      await rtc.setRemoteDescription({ type: "offer", sdp });
+      await rtc.setLocalDescription(await rtc.createAnswer());
+      return { sdp: rtc.localDescription.sdp };
+    },
+    accept: ({ pc, sdp }) => connection(pc).pc.setRemoteDescription({ type: "answer", sdp }),
+    gathered: async ({ pc }) => {
+      const { pc: rtc } = connection(pc);
+      while (rtc.iceGatheringState !== "complete") await pause(10);
+      return { sdp: rtc.localDescription.sdp };
+    },
+    candidate: async ({ pc, candidate }) => {
+      const rtc = connection(pc).pc;
+      if (candidate) await rtc.addIceCandidate(candidate);
+      else await rtc.addIceCandidate();
+    },
+    send: (command) => connection(command.pc).channel(command.channel).send(command),
+    bulk: (command) => connection(command.pc).channel(command.channel).bulk(command),
+    receive: (command) => connection(command.pc).channel(command.channel).receive(command),
+    close_channel: ({ pc, channel }) => connection(pc).channel(channel).channel.close(),
+    close: ({ pc }) => connection(pc).pc.close(),
+    state: ({ pc }) => {
+      const { pc: rtc, channels } = connection(pc);
+      return {
+        connection: rtc.connectionState,
+        ice: rtc.iceConnectionState,
+        gathering: rtc.iceGatheringState,
+        signaling: rtc.signalingState,
+        channels: Object.fromEntries([...channels].map(([label, c]) => [label, c.channel.readyState])),
+      };
+    },
+    stats: ({ pc }) => connection(pc).stats(),
+  };
+
+  function connection(name) {
+    const found = connections.get(name);
+    if (!found) throw new Error(`no connection ${name}`);
+    return found;
+  }
+
+  async function run(command) {
+    try {
+      const handler = commands[command.cmd];
+      if (!handler) return say({ id: command.id, unsupported: `the page has no command ${command.cmd}` });
+      say({ id: command.id, result: (await handler(command)) ?? {} });
+    } catch (error) {
+      say({ id: command.id, error: String(error) });
+    }
+  }
+
+  addEventListener("error", (e) => say({ event: "log", t: now(), text: `page error: ${e.message}` }));
+  addEventListener("unhandledrejection", (e) => say({ event: "log", t: now(), text: `unhandled: ${e.reason}` }));
+
+  window.interop = {
+    async exchange(incoming, wait) {
+      for (const command of incoming) run(command);
+      if (outbox.length === 0) {
+        await new Promise((resolve) => {
+          const timer = setTimeout(resolve, wait);
+          wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+        wake = null;
+      }
+      return JSON.stringify(outbox.splice(0));
+    },
+  };
+})();

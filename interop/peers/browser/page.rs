@@ -1,0 +1,47 @@
+//! Serves the two files of the page on 127.0.0.1.
+
+use anyhow::{Context, Result};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const HTML: &str = include_str!("../../pages/peer.html");
+const SCRIPT: &str = include_str!("../../pages/peer.js");
+
+/// Starts serving and returns the page's address.
+pub(crate) async fn serve() -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .context("cannot listen on 127.0.0.1 (is the loopback interface up?)")?;
+    let url = format!("http://{}/peer.html", listener.local_addr()?);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer(stream));
+        }
+    });
+    Ok(url)
+}
+
+async fn answer(mut stream: TcpStream) -> std::io::Result<()> {
+    let mut request = vec![0; 8192];
+    let mut length = 0;
+    while !request[..length].windows(4).any(|window| window == b"\r\n\r\n") {
+        let read = stream.read(&mut request[length..]).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        length += read;
+    }
+    let line = String::from_utf8_lossy(&request[..length]);
+    let path = line.split_whitespace().nth(1).unwrap_or("/");
+    let (status, kind, body) = match path {
+        "/peer.html" => ("200 OK", "text/html; charset=utf-8", HTML),
+        "/peer.js" => ("200 OK", "text/javascript; charset=utf-8", SCRIPT),
+        _ => ("404 Not Found", "text/plain", ""),
+    };
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body.as_bytes()).await
+}
