@@ -2,8 +2,8 @@
 
 mod support;
 
-use peerage_sctp::congestion::Congestion;
 use peerage_sctp::Config;
+use peerage_sctp::congestion::Congestion;
 use std::time::Duration;
 use support::{Link, Pair, message};
 
@@ -86,7 +86,10 @@ fn a_shallow_queue_does_not_drown_in_losses() {
     // A fifth of the bandwidth-delay product.
     for seed in 0..3 {
         let outcome = transfer(seed, Congestion::Bbr, wire(0, 25_000), false);
-        println!("shallow: {:.1} Mbit/s, {} retransmissions", outcome.megabits, outcome.retransmitted);
+        println!(
+            "shallow: {:.1} Mbit/s, {} retransmissions",
+            outcome.megabits, outcome.retransmitted
+        );
         assert!(outcome.megabits > 10.0);
         // 9,400 packets make 10 MiB.
         assert!(outcome.retransmitted < 1_500);

@@ -349,6 +349,7 @@ impl Association {
             self.rtt.clear_backoff();
             // RFC 9260 §6.3.2 R2, R3.
             self.timers.data = self.outbound.needs_timer().then(|| now + self.rtt.rto());
+            self.arm_probe(now);
         }
         self.collect_send_events();
         self.advance_shutdown(now);

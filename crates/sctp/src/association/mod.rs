@@ -158,7 +158,7 @@ impl Association {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        self.timers.next().into_iter().chain(self.outbound.overdue_at()).min()
     }
 
     /// Queues a message, cut into fragments when its turn comes. Before the handshake is complete it waits.

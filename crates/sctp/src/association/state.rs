@@ -96,6 +96,8 @@ pub(super) struct Timers {
     pub(super) shutdown: Option<Instant>,
     /// T3-rtx.
     pub(super) data: Option<Instant>,
+    /// Tail loss probe.
+    pub(super) probe: Option<Instant>,
     /// Delayed SACK.
     pub(super) ack: Option<Instant>,
     pub(super) reconfig: Option<Instant>,
@@ -106,10 +108,19 @@ pub(super) struct Timers {
 
 impl Timers {
     pub(super) fn next(&self) -> Option<Instant> {
-        [self.init, self.shutdown, self.data, self.ack, self.reconfig, self.heartbeat, self.pacing]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.init,
+            self.shutdown,
+            self.data,
+            self.probe,
+            self.ack,
+            self.reconfig,
+            self.heartbeat,
+            self.pacing,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }
 

@@ -18,6 +18,13 @@ impl Association {
         if expired(&mut self.timers.shutdown, now) {
             self.on_shutdown_timeout(now);
         }
+        if self.outbound.overdue_at().is_some_and(|at| at <= now) {
+            self.outbound.on_overdue(now, &self.rtt);
+            self.collect_send_events();
+        }
+        if expired(&mut self.timers.probe, now) {
+            self.outbound.on_probe(now);
+        }
         if expired(&mut self.timers.data, now) {
             self.on_data_timeout(now);
         }
@@ -64,6 +71,7 @@ impl Association {
         if !self.outbound.needs_timer() || self.count_error() {
             return;
         }
+        self.timers.probe = None;
         self.statistics.timeouts += 1;
         self.rtt.back_off();
         self.outbound.on_timeout(now);

@@ -8,7 +8,10 @@ use crate::packet::cookie::{write_cookie_ack, write_cookie_echo};
 use crate::packet::header::{COMMON_HEADER_LENGTH, CommonHeader, seal};
 use crate::packet::heartbeat::Heartbeat;
 use crate::packet::shutdown::{write_shutdown, write_shutdown_ack};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Added to the two round trips before a probe, for the peer's work.
+const PROBE_SLACK: Duration = Duration::from_millis(2);
 
 impl Association {
     /// Appends the next SCTP packet to `buf`, leaving what is in it untouched. `None`: nothing may be sent now.
@@ -168,12 +171,28 @@ impl Association {
         self.statistics.bytes_sent += written.new_bytes as u64;
         if written.chunks > 0 {
             self.arm_data_timer(now);
+            if written.new_bytes > 0 {
+                self.arm_probe(now);
+            }
         }
         self.collect_send_events();
         // The last message may have been dropped rather than sent.
         if matches!(self.state, State::ShutdownPending | State::ShutdownReceived) {
             self.advance_shutdown(now);
         }
+    }
+
+    /// Two round trips of silence make us ask (RFC 8985 §7.2). The last chunk of a burst asks for its SACK at once
+    /// (RFC 7053), so a peer's delayed SACK is no reason for silence.
+    pub(super) fn arm_probe(&mut self, now: Instant) {
+        self.timers.probe = match self.rtt.smoothed() {
+            Some(round_trip) if self.outbound.in_flight() > 0 => {
+                // Where T3-rtx comes as soon as that, leave it to it.
+                Some(now + round_trip * 2 + PROBE_SLACK)
+                    .filter(|at| self.timers.data.is_some_and(|data| *at < data))
+            }
+            _ => None,
+        };
     }
 
     fn arm_data_timer(&mut self, now: Instant) {

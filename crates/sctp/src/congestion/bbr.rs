@@ -1,6 +1,6 @@
 //! A controller that follows a model of the path, its bottleneck rate and its round trip, rather than loss (the idea of
-//! BBR, draft-ietf-ccwg-bbr): random loss costs it only what was lost. Loss beyond a few percent of a round trip's
-//! packets is taken for an overflowing queue and bounds what may be in flight.
+//! BBR, draft-ietf-ccwg-bbr): random loss costs it only what was lost. Loss of more than a few percent of a round trip's
+//! packets while round trips are long is taken for an overflowing queue and bounds what may be in flight.
 
 use super::new_reno::initial_window;
 use super::{Ack, CongestionController};
@@ -23,6 +23,9 @@ const PROBE_ROUND_TRIP: Duration = Duration::from_millis(200);
 const LOSS_LIMIT: u64 = 8;
 /// Fewer packets lost than this in a round are chance.
 const LOSS_PACKETS: u64 = 6;
+/// A round trip longer than the lowest by this part of it, and by this much, is taken for waiting in a queue.
+const QUEUE_FRACTION: u32 = 10;
+const QUEUE_FLOOR: Duration = Duration::from_millis(1);
 /// What remains of the bound after such a round, in percent.
 const BACK_OFF: usize = 70;
 
@@ -59,6 +62,8 @@ pub struct Bbr {
     bound: usize,
     lost_in_round: u64,
     delivered_in_round: u64,
+    /// Sum and number of the round trips measured in this round.
+    round_trips: (Duration, u32),
     window_before_timeout: usize,
 }
 
@@ -83,6 +88,7 @@ impl Bbr {
             bound: usize::MAX,
             lost_in_round: 0,
             delivered_in_round: 0,
+            round_trips: (Duration::ZERO, 0),
             window_before_timeout: 0,
         }
     }
@@ -106,8 +112,14 @@ impl Bbr {
 
     fn end_round(&mut self, ack: &Ack) {
         self.round_ends = ack.delivered;
-        let overflowing = self.lost_in_round * 100
-            > LOSS_LIMIT * (self.delivered_in_round + self.lost_in_round)
+        let (sum, count) = std::mem::take(&mut self.round_trips);
+        let lowest = self.lowest_round_trip.unwrap_or_default();
+        // A queue that overflows is full: who waits in it shows in the round trip. Loss without waiting is the wire's.
+        let waiting =
+            count > 0 && sum / count > lowest + (lowest / QUEUE_FRACTION).max(QUEUE_FLOOR);
+        let overflowing = waiting
+            && self.lost_in_round * 100
+                > LOSS_LIMIT * (self.delivered_in_round + self.lost_in_round)
             && self.lost_in_round >= LOSS_PACKETS * self.mtu as u64;
         self.lost_in_round = 0;
         self.delivered_in_round = 0;
@@ -159,8 +171,7 @@ impl Bbr {
                 let started = *self.cycle_started.get_or_insert(ack.now);
                 let elapsed = ack.now.saturating_duration_since(started) > round_trip;
                 let drained = || self.product(100).is_none_or(|product| ack.in_flight <= product);
-                if elapsed || (CYCLE[self.cycle] < 100 && drained())
-                {
+                if elapsed || (CYCLE[self.cycle] < 100 && drained()) {
                     self.cycle = (self.cycle + 1) % CYCLE.len();
                     self.cycle_started = Some(ack.now);
                 }
@@ -195,7 +206,8 @@ impl Bbr {
         };
         if !self.filled {
             // Room to double the rate, and no more: the rounds that tell that it no longer doubles fill the queue.
-            let target = self.product(STARTUP_GAIN).unwrap_or(usize::MAX).max(initial_window(self.mtu));
+            let target =
+                self.product(STARTUP_GAIN).unwrap_or(usize::MAX).max(initial_window(self.mtu));
             if self.window < target || ack.delivered < initial_window(self.mtu) as u64 {
                 self.window += ack.acked_bytes;
             }
@@ -216,6 +228,7 @@ impl CongestionController for Bbr {
             let stale = self
                 .lowest_seen
                 .is_some_and(|seen| ack.now.saturating_duration_since(seen) > ROUND_TRIP_WINDOW);
+            self.round_trips = (self.round_trips.0 + round_trip, self.round_trips.1 + 1);
             if self.lowest_round_trip.is_none_or(|lowest| round_trip <= lowest)
                 || (stale && matches!(self.phase, Phase::RoundTrip { until: Some(_) }))
             {

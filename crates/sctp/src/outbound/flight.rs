@@ -2,7 +2,8 @@
 //! and the decision what is lost (RFC 9260 §6.3, §7.2.4; RFC 3758 §3.5). Called by the send path and by SACKs.
 //!
 //! Loss is told by order of transmission rather than by counting reports per TSN: a chunk is lost when a packet sent
-//! three packets later was acknowledged. That is RFC 9260's three missing reports for a first transmission, finds lost
+//! three packets later was acknowledged, or any later one and it is overdue by an eighth of a round trip (RFC 9002 §6.1).
+//! That is RFC 9260's three missing reports for a first transmission, finds lost
 //! retransmissions as well, and costs the same however much is in flight. What a SACK costs follows what it newly
 //! acknowledges and how many blocks it lists.
 
@@ -117,6 +118,8 @@ pub(crate) struct Flight {
     remembered: VecDeque<u64>,
     /// The last TSN that FORWARD TSN may name (Advanced.Peer.Ack.Point, RFC 3758 §3.5).
     advanced: u64,
+    /// When the oldest packet that was overtaken, by too few to be lost, will be.
+    overdue_at: Option<Instant>,
     pub(crate) rate: RateEstimator,
     /// Messages abandoned since last asked: stream and message.
     pub(crate) abandoned: Vec<(StreamId, u64)>,
@@ -143,6 +146,7 @@ impl Flight {
             episode_end: 0,
             remembered: VecDeque::new(),
             advanced: base - 1,
+            overdue_at: None,
             rate: RateEstimator::new(now),
             abandoned: Vec::new(),
         }
@@ -156,6 +160,7 @@ impl Flight {
         self.retransmit = VecDeque::new();
         self.remembered = VecDeque::new();
         self.lost_count = 0;
+        self.overdue_at = None;
         self.in_flight = 0;
         self.payload_in_flight = 0;
     }
@@ -388,6 +393,7 @@ impl Flight {
         gaps: impl Iterator<Item = GapBlock>,
         duplicates: impl Iterator<Item = Tsn>,
         lowest_round_trip: Option<Duration>,
+        smoothed_round_trip: Option<Duration>,
     ) -> Option<SackOutcome> {
         let cumulative = self.unwrap(cumulative);
         // RFC 9260 §6.2.1 D i: a SACK that arrives late is dropped.
@@ -461,7 +467,7 @@ impl Flight {
                 self.reorder_threshold = (self.reorder_threshold + 2).min(MAX_REORDER_THRESHOLD);
             }
         }
-        self.detect_losses(&mut outcome);
+        self.detect_losses(now, smoothed_round_trip, &mut outcome);
         self.advance();
         Some(outcome)
     }
@@ -504,10 +510,58 @@ impl Flight {
         }
     }
 
-    fn detect_losses(&mut self, outcome: &mut SackOutcome) {
+    /// When [`Flight::on_overdue`] is to be called, unless a SACK comes first.
+    pub(crate) fn overdue_at(&self) -> Option<Instant> {
+        self.overdue_at
+    }
+
+    /// Looks again for packets that were overtaken and are overdue now.
+    pub(crate) fn on_overdue(
+        &mut self,
+        now: Instant,
+        smoothed_round_trip: Option<Duration>,
+    ) -> SackOutcome {
+        let mut outcome = SackOutcome { prior_in_flight: self.in_flight, ..SackOutcome::default() };
+        self.detect_losses(now, smoothed_round_trip, &mut outcome);
+        outcome
+    }
+
+    /// Offers the newest chunk in flight for another sending, to draw a SACK that tells what became of the others
+    /// (a tail loss probe, RFC 8985 §7). It is not counted as lost. False: there is none that may be sent again.
+    pub(crate) fn probe(&mut self, now: Instant) -> bool {
+        let Some(index) = self.chunks.iter().rposition(|chunk| chunk.state == ChunkState::InFlight)
+        else {
+            return false;
+        };
+        if may_not_retransmit(&self.chunks[index], now) {
+            return false;
+        }
+        self.leave_flight(index);
+        self.chunks[index].state = ChunkState::Lost;
+        self.lost_count += 1;
+        self.retransmit.push_front(self.base + index as u64);
+        true
+    }
+
+    fn detect_losses(
+        &mut self,
+        now: Instant,
+        smoothed_round_trip: Option<Duration>,
+        outcome: &mut SackOutcome,
+    ) {
+        // A path that reorders more gets more time, too.
+        let patience = smoothed_round_trip.map(|round_trip| {
+            let extra = 1 + (self.reorder_threshold - REORDER_THRESHOLD) as u32;
+            round_trip + (round_trip / 8 * extra).max(Duration::from_millis(1))
+        });
+        self.overdue_at = None;
         while let Some(record) = self.transmissions.front().copied() {
-            let overtaken = record.packet + self.reorder_threshold <= self.largest_acked_packet;
+            let passed = record.packet < self.largest_acked_packet;
+            let due = patience.filter(|_| passed).map(|patience| record.sent_at + patience);
+            let overtaken = record.packet + self.reorder_threshold <= self.largest_acked_packet
+                || due.is_some_and(|due| due <= now);
             if !overtaken && record.last >= self.base {
+                self.overdue_at = due;
                 break;
             }
             let transmission = self.first_transmission;
@@ -538,6 +592,7 @@ impl Flight {
         self.retransmit.clear();
         self.first_transmission += self.transmissions.len() as u64;
         self.transmissions.clear();
+        self.overdue_at = None;
         self.episode_end = self.next_packet + 1;
         for index in 0..self.chunks.len() {
             match self.chunks[index].state {

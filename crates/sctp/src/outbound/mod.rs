@@ -324,6 +324,7 @@ impl Outbound {
             sack.gaps(),
             sack.duplicates(),
             rtt.lowest(),
+            rtt.smoothed(),
         )?;
         self.peer_window = sack.a_rwnd as usize;
         self.after_acknowledgement(now, outcome, rtt);
@@ -336,8 +337,14 @@ impl Outbound {
         tsn: Tsn,
         rtt: &mut RttEstimator,
     ) -> Option<SackOutcome> {
-        let outcome =
-            self.flight.on_sack(now, tsn, std::iter::empty(), std::iter::empty(), rtt.lowest())?;
+        let outcome = self.flight.on_sack(
+            now,
+            tsn,
+            std::iter::empty(),
+            std::iter::empty(),
+            rtt.lowest(),
+            rtt.smoothed(),
+        )?;
         self.after_acknowledgement(now, outcome, rtt);
         Some(outcome)
     }
@@ -351,14 +358,7 @@ impl Outbound {
         if let Some(sample) = outcome.round_trip {
             rtt.measured(sample);
         }
-        if outcome.lost_bytes > 0 {
-            self.congestion.on_loss(now, outcome.lost_bytes, outcome.new_loss_episode);
-            self.fast_retransmit |= outcome.new_loss_episode;
-            if self.partial_reliability {
-                self.flight.abandon_expired(now);
-                self.after_abandoning(now);
-            }
-        }
+        self.after_losses(now, outcome);
         if outcome.acked_bytes > 0 {
             let rate = outcome.rate;
             self.congestion.on_ack(&Ack {
@@ -385,6 +385,34 @@ impl Outbound {
                 self.forward_due |= now.saturating_duration_since(at) > patience;
             }
             (Some(_), _) => self.forward_due = true,
+        }
+    }
+
+    fn after_losses(&mut self, now: Instant, outcome: SackOutcome) {
+        if outcome.lost_bytes > 0 {
+            self.congestion.on_loss(now, outcome.lost_bytes, outcome.new_loss_episode);
+            self.fast_retransmit |= outcome.new_loss_episode;
+            if self.partial_reliability {
+                self.flight.abandon_expired(now);
+                self.after_abandoning(now);
+            }
+        }
+    }
+
+    /// When [`Outbound::on_overdue`] is due.
+    pub(crate) fn overdue_at(&self) -> Option<Instant> {
+        self.flight.overdue_at()
+    }
+
+    pub(crate) fn on_overdue(&mut self, now: Instant, rtt: &RttEstimator) {
+        let outcome = self.flight.on_overdue(now, rtt.smoothed());
+        self.after_losses(now, outcome);
+    }
+
+    /// Nothing came back for two round trips: sends one chunk again, window or not.
+    pub(crate) fn on_probe(&mut self, now: Instant) {
+        if !self.flight.has_lost() && self.flight.probe(now) {
+            self.fast_retransmit = true;
         }
     }
 
