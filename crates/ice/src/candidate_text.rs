@@ -92,12 +92,12 @@ impl<'a> Fields<'a> {
         invalid: &'static str,
     ) -> Result<(usize, T), Error> {
         let (offset, field) = self.need(missing)?;
-        if field.bytes().all(|b| b.is_ascii_digit()) {
-            if let Ok(value) = field.parse() {
-                return Ok((offset, value));
-            }
+        // `parse` alone would take a sign.
+        let digits = field.bytes().all(|b| b.is_ascii_digit());
+        match field.parse() {
+            Ok(value) if digits => Ok((offset, value)),
+            _ => Err(Error::InvalidCandidate { offset, reason: invalid }),
         }
-        Err(Error::InvalidCandidate { offset, reason: invalid })
     }
 
     fn address(&mut self, missing: &'static str) -> Result<CandidateAddress, Error> {

@@ -4,10 +4,15 @@
 mod agent;
 mod candidate;
 mod candidate_text;
+mod checklist;
 mod config;
+mod consent;
 mod credentials;
 mod error;
 mod event;
+mod local;
+mod remote;
+mod session;
 mod state;
 mod transmit;
 

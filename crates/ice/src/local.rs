@@ -1,0 +1,264 @@
+//! Our side's addresses and candidates: bases, foundations, local preferences, and what the peer is told of them
+//! (RFC 8445 §5.1, RFC 8421 §4, draft-ietf-rtcweb-mdns-ice-candidates §3.1).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use peerage_crypto::Rng;
+
+use crate::candidate::{Candidate, CandidateAddress, CandidateKind, priority};
+use crate::config::FamilyPolicy;
+
+/// Most peer-reflexive local candidates: a peer that lies about our address cannot make the list grow.
+pub(crate) const MAX_LOCAL_PEER_REFLEXIVE: usize = 16;
+
+/// A socket's address.
+#[derive(Debug, Clone)]
+pub(crate) struct Base {
+    pub(crate) address: SocketAddr,
+    pub(crate) preference: u16,
+}
+
+/// A local candidate.
+#[derive(Debug, Clone)]
+pub(crate) struct LocalCandidate {
+    /// With the true address.
+    pub(crate) candidate: Candidate,
+    /// As the peer is told; `None` for peer-reflexive candidates, which are never told.
+    pub(crate) published: Option<Candidate>,
+    pub(crate) base: SocketAddr,
+    pub(crate) foundation: u32,
+}
+
+/// Bases and candidates.
+#[derive(Debug, Default)]
+pub(crate) struct LocalCandidates {
+    bases: Vec<Base>,
+    candidates: Vec<LocalCandidate>,
+    /// What a foundation stands for: type, base address and server (RFC 8445 §5.1.1.3). The number is its index, which
+    /// tells the peer nothing about hidden addresses.
+    foundations: Vec<(CandidateKind, IpAddr, Option<IpAddr>)>,
+    /// Names that hide host addresses; kept for the agent's life.
+    names: Vec<(IpAddr, String)>,
+    added: [u16; 2],
+}
+
+impl LocalCandidates {
+    pub(crate) fn bases(&self) -> &[Base] {
+        &self.bases
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &LocalCandidate> {
+        self.candidates.iter()
+    }
+
+    pub(crate) fn get(&self, index: usize) -> &LocalCandidate {
+        &self.candidates[index]
+    }
+
+    pub(crate) fn base(&self, address: SocketAddr) -> Option<&Base> {
+        self.bases.iter().find(|b| b.address == address)
+    }
+
+    /// The host candidate of a base.
+    pub(crate) fn host(&self, base: SocketAddr) -> Option<usize> {
+        self.candidates
+            .iter()
+            .position(|c| c.base == base && c.candidate.kind == CandidateKind::Host)
+    }
+
+    pub(crate) fn find(&self, base: SocketAddr, address: SocketAddr) -> Option<usize> {
+        self.candidates
+            .iter()
+            .position(|c| c.base == base && c.candidate.socket_addr() == Some(address))
+    }
+
+    /// Registers a socket. Preferences intermingle the families (RFC 8421 §4): first of the preferred family, first of
+    /// the other, second of the preferred, and so on; every one is unique (RFC 8445 §5.1.2.1).
+    pub(crate) fn add_base(&mut self, address: SocketAddr, policy: FamilyPolicy) {
+        let v6 = address.is_ipv6();
+        let nth = self.added[usize::from(v6)];
+        self.added[usize::from(v6)] = nth.saturating_add(1);
+        let first = v6 != matches!(policy, FamilyPolicy::PreferIpv4);
+        let rank = nth.saturating_mul(2).saturating_add(u16::from(!first));
+        self.bases.push(Base { address, preference: u16::MAX - rank.min(u16::MAX - 1) });
+    }
+
+    /// Forgets a socket. Its candidates stay, so that indices stay true, but nobody asks for them any more.
+    pub(crate) fn remove_base(&mut self, address: SocketAddr) {
+        self.bases.retain(|b| b.address != address);
+    }
+
+    /// Removes the candidates, for a new generation.
+    pub(crate) fn clear_candidates(&mut self) {
+        self.candidates.clear();
+        self.foundations.clear();
+    }
+
+    fn foundation(&mut self, kind: CandidateKind, base: IpAddr, server: Option<IpAddr>) -> u32 {
+        let key = (kind, base, server);
+        let index = self.foundations.iter().position(|f| *f == key).unwrap_or_else(|| {
+            self.foundations.push(key);
+            self.foundations.len() - 1
+        });
+        index as u32 + 1
+    }
+
+    /// Makes the host candidate of a base. With `hide`, the peer is told a name; the second value is that name when it
+    /// is new and must be published.
+    pub(crate) fn add_host(
+        &mut self,
+        base: &Base,
+        hide: bool,
+        rng: &mut Rng,
+    ) -> (usize, Option<String>) {
+        let ip = base.address.ip();
+        if let Some(index) = self.host(base.address) {
+            // The socket was gone and is back.
+            return (index, None);
+        }
+        let foundation = self.foundation(CandidateKind::Host, ip, None);
+        let candidate = Candidate::udp(
+            CandidateKind::Host,
+            base.address,
+            priority(CandidateKind::Host, base.preference, 1),
+            foundation.to_string(),
+        );
+        let mut published = candidate.clone();
+        let mut fresh = None;
+        if hide {
+            let name = match self.names.iter().find(|(i, _)| *i == ip) {
+                Some((_, name)) => name.clone(),
+                None => {
+                    let name = uuid_name(rng);
+                    self.names.push((ip, name.clone()));
+                    fresh = Some(name.clone());
+                    name
+                }
+            };
+            published.address = CandidateAddress::Mdns(name);
+        }
+        self.candidates.push(LocalCandidate {
+            candidate,
+            published: Some(published),
+            base: base.address,
+            foundation,
+        });
+        (self.candidates.len() - 1, fresh)
+    }
+
+    /// Makes a server-reflexive candidate; `None` when it is redundant (RFC 8445 §5.1.3).
+    pub(crate) fn add_server_reflexive(
+        &mut self,
+        base: &Base,
+        mapped: SocketAddr,
+        server: SocketAddr,
+        hide: bool,
+    ) -> Option<usize> {
+        let redundant = self.candidates.iter().any(|c| {
+            c.base == base.address
+                && c.candidate.socket_addr() == Some(mapped)
+                // A host candidate that hides behind a name does not tell the peer this address
+                // (draft-ietf-rtcweb-mdns-ice-candidates §3.1.2.2).
+                && !(hide && c.candidate.kind == CandidateKind::Host)
+                && c.published.is_some()
+        });
+        if redundant {
+            return None;
+        }
+        let kind = CandidateKind::ServerReflexive;
+        let foundation = self.foundation(kind, base.address.ip(), Some(server.ip()));
+        let mut candidate = Candidate::udp(
+            kind,
+            mapped,
+            priority(kind, base.preference, 1),
+            foundation.to_string(),
+        );
+        candidate.related = Some((CandidateAddress::Ip(base.address.ip()), base.address.port()));
+        let mut published = candidate.clone();
+        if hide {
+            let unspecified = match base.address.ip() {
+                IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            };
+            published.related = Some((CandidateAddress::Ip(unspecified), 9));
+        }
+        self.candidates.push(LocalCandidate {
+            candidate,
+            published: Some(published),
+            base: base.address,
+            foundation,
+        });
+        Some(self.candidates.len() - 1)
+    }
+
+    /// Makes a peer-reflexive candidate (RFC 8445 §7.2.5.3.1); `None` when there are too many.
+    pub(crate) fn add_peer_reflexive(
+        &mut self,
+        base: SocketAddr,
+        mapped: SocketAddr,
+        priority: u32,
+    ) -> Option<usize> {
+        let kind = CandidateKind::PeerReflexive;
+        if self.candidates.iter().filter(|c| c.candidate.kind == kind).count()
+            >= MAX_LOCAL_PEER_REFLEXIVE
+        {
+            return None;
+        }
+        let foundation = self.foundation(kind, base.ip(), None);
+        let mut candidate = Candidate::udp(kind, mapped, priority, foundation.to_string());
+        candidate.related = Some((CandidateAddress::Ip(base.ip()), base.port()));
+        self.candidates.push(LocalCandidate { candidate, published: None, base, foundation });
+        Some(self.candidates.len() - 1)
+    }
+}
+
+/// `<UUID version 4>.local` (draft-ietf-rtcweb-mdns-ice-candidates §3.1.1).
+fn uuid_name(rng: &mut Rng) -> String {
+    let mut b = [0u8; 16];
+    rng.fill(&mut b);
+    b[6] = b[6] & 0x0F | 0x40;
+    b[8] = b[8] & 0x3F | 0x80;
+    let v = u128::from_be_bytes(b);
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}.local",
+        v >> 96,
+        v >> 80 & 0xFFFF,
+        v >> 64 & 0xFFFF,
+        v >> 48 & 0xFFFF,
+        v & 0xFFFF_FFFF_FFFF
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn preferences_intermingle_the_families() {
+        let mut local = LocalCandidates::default();
+        for address in ["10.0.0.1:1", "[2001:db8::1]:1", "10.0.0.2:1", "[2001:db8::2]:1"] {
+            local.add_base(address.parse().unwrap(), FamilyPolicy::PreferIpv6);
+        }
+        let mut order: Vec<_> = local.bases().to_vec();
+        order.sort_by_key(|b| u16::MAX - b.preference);
+        let order: Vec<_> = order.iter().map(|b| b.address.ip().to_string()).collect();
+        assert_eq!(order, ["2001:db8::1", "10.0.0.1", "2001:db8::2", "10.0.0.2"]);
+    }
+
+    #[test]
+    fn names_are_uuids_and_stay_with_their_address() {
+        let mut rng = Rng::from_seed(3);
+        let mut local = LocalCandidates::default();
+        local.add_base("10.0.0.1:1".parse().unwrap(), FamilyPolicy::PreferIpv6);
+        let base = local.bases()[0].clone();
+        let (_, name) = local.add_host(&base, true, &mut rng);
+        let name = name.unwrap();
+        assert_eq!(name.len(), 36 + ".local".len());
+        assert_eq!(name.as_bytes()[14], b'4');
+        local.clear_candidates();
+        let (index, again) = local.add_host(&base, true, &mut rng);
+        assert_eq!(again, None);
+        let published = local.get(index).published.clone().unwrap();
+        assert_eq!(published.address, CandidateAddress::Mdns(name));
+    }
+}
