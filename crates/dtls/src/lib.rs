@@ -12,6 +12,9 @@ mod endpoint;
 mod error;
 mod event;
 mod flight;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod handover;
 mod handshake;
 mod negotiation;

@@ -24,8 +24,8 @@ use crate::{
 
 /// What the client waits for, with what it needs to go on.
 pub(crate) enum State {
-    Certificate { hello: ClientHello },
-    ServerKeyExchange { hello: ClientHello },
+    Certificate { hello: Box<ClientHello> },
+    ServerKeyExchange { hello: Box<ClientHello> },
     RequestOrDone { exchange: Exchange },
     Done { exchange: Exchange, request: CertificateRequest },
     Finished,
@@ -68,7 +68,7 @@ pub(crate) fn start(
     core.hash(&hello_message);
     core.hash(message);
     core.resume_flight(hello_message, now);
-    Ok((core, State::Certificate { hello }))
+    Ok((core, State::Certificate { hello: Box::new(hello) }))
 }
 
 fn check_server_hello(

@@ -43,16 +43,17 @@ impl fmt::Debug for Secret {
 }
 
 /// HKDF-Expand-Label (RFC 8446 §7.1). `prk` is the secret as a prepared HMAC key.
-pub(crate) fn expand_label(
+fn expand_label(
+    prefix: &[u8],
     prk: &dyn HmacKey,
     label: &[u8],
     context: &[u8],
     out: &mut [u8],
 ) -> Result<(), Error> {
     let length = (out.len() as u16).to_be_bytes();
-    let label_len = (LABEL_PREFIX.len() + label.len()) as u8;
+    let label_len = (prefix.len() + label.len()) as u8;
     let head = [length[0], length[1], label_len];
-    let info: [&[u8]; 5] = [&head, LABEL_PREFIX, label, &[context.len() as u8], context];
+    let info: [&[u8]; 5] = [&head, prefix, label, &[context.len() as u8], context];
     Ok(hkdf_expand(prk, &info, out)?)
 }
 
@@ -85,12 +86,13 @@ pub(crate) struct Hkdf {
     provider: Arc<dyn CryptoProvider>,
     hash: HashAlgorithm,
     hash_len: usize,
+    prefix: &'static [u8],
 }
 
 impl Hkdf {
     pub(crate) fn new(provider: Arc<dyn CryptoProvider>, hash: HashAlgorithm) -> Self {
         let hash_len = if hash == HashAlgorithm::Sha384 { 48 } else { 32 };
-        Self { provider, hash, hash_len }
+        Self { provider, hash, hash_len, prefix: LABEL_PREFIX }
     }
 
     fn prk(&self, secret: &Secret) -> Box<dyn HmacKey> {
@@ -103,7 +105,7 @@ impl Hkdf {
 
     fn derive(&self, prk: &dyn HmacKey, label: &[u8], transcript: &[u8]) -> Result<Secret, Error> {
         let mut secret = Secret::zeroed(self.hash_len);
-        expand_label(prk, label, transcript, &mut secret.bytes[..self.hash_len])?;
+        expand_label(self.prefix, prk, label, transcript, &mut secret.bytes[..self.hash_len])?;
         Ok(secret)
     }
 
@@ -149,9 +151,9 @@ impl Hkdf {
             sequence_number_key: Zeroizing::new([0; 32]),
             key_len,
         };
-        expand_label(&*prk, b"key", &[], &mut keys.key[..key_len])?;
-        expand_label(&*prk, b"iv", &[], &mut keys.iv)?;
-        expand_label(&*prk, b"sn", &[], &mut keys.sequence_number_key[..key_len])?;
+        expand_label(self.prefix, &*prk, b"key", &[], &mut keys.key[..key_len])?;
+        expand_label(self.prefix, &*prk, b"iv", &[], &mut keys.iv)?;
+        expand_label(self.prefix, &*prk, b"sn", &[], &mut keys.sequence_number_key[..key_len])?;
         Ok(keys)
     }
 
@@ -167,7 +169,7 @@ impl Hkdf {
             self.derive(&*self.prk(exporter_secret), label.as_bytes(), &self.empty_hash())?;
         let mut hash = self.provider.hash(self.hash);
         hash.update(context);
-        expand_label(&*self.prk(&secret), b"exporter", &hash.current(), out)
+        expand_label(self.prefix, &*self.prk(&secret), b"exporter", &hash.current(), out)
     }
 }
 
@@ -223,5 +225,81 @@ impl HandshakeStage {
 impl fmt::Debug for HandshakeStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HandshakeStage")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use peerage_crypto::default_provider;
+
+    use super::*;
+
+    fn vectors(file: &str) -> HashMap<String, Vec<u8>> {
+        let path = format!("{}/../../vectors/dtls/{file}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).expect("the vectors");
+        text.lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| {
+                let (name, hex) = line.split_once(" = ").expect("name = value");
+                let bytes = (0..hex.len()).step_by(2);
+                let bytes = bytes.map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex"));
+                (name.to_owned(), bytes.collect())
+            })
+            .collect()
+    }
+
+    fn check_schedule(prefix: &'static [u8], vectors: &HashMap<String, Vec<u8>>) -> (Hkdf, Secret) {
+        let mut hkdf = Hkdf::new(default_provider(), HashAlgorithm::Sha256);
+        hkdf.prefix = prefix;
+        let stage = hkdf.handshake(&vectors["shared_secret"]).unwrap();
+        let handshake =
+            stage.traffic_secrets(&Digest::new(&vectors["transcript_server_hello"])).unwrap();
+        let (application, exporter) =
+            stage.into_application(&Digest::new(&vectors["transcript_server_finished"])).unwrap();
+        for (name, secret) in [
+            ("client_handshake_traffic_secret", &handshake.client),
+            ("server_handshake_traffic_secret", &handshake.server),
+            ("client_application_traffic_secret", &application.client),
+            ("server_application_traffic_secret", &application.server),
+            ("exporter_master_secret", &exporter),
+        ] {
+            assert_eq!(secret.as_bytes(), vectors[name], "{name}");
+        }
+        if let Some(key) = vectors.get("server_handshake_key") {
+            let keys = hkdf.traffic_keys(&handshake.server, 16).unwrap();
+            assert_eq!(keys.key(), key);
+            assert_eq!(keys.iv[..], vectors["server_handshake_iv"]);
+            for (side, name) in
+                [(Side::Client, "client_finished_key"), (Side::Server, "server_finished_key")]
+            {
+                let expected = hkdf.provider.hmac(HashAlgorithm::Sha256, &vectors[name]);
+                let key = hkdf.finished_key(handshake.of(side)).unwrap();
+                assert!(key.verify(&[b"transcript"], &expected.sign(&[b"transcript"])), "{name}");
+            }
+        }
+        if let Some(next) = vectors.get("server_application_traffic_secret_1") {
+            let keys = hkdf.traffic_keys(&application.server, 16).unwrap();
+            assert_eq!(keys.key(), vectors["server_application_key"]);
+            assert_eq!(keys.iv[..], vectors["server_application_iv"]);
+            assert_eq!(keys.sequence_number_key(), vectors["server_application_sn"]);
+            assert_eq!(hkdf.next_generation(&application.server).unwrap().as_bytes(), next);
+        }
+        (hkdf, exporter)
+    }
+
+    #[test]
+    fn the_published_schedule_of_tls_comes_out() {
+        check_schedule(b"tls13 ", &vectors("rfc8448_key_schedule.txt"));
+    }
+
+    #[test]
+    fn the_schedule_of_dtls_and_its_exporter_come_out() {
+        let vectors = vectors("dtls13_key_schedule.txt");
+        let (hkdf, exporter) = check_schedule(LABEL_PREFIX, &vectors);
+        let mut out = [0; 60];
+        hkdf.export(&exporter, "EXTRACTOR-dtls_srtp", &[], &mut out).unwrap();
+        assert_eq!(out[..], vectors["exported_60"]);
     }
 }

@@ -389,3 +389,32 @@ pub(crate) fn write_empty_ack(sequence: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&header.to_wire());
     ack::write(&[], out);
 }
+
+/// Reads bytes as every message that only DTLS 1.3 has, and compares what is written with what was read.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn fuzz_messages(data: &[u8]) {
+    if let Some(numbers) = ack::parse(data) {
+        let mut out = Vec::new();
+        ack::write(&numbers, &mut out);
+        assert_eq!(out, data);
+    }
+    if let Ok(verify) = messages::CertificateVerify::parse(data) {
+        let mut out = Vec::new();
+        verify.write(&mut out);
+        assert_eq!(out, data);
+    }
+    if let Ok(certificate) = messages::Certificate::parse(data) {
+        let mut out = Vec::new();
+        let chain: Vec<&[u8]> = certificate.chain.iter().map(Vec::as_slice).collect();
+        messages::Certificate::write(&certificate.context, &chain, &mut out);
+        assert_eq!(messages::Certificate::parse(&out), Ok(certificate));
+    }
+    if let Ok(request) = messages::CertificateRequest::parse(data) {
+        let mut out = Vec::new();
+        request.write(&mut out);
+        assert_eq!(messages::CertificateRequest::parse(&out), Ok(request));
+    }
+    let _ = messages::EncryptedExtensions::parse(data);
+    let _ = messages::parse_key_update(data);
+    let _ = messages::check_new_session_ticket(data);
+}
