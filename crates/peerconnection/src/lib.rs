@@ -4,14 +4,17 @@
 mod channel;
 mod config;
 mod connection;
+pub mod dcep;
 mod description;
 mod error;
 mod event;
 mod ice_server;
+mod jsep;
 mod message;
 mod net;
 mod state;
 mod statistics;
+mod transport;
 
 pub use channel::{DataChannelHandle, DataChannelInfo, DataChannelInit, Priority};
 pub use config::{

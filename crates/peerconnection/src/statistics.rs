@@ -10,6 +10,10 @@ use crate::state::{DtlsState, IceConnectionState};
 pub struct Statistics {
     /// Transport counters: `RTCTransportStats`.
     pub transport: TransportStatistics,
+    /// The pair over which data go.
+    pub selected_pair: Option<peerage_ice::SelectedPair>,
+    /// All candidate pairs: `RTCIceCandidatePairStats`.
+    pub candidate_pairs: Vec<peerage_ice::PairStats>,
     /// What the DTLS handshake agreed on.
     pub handshake: Option<Handshake>,
     /// The SCTP association: `RTCSctpTransportStats` and more.

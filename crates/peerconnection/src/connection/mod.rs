@@ -1,287 +1,263 @@
-//! [`PeerConnection`]: the state machine that joins JSEP, ICE, DTLS, SCTP and data channels.
+//! [`PeerConnection`]: the state machine that joins JSEP, ICE, DTLS, SCTP and data channels. Split by concern: the five
+//! verbs ([`verbs`]), descriptions, candidates, channels and states each have a file.
 
-use std::net::{IpAddr, SocketAddr};
+mod candidates;
+mod channels;
+mod descriptions;
+mod states;
+mod verbs;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
-use peerage_crypto::Rng;
-use peerage_ice::Transmit;
+use peerage_crypto::{
+    Certificate, CertificateParams, Fingerprint, HashAlgorithm, Rng, default_provider,
+};
+use peerage_ice::Credentials;
+use peerage_sctp::Association;
 
-use crate::channel::{DataChannelHandle, DataChannelInfo, DataChannelInit};
-use crate::config::{Configuration, MAX_ICE_SERVERS};
-use crate::description::{IceCandidateInit, OfferOptions, SessionDescription};
-use crate::error::{Error, SendError};
+use self::states::ReportedStates;
+use crate::channel::DataChannels;
+use crate::config::{Configuration, Settings};
+use crate::error::Error;
 use crate::event::Event;
-use crate::message::Message;
-use crate::net::Input;
+use crate::jsep::Negotiation;
 use crate::state::{ConnectionState, IceConnectionState, IceGatheringState, SignalingState};
 use crate::statistics::{Statistics, TransportStatistics};
+use crate::transport::dtls::DtlsTransport;
+use crate::transport::early::EarlyPackets;
+use crate::transport::ice::IceTransport;
 
 /// `RTCPeerConnection` without I/O. See the [crate documentation](crate) for the loop that drives it.
-#[allow(dead_code)]
+///
+/// After every call that changes something the caller drains [`poll_transmit`](Self::poll_transmit) and
+/// [`poll_event`](Self::poll_event) until both give `None`, then waits for a datagram, for
+/// [`poll_timeout`](Self::poll_timeout), or for the application.
 pub struct PeerConnection {
     config: Configuration,
+    rng: Rng,
+    /// The time of the last call, for work that `poll_event` does.
+    now: Instant,
+    closed: bool,
+    negotiation: Negotiation,
+    fingerprints: Vec<Fingerprint>,
+    /// Credentials for an ICE restart, named in an offer or answer that is not set yet.
+    next_credentials: Option<Credentials>,
+    /// Whether `poll_event` is to look whether negotiation is needed: once for all changes made in between
+    /// (webrtc-pc §4.7.3).
+    check_negotiation: bool,
+    states: ReportedStates,
+
+    ice: IceTransport,
+    /// Where packets of DTLS go: our address and the peer's.
+    path: Option<(SocketAddr, SocketAddr)>,
+    early: EarlyPackets,
+    dtls: DtlsTransport,
+    sctp: Option<Box<Association>>,
+    /// A sealed datagram that did not fit the last batch, or the goodbye of a connection that was closed.
+    held_back: Vec<u8>,
+    max_segments: usize,
+
+    channels: DataChannels,
+    /// Streams that were reset because no channel may be on them.
+    refused_streams: Vec<u16>,
+    /// Bytes of messages in the deprecated fragmentation that wait for their last part.
+    partial_bytes: usize,
+    /// The association is over, and with it all data.
+    data_ended: bool,
+    receive_paused: bool,
+
+    events: VecDeque<Event>,
+    /// Payload bytes in `events`.
+    queued_bytes: usize,
+    counters: TransportStatistics,
+    pair_changes: u64,
 }
 
-#[allow(unused_variables)]
 impl PeerConnection {
     /// Makes a connection. `rng` feeds everything that must be unpredictable.
     ///
     /// # Errors
-    /// A server URL that does not parse, an expired certificate, a setting out of its range.
-    pub fn new(now: Instant, config: Configuration, rng: Rng) -> Result<Self, Error> {
-        for server in config.ice_servers.iter().take(MAX_ICE_SERVERS) {
-            server.parse()?;
+    /// A server URL that does not parse (`SyntaxError`), credentials missing or a certificate expired
+    /// (`InvalidAccessError`), a setting out of its range (`TypeError`).
+    pub fn new(now: Instant, mut config: Configuration, mut rng: Rng) -> Result<Self, Error> {
+        check_settings(&mut config.settings)?;
+        let provider = config.settings.provider.clone().unwrap_or_else(default_provider);
+        let expired = |certificate: &Arc<Certificate>| certificate.expires() <= config.wall_clock;
+        if let Some(index) = config.certificates.iter().position(expired) {
+            return Err(Error::CertificateExpired { index });
         }
-        Ok(Self { config })
-    }
-
-    // --- the five verbs ---
-
-    /// Takes a datagram. Noise is counted and dropped; see [`Error`].
-    ///
-    /// # Errors
-    /// [`Error::Closed`] after [`PeerConnection::close`].
-    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<(), Error> {
-        Ok(())
-    }
-
-    /// Does what is due at `now`.
-    pub fn handle_timeout(&mut self, now: Instant) {}
-
-    /// When [`PeerConnection::handle_timeout`] wants to be called.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        None
-    }
-
-    /// Appends datagrams for one destination to `buf`. With [`Settings::max_gso_segments`](crate::Settings) above 1
-    /// several of equal size may come at once.
-    pub fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Transmit> {
-        None
-    }
-
-    /// The next event.
-    pub fn poll_event(&mut self) -> Option<Event> {
-        None
-    }
-
-    // --- addresses and names ---
-
-    /// A local UDP socket is bound to this (specific, not wildcard) address.
-    pub fn add_local_address(&mut self, now: Instant, address: SocketAddr) {}
-
-    /// That address is gone.
-    pub fn remove_local_address(&mut self, now: Instant, address: SocketAddr) {}
-
-    /// All local addresses have been added: gathering completes once the servers have answered.
-    pub fn local_addresses_complete(&mut self, now: Instant) {}
-
-    /// Answers [`Event::ResolveHost`]; an empty slice says that the name is unknown.
-    pub fn host_resolved(&mut self, now: Instant, id: u32, addresses: &[SocketAddr]) {}
-
-    /// Answers [`Event::ResolveMdns`]; an empty slice says that nobody answered.
-    pub fn mdns_resolved(&mut self, now: Instant, name: &str, addresses: &[IpAddr]) {}
-
-    /// The ICE user name fragment that the peer's checks carry first in USERNAME. It changes with an ICE restart;
-    /// while one is under way both are valid.
-    pub fn local_ufrag(&self) -> &str {
-        ""
-    }
-
-    // --- JSEP ---
-
-    /// `createOffer`.
-    ///
-    /// # Errors
-    /// `InvalidStateError` unless the signaling state is `stable` or `have-local-offer`.
-    pub fn create_offer(
-        &mut self,
-        now: Instant,
-        options: OfferOptions,
-    ) -> Result<SessionDescription, Error> {
-        Err(Error::Closed)
-    }
-
-    /// `createAnswer`.
-    ///
-    /// # Errors
-    /// `InvalidStateError` unless the signaling state is `have-remote-offer` or `have-local-pranswer`.
-    pub fn create_answer(&mut self, now: Instant) -> Result<SessionDescription, Error> {
-        Err(Error::Closed)
-    }
-
-    /// `setLocalDescription`. `None` creates the offer or answer that the signaling state calls for.
-    ///
-    /// # Errors
-    /// `InvalidStateError`, `InvalidModificationError`.
-    pub fn set_local_description(
-        &mut self,
-        now: Instant,
-        description: Option<SessionDescription>,
-    ) -> Result<(), Error> {
-        Err(Error::Closed)
-    }
-
-    /// `setRemoteDescription`.
-    ///
-    /// # Errors
-    /// `InvalidStateError`, `RTCError` with the line, `InvalidAccessError`.
-    pub fn set_remote_description(
-        &mut self,
-        now: Instant,
-        description: SessionDescription,
-    ) -> Result<(), Error> {
-        Err(Error::Closed)
-    }
-
-    /// `addIceCandidate`. `None` or an empty candidate says that no more come.
-    ///
-    /// # Errors
-    /// `TypeError`, `InvalidStateError` before a remote description, `OperationError`.
-    pub fn add_ice_candidate(
-        &mut self,
-        now: Instant,
-        candidate: Option<IceCandidateInit>,
-    ) -> Result<(), Error> {
-        Err(Error::Closed)
-    }
-
-    /// `localDescription`: the pending one, else the current one, with the candidates gathered so far.
-    pub fn local_description(&self) -> Option<SessionDescription> {
-        None
-    }
-
-    /// `currentLocalDescription`.
-    pub fn current_local_description(&self) -> Option<SessionDescription> {
-        None
-    }
-
-    /// `pendingLocalDescription`.
-    pub fn pending_local_description(&self) -> Option<SessionDescription> {
-        None
-    }
-
-    /// `remoteDescription`: the pending one, else the current one, with the candidates received so far.
-    pub fn remote_description(&self) -> Option<SessionDescription> {
-        None
-    }
-
-    /// `currentRemoteDescription`.
-    pub fn current_remote_description(&self) -> Option<SessionDescription> {
-        None
-    }
-
-    /// `pendingRemoteDescription`.
-    pub fn pending_remote_description(&self) -> Option<SessionDescription> {
-        None
-    }
-
-    /// `canTrickleIceCandidates`; `None` before a remote description.
-    pub fn can_trickle_ice_candidates(&self) -> Option<bool> {
-        None
+        let certificate = match config.certificates.first() {
+            Some(certificate) => Arc::clone(certificate),
+            None => Certificate::generate(
+                &provider,
+                CertificateParams::default(),
+                config.wall_clock,
+                &mut rng,
+            )
+            .map(Arc::new)
+            .map_err(|error| Error::Layer { layer: "crypto", message: error.to_string() })?,
+        };
+        let fingerprints = vec![certificate.fingerprint(HashAlgorithm::Sha256)];
+        let ice = IceTransport::new(now, &config, &mut rng, Arc::clone(&provider))?;
+        let dtls = DtlsTransport::new(&config.settings, provider, certificate)?;
+        Ok(Self {
+            now,
+            closed: false,
+            negotiation: Negotiation::new(&mut rng),
+            fingerprints,
+            next_credentials: None,
+            check_negotiation: false,
+            states: ReportedStates::default(),
+            ice,
+            path: None,
+            early: EarlyPackets::default(),
+            dtls,
+            sctp: None,
+            held_back: Vec::new(),
+            max_segments: config.settings.max_gso_segments,
+            channels: DataChannels::default(),
+            refused_streams: Vec::new(),
+            partial_bytes: 0,
+            data_ended: false,
+            receive_paused: false,
+            events: VecDeque::new(),
+            queued_bytes: 0,
+            counters: TransportStatistics::default(),
+            pair_changes: 0,
+            config,
+            rng,
+        })
     }
 
     /// `signalingState`.
     pub fn signaling_state(&self) -> SignalingState {
-        SignalingState::Closed
+        self.negotiation.state()
     }
 
     /// `iceGatheringState`.
     pub fn ice_gathering_state(&self) -> IceGatheringState {
-        IceGatheringState::New
+        self.states.gathering
     }
 
     /// `iceConnectionState`.
     pub fn ice_connection_state(&self) -> IceConnectionState {
-        IceConnectionState::New
+        self.states.ice
     }
 
     /// `connectionState`.
     pub fn connection_state(&self) -> ConnectionState {
-        ConnectionState::New
+        self.states.connection
     }
-
-    /// `restartIce`: the next offer carries new ICE credentials; [`Event::NegotiationNeeded`] follows.
-    pub fn restart_ice(&mut self, now: Instant) {}
 
     /// `getConfiguration`.
     pub fn configuration(&self) -> &Configuration {
         &self.config
     }
 
-    /// `setConfiguration`.
+    /// `setConfiguration`. New servers are used by the next gathering, which an ICE restart brings about.
     ///
     /// # Errors
-    /// `InvalidModificationError` for what may not change, `SyntaxError` for server URLs.
+    /// `InvalidModificationError` for what may not change, `SyntaxError` for server URLs, `NotSupportedError` for another
+    /// transport policy once gathering has begun.
     pub fn set_configuration(&mut self, now: Instant, config: Configuration) -> Result<(), Error> {
+        self.now = now;
+        if self.closed {
+            return Err(Error::Closed);
+        }
+        let negotiated = self.negotiation.local().is_some();
+        config.check_replacement(&self.config, negotiated)?;
+        let policy_changes = config.ice_transport_policy != self.config.ice_transport_policy;
+        if policy_changes {
+            return Err(Error::NotSupported("changing the ICE transport policy of a connection"));
+        }
+        self.ice.set_servers(&config)?;
+        self.config.ice_servers = config.ice_servers;
+        self.config.ice_candidate_pool_size = config.ice_candidate_pool_size;
         Ok(())
     }
 
-    /// `close`. Drain [`PeerConnection::poll_transmit`] once more: the peer is told.
-    pub fn close(&mut self, now: Instant) {}
-
-    // --- data channels ---
-
-    /// `createDataChannel`.
-    ///
-    /// # Errors
-    /// `TypeError` for options that contradict each other, `OperationError` for an id in use or too many channels.
-    pub fn create_data_channel(
-        &mut self,
-        now: Instant,
-        label: &str,
-        init: DataChannelInit,
-    ) -> Result<DataChannelHandle, Error> {
-        Err(Error::Closed)
-    }
-
-    /// Sends a message.
-    ///
-    /// # Errors
-    /// See [`SendError`].
-    pub fn send(
-        &mut self,
-        now: Instant,
-        channel: DataChannelHandle,
-        message: Message,
-    ) -> Result<(), SendError> {
-        Err(SendError::UnknownDataChannel)
-    }
-
-    /// `bufferedAmount`: payload bytes not yet handed to the network. 0 for an unknown channel.
-    pub fn buffered_amount(&self, channel: DataChannelHandle) -> usize {
-        0
-    }
-
-    /// Leaves received data in the transport while `paused`, so that its receive window closes and the peer waits; states
-    /// and other events still come. For drivers whose application does not keep up with reading.
-    pub fn set_receive_paused(&mut self, paused: bool) {}
-
-    /// The largest message the peer takes, in bytes (RFC 8841 §6); our own limit while its description is unknown.
-    pub fn max_message_size(&self) -> usize {
-        usize::MAX
-    }
-
-    /// `bufferedAmountLowThreshold`, in bytes.
-    pub fn set_buffered_amount_low_threshold(&mut self, channel: DataChannelHandle, bytes: usize) {}
-
-    /// `close` of a channel: what is queued is still sent, then the stream is reset.
-    pub fn close_data_channel(&mut self, now: Instant, channel: DataChannelHandle) {}
-
-    /// What a channel is and how it stands; `None` once its closing has been reported.
-    pub fn data_channel(&self, channel: DataChannelHandle) -> Option<DataChannelInfo> {
-        None
+    /// `close`. Drain [`PeerConnection::poll_transmit`] once more: the peer is told. All channels are reported closed;
+    /// beyond what the browser does, the new states are reported as well.
+    pub fn close(&mut self, now: Instant) {
+        if self.closed {
+            return;
+        }
+        self.now = now;
+        self.say_goodbye(now);
+        self.closed = true;
+        self.end_association(now, None);
+        self.ice.agent.close(now);
+        self.early = EarlyPackets::default();
+        self.negotiation.close();
+        self.update_signaling_state();
+        self.update_states();
     }
 
     /// `getStats`, in one piece.
     pub fn statistics(&self) -> Statistics {
         Statistics {
-            transport: TransportStatistics::default(),
-            handshake: None,
-            sctp: None,
-            sctp_negotiated: None,
-            data_channels_opened: 0,
-            data_channels_closed: 0,
-            data_channels: Vec::new(),
+            transport: TransportStatistics {
+                ice_state: self.states.ice,
+                dtls_state: self.dtls.state(),
+                selected_candidate_pair_changes: self.pair_changes,
+                ..self.counters
+            },
+            selected_pair: self.ice.agent.selected_pair().cloned(),
+            candidate_pairs: self.ice.agent.pairs(),
+            handshake: self.dtls.handshake().cloned(),
+            sctp: self.sctp.as_ref().map(|sctp| sctp.statistics()),
+            sctp_negotiated: self.sctp.as_ref().and_then(|sctp| sctp.negotiated()),
+            data_channels_opened: self.channels.opened,
+            data_channels_closed: self.channels.closed,
+            data_channels: self.channels.statistics(),
         }
     }
+
+    /// Aborts SCTP and closes DTLS. SCTP's last packet is sealed now, for DTLS will not seal once it is closed.
+    fn say_goodbye(&mut self, now: Instant) {
+        self.path = self.ice.agent.selected_pair().map(|pair| (pair.local, pair.remote));
+        self.held_back.clear();
+        if let (Some(mut sctp), Some(endpoint)) = (self.sctp.take(), self.dtls.connected()) {
+            sctp.abort(now, "closed by the application");
+            let mut packet = vec![0; endpoint.header_len()];
+            if sctp.poll_transmit(now, &mut packet).is_some()
+                && endpoint.seal_application_data(&mut packet, 0).is_ok()
+            {
+                self.held_back = packet;
+            }
+        }
+        self.dtls.close(now);
+    }
+}
+
+impl fmt::Debug for PeerConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerConnection")
+            .field("signaling_state", &self.negotiation.state())
+            .field("connection_state", &self.states.connection)
+            .field("data_channels", &self.channels.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_settings(settings: &mut Settings) -> Result<(), Error> {
+    // A path of less cannot carry a fragmented ClientHello in a sensible number of datagrams (RFC 9147 §4.4).
+    if !(576..=65_507).contains(&settings.mtu) {
+        return Err(Error::Type {
+            argument: "settings.mtu",
+            reason: "it is not from 576 to 65507 bytes".into(),
+        });
+    }
+    if settings.sctp.max_message_size == 0 {
+        return Err(Error::Type {
+            argument: "settings.sctp.max_message_size",
+            reason: "it is 0".into(),
+        });
+    }
+    settings.max_gso_segments = settings.max_gso_segments.clamp(1, 64);
+    Ok(())
 }

@@ -1,0 +1,10 @@
+//! JavaScript Session Establishment Protocol (RFC 9429): descriptions of this end ([`local`]) and of the peer
+//! ([`remote`]), the rules between them ([`verify`]) and the state machine ([`negotiation`]).
+
+mod local;
+mod negotiation;
+mod remote;
+mod verify;
+
+pub(crate) use negotiation::{LocalParameters, Negotiation};
+pub(crate) use remote::{MAX_CANDIDATES, RemoteDescription};

@@ -1,0 +1,502 @@
+//! The JSEP state machine (RFC 9429 §3.2, §4.1; webrtc-pc §4.4): which descriptions are current and pending, which
+//! calls the signaling state allows, and what offers and answers say. It moves no packets; the connection asks it what
+//! was agreed and acts on it.
+
+use peerage_crypto::{Fingerprint, Rng};
+use peerage_ice::{Candidate, Credentials};
+use peerage_sdp::{MediaDescription, Protocol, Setup, TlsId, Word};
+
+use super::local::{LocalData, LocalDescription};
+use super::remote::{RemoteData, RemoteDescription};
+use super::verify;
+use crate::description::SdpType;
+use crate::error::Error;
+use crate::state::SignalingState;
+use crate::transport::sctp::SctpParameters;
+
+/// What of this end goes into a description.
+pub(crate) struct LocalParameters<'a> {
+    pub(crate) credentials: &'a Credentials,
+    pub(crate) fingerprints: &'a [Fingerprint],
+    pub(crate) ice_lite: bool,
+    pub(crate) sctp: SctpParameters,
+    /// Whether an offer must have a data section even if none was agreed on before.
+    pub(crate) wants_data: bool,
+    /// The DTLS role, once settled.
+    pub(crate) dtls_client: Option<bool>,
+    /// Candidates gathered with these credentials so far, and whether there will be no more.
+    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) end_of_candidates: bool,
+}
+
+/// A description made by `create_offer` or `create_answer`.
+struct Created {
+    sdp: String,
+    description: LocalDescription,
+}
+
+/// See the module.
+pub(crate) struct Negotiation {
+    state: SignalingState,
+    session_id: u64,
+    next_version: u64,
+    tls_id: TlsId,
+    pub(crate) current_local: Option<LocalDescription>,
+    pub(crate) pending_local: Option<LocalDescription>,
+    pub(crate) current_remote: Option<RemoteDescription>,
+    pub(crate) pending_remote: Option<RemoteDescription>,
+    last_offer: Option<Created>,
+    last_answer: Option<Created>,
+    /// The user name fragments that `restartIce` wants replaced (webrtc-pc `[[LocalIceCredentialsToReplace]]`).
+    to_replace: Vec<String>,
+    /// `[[NegotiationNeeded]]`.
+    pub(crate) needed: bool,
+}
+
+impl Negotiation {
+    pub(crate) fn new(rng: &mut Rng) -> Self {
+        Self {
+            state: SignalingState::Stable,
+            // RFC 9429 §5.2.1: 64 bits with the highest at zero; some peers read it as a signed or a floating number.
+            session_id: rng.u64() >> 11,
+            next_version: 1,
+            tls_id: random_tls_id(rng),
+            current_local: None,
+            pending_local: None,
+            current_remote: None,
+            pending_remote: None,
+            last_offer: None,
+            last_answer: None,
+            to_replace: Vec::new(),
+            needed: false,
+        }
+    }
+
+    pub(crate) fn state(&self) -> SignalingState {
+        self.state
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.state = SignalingState::Closed;
+        self.last_offer = None;
+        self.last_answer = None;
+    }
+
+    /// The pending descriptions, else the current ones.
+    pub(crate) fn local(&self) -> Option<&LocalDescription> {
+        self.pending_local.as_ref().or(self.current_local.as_ref())
+    }
+
+    /// The local description whose candidates are being gathered.
+    pub(crate) fn local_mut(&mut self) -> Option<&mut LocalDescription> {
+        self.pending_local.as_mut().or(self.current_local.as_mut())
+    }
+
+    /// The pending remote description, else the current one.
+    pub(crate) fn remote(&self) -> Option<&RemoteDescription> {
+        self.pending_remote.as_ref().or(self.current_remote.as_ref())
+    }
+
+    // --- ICE restarts ---
+
+    /// `restartIce`.
+    pub(crate) fn restart_ice(&mut self) {
+        let locals = [&self.current_local, &self.pending_local];
+        self.to_replace = locals
+            .into_iter()
+            .flatten()
+            .filter_map(|local| local.data.as_ref())
+            .map(|data| data.credentials.ufrag().to_owned())
+            .collect();
+    }
+
+    /// Whether the next offer must carry new credentials.
+    pub(crate) fn wants_restart(&self) -> bool {
+        !self.to_replace.is_empty()
+    }
+
+    /// Whether the pending remote offer restarts ICE (RFC 9429 §5.10).
+    pub(crate) fn remote_restarts(&self) -> bool {
+        let data = |remote: &Option<RemoteDescription>| {
+            remote
+                .as_ref()
+                .and_then(|remote| remote.data.as_ref())
+                .map(|data| data.credentials.clone())
+        };
+        match (data(&self.current_remote), data(&self.pending_remote)) {
+            (Some(current), Some(pending)) => current != pending,
+            _ => false,
+        }
+    }
+
+    /// webrtc-pc "check if negotiation is needed", as far as it concerns data.
+    pub(crate) fn is_needed(&self, any_channel: bool) -> bool {
+        let negotiated = self.current_local.as_ref().is_some_and(|local| local.data.is_some());
+        self.wants_restart() || (any_channel && !negotiated)
+    }
+
+    // --- offers ---
+
+    /// Whether `createOffer` may be called.
+    pub(crate) fn check_create_offer(&self) -> Result<(), Error> {
+        match self.state {
+            SignalingState::Stable | SignalingState::HaveLocalOffer => Ok(()),
+            SignalingState::Closed => Err(Error::Closed),
+            _ => Err(Error::InvalidState {
+                operation: "create_offer",
+                reason: "an offer of the peer waits for an answer, or an answer of the peer is provisional",
+            }),
+        }
+    }
+
+    /// RFC 9429 §5.2.
+    pub(crate) fn create_offer(
+        &mut self,
+        parameters: &LocalParameters<'_>,
+    ) -> Result<String, Error> {
+        // A pending offer is replaced: RFC 9429 §5.2.2 has it generated as from the stable state, with the mids kept.
+        let (mut sections, mut data_index) = self.agreed_sections();
+        let live_mid =
+            data_index.and_then(|_| self.local()?.data_mid().and_then(|mid| Word::new(mid).ok()));
+        if data_index.is_none() && parameters.wants_data {
+            // A rejected section is recycled before a new one is added (RFC 9429 §5.2.2).
+            let index = sections.iter().position(Option::is_some).unwrap_or(sections.len());
+            if index == sections.len() {
+                sections.push(None);
+            } else {
+                sections[index] = None;
+            }
+            data_index = Some(index);
+        }
+        let data = data_index.map(|index| {
+            let pending = self.pending_local.as_ref().and_then(|local| local.data.as_ref());
+            let mid = live_mid
+                .or_else(|| {
+                    pending.filter(|data| data.index == index).and_then(|data| data.mid.clone())
+                })
+                .unwrap_or_else(|| self.fresh_mid());
+            self.local_data(parameters, index, Some(mid), Setup::ActPass)
+        });
+        let description = LocalDescription {
+            kind: SdpType::Offer,
+            session_id: self.session_id,
+            version: self.take_version(),
+            ice_lite: parameters.ice_lite,
+            ice_options: "ice2 trickle",
+            sections,
+            bundle: data.is_some(),
+            data,
+        };
+        let sdp = description.to_sdp()?;
+        self.last_offer = Some(Created { sdp: sdp.clone(), description });
+        Ok(sdp)
+    }
+
+    /// The m-sections as last agreed on: which is the data section, and how the others are rejected.
+    fn agreed_sections(&self) -> (Vec<Option<MediaDescription>>, Option<usize>) {
+        let (Some(local), Some(remote)) = (&self.current_local, &self.current_remote) else {
+            return (Vec::new(), None);
+        };
+        let live = match (&local.data, &remote.data) {
+            (Some(ours), Some(theirs)) if ours.index == theirs.index => Some(ours.index),
+            _ => None,
+        };
+        let sections = remote
+            .sections
+            .iter()
+            .enumerate()
+            .map(|(index, section)| (Some(index) != live).then(|| section.rejection.clone()))
+            .collect();
+        (sections, live)
+    }
+
+    fn fresh_mid(&self) -> Word {
+        let taken = |mid: &str| {
+            let remotes = [&self.current_remote, &self.pending_remote];
+            let locals = [&self.current_local, &self.pending_local];
+            remotes
+                .into_iter()
+                .flatten()
+                .any(|remote| remote.find_section(Some(mid), None).is_some())
+                || locals.into_iter().flatten().any(|local| local.data_mid() == Some(mid))
+        };
+        (0u32..)
+            .map(|number| number.to_string())
+            .find(|mid| !taken(mid))
+            .and_then(|mid| Word::new(&mid).ok())
+            .unwrap_or_else(|| Word::from_static("data"))
+    }
+
+    // --- answers ---
+
+    /// Whether `createAnswer` may be called.
+    pub(crate) fn check_create_answer(&self) -> Result<(), Error> {
+        match self.state {
+            SignalingState::HaveRemoteOffer | SignalingState::HaveLocalPrAnswer => Ok(()),
+            SignalingState::Closed => Err(Error::Closed),
+            _ => Err(Error::InvalidState {
+                operation: "create_answer",
+                reason: "there is no offer of the peer to answer",
+            }),
+        }
+    }
+
+    /// RFC 9429 §5.3. Only the data section is accepted; all others are rejected.
+    pub(crate) fn create_answer(
+        &mut self,
+        parameters: &LocalParameters<'_>,
+    ) -> Result<String, Error> {
+        let Some(offer) = &self.pending_remote else {
+            return Err(Error::InvalidState {
+                operation: "create_answer",
+                reason: "there is no offer of the peer",
+            });
+        };
+        let accepted = offer.data.as_ref().map(|data| data.index);
+        let sections = offer
+            .sections
+            .iter()
+            .enumerate()
+            .map(|(index, section)| (Some(index) != accepted).then(|| section.rejection.clone()))
+            .collect();
+        // RFC 9429 §5.3.1: the options stand in an answer only if they stood in the offer.
+        let ice_options = match (offer.ice2, offer.trickle) {
+            (true, true) => "ice2 trickle",
+            (true, false) => "ice2",
+            (false, true) => "trickle",
+            (false, false) => "",
+        };
+        let bundle = offer.data.as_ref().is_some_and(|data| {
+            data.mid
+                .as_ref()
+                .is_some_and(|mid| offer.bundles.iter().any(|group| group.contains(mid)))
+        });
+        let data = offer.data.as_ref().map(|theirs| {
+            let setup = answer_setup(theirs.setup, parameters.dtls_client);
+            let mut data = self.local_data(parameters, theirs.index, theirs.mid.clone(), setup);
+            data.protocol = theirs.protocol.clone();
+            if theirs.tls_id.is_none() {
+                // RFC 8842 §5.3: no tls-id unless the offer has one.
+                data.tls_id = None;
+            }
+            data
+        });
+        let description = LocalDescription {
+            kind: SdpType::Answer,
+            session_id: self.session_id,
+            version: self.take_version(),
+            ice_lite: parameters.ice_lite,
+            ice_options,
+            sections,
+            bundle,
+            data,
+        };
+        let sdp = description.to_sdp()?;
+        self.last_answer = Some(Created { sdp: sdp.clone(), description });
+        Ok(sdp)
+    }
+
+    fn local_data(
+        &self,
+        parameters: &LocalParameters<'_>,
+        index: usize,
+        mid: Option<Word>,
+        setup: Setup,
+    ) -> LocalData {
+        LocalData {
+            index,
+            mid,
+            protocol: Protocol::UdpDtlsSctp,
+            credentials: parameters.credentials.clone(),
+            fingerprints: parameters.fingerprints.to_vec(),
+            setup,
+            tls_id: Some(self.tls_id.clone()),
+            sctp: parameters.sctp,
+            candidates: parameters.candidates.clone(),
+            end_of_candidates: parameters.end_of_candidates,
+        }
+    }
+
+    // --- setting descriptions ---
+
+    /// Whether a local description of this type may be set now (RFC 9429 §5.5).
+    pub(crate) fn check_set_local(&self, kind: SdpType) -> Result<(), Error> {
+        use SignalingState as S;
+        let allowed = match kind {
+            SdpType::Offer => matches!(self.state, S::Stable | S::HaveLocalOffer),
+            SdpType::Answer | SdpType::PrAnswer => {
+                matches!(self.state, S::HaveRemoteOffer | S::HaveLocalPrAnswer)
+            }
+            SdpType::Rollback => matches!(self.state, S::HaveLocalOffer | S::HaveRemoteOffer),
+        };
+        self.allowed(allowed, "set_local_description", kind)
+    }
+
+    /// Whether a remote description of this type may be set now (RFC 9429 §5.6); an offer may be set over a local
+    /// offer, which is then rolled back (webrtc-pc §4.4.2, setRemoteDescription).
+    pub(crate) fn check_set_remote(&self, kind: SdpType) -> Result<(), Error> {
+        use SignalingState as S;
+        let allowed = match kind {
+            SdpType::Offer => {
+                matches!(self.state, S::Stable | S::HaveRemoteOffer | S::HaveLocalOffer)
+            }
+            SdpType::Answer | SdpType::PrAnswer => {
+                matches!(self.state, S::HaveLocalOffer | S::HaveRemotePrAnswer)
+            }
+            SdpType::Rollback => matches!(self.state, S::HaveLocalOffer | S::HaveRemoteOffer),
+        };
+        self.allowed(allowed, "set_remote_description", kind)
+    }
+
+    fn allowed(&self, allowed: bool, operation: &'static str, kind: SdpType) -> Result<(), Error> {
+        match (self.state, allowed) {
+            (SignalingState::Closed, _) => Err(Error::Closed),
+            (_, true) => Ok(()),
+            (state, false) => Err(Error::WrongSignalingState { operation, kind, state }),
+        }
+    }
+
+    /// Whether there is an offer that an empty description can stand for.
+    pub(crate) fn has_created_offer(&self) -> bool {
+        self.last_offer.is_some()
+    }
+
+    /// Whether there is an answer that an empty description can stand for.
+    pub(crate) fn has_created_answer(&self) -> bool {
+        self.last_answer.is_some()
+    }
+
+    /// Sets a local offer. It must be the one created last; an empty text stands for it (webrtc-pc §4.4.2).
+    pub(crate) fn set_local_offer(&mut self, sdp: &str) -> Result<(), Error> {
+        let created = take_created(&mut self.last_offer, sdp, SdpType::Offer)?;
+        self.pending_local = Some(created);
+        self.state = SignalingState::HaveLocalOffer;
+        Ok(())
+    }
+
+    /// Sets a local answer, provisional or final.
+    pub(crate) fn set_local_answer(&mut self, sdp: &str, kind: SdpType) -> Result<(), Error> {
+        let mut created = take_created(&mut self.last_answer, sdp, kind)?;
+        created.kind = kind;
+        if kind == SdpType::PrAnswer {
+            self.pending_local = Some(created);
+            self.state = SignalingState::HaveLocalPrAnswer;
+        } else {
+            self.current_local = Some(created);
+            self.current_remote = self.pending_remote.take();
+            self.complete();
+        }
+        Ok(())
+    }
+
+    /// Checks a remote offer against what was agreed before; nothing changes.
+    pub(crate) fn check_remote_offer(&self, offer: &RemoteDescription) -> Result<(), Error> {
+        verify::offer(offer, self.current_remote.as_ref())
+    }
+
+    /// Sets a remote offer that was checked, after any rollback.
+    pub(crate) fn set_remote_offer(&mut self, offer: RemoteDescription) {
+        self.pending_remote = Some(offer);
+        self.state = SignalingState::HaveRemoteOffer;
+    }
+
+    /// Checks and sets a remote answer, provisional or final.
+    pub(crate) fn set_remote_answer(
+        &mut self,
+        answer: RemoteDescription,
+        dtls_client: Option<bool>,
+    ) -> Result<(), Error> {
+        let Some(offer) = &self.pending_local else {
+            return Err(Error::InvalidState {
+                operation: "set_remote_description",
+                reason: "there is no offer",
+            });
+        };
+        let current = self.current_local.as_ref().zip(self.current_remote.as_ref());
+        verify::answer(offer, &answer, current, dtls_client)?;
+        if answer.kind == SdpType::PrAnswer {
+            self.pending_remote = Some(answer);
+            self.state = SignalingState::HaveRemotePrAnswer;
+        } else {
+            self.current_remote = Some(answer);
+            self.current_local = self.pending_local.take();
+            self.complete();
+        }
+        Ok(())
+    }
+
+    /// Back to `stable`; what was pending is forgotten. Returns the local offer that was given up.
+    pub(crate) fn rollback(&mut self) -> Option<LocalDescription> {
+        self.state = SignalingState::Stable;
+        self.last_answer = None;
+        self.pending_remote = None;
+        self.pending_local.take()
+    }
+
+    fn complete(&mut self) {
+        self.pending_local = None;
+        self.pending_remote = None;
+        self.last_offer = None;
+        self.last_answer = None;
+        self.state = SignalingState::Stable;
+        let ufrag = self
+            .current_local
+            .as_ref()
+            .and_then(|local| local.data.as_ref())
+            .map(|data| &data.credentials);
+        if !self.to_replace.iter().any(|old| ufrag.is_some_and(|new| new.ufrag() == old)) {
+            self.to_replace.clear();
+        }
+    }
+
+    /// What both ends have said of the data section, in descriptions that answer each other (provisionally or not).
+    pub(crate) fn agreed(&self) -> Option<(&LocalData, &RemoteDescription, &RemoteData)> {
+        let (local, remote) = match self.state {
+            SignalingState::HaveLocalPrAnswer | SignalingState::HaveRemotePrAnswer => {
+                (self.pending_local.as_ref()?, self.pending_remote.as_ref()?)
+            }
+            _ => (self.current_local.as_ref()?, self.current_remote.as_ref()?),
+        };
+        let (ours, theirs) = (local.data.as_ref()?, remote.data.as_deref()?);
+        (ours.index == theirs.index).then_some((ours, remote, theirs))
+    }
+
+    fn take_version(&mut self) -> u64 {
+        let version = self.next_version;
+        self.next_version += 1;
+        version
+    }
+}
+
+/// RFC 8842 §5.3: the answerer takes the active role where it may; a settled role stays.
+fn answer_setup(offered: Option<Setup>, dtls_client: Option<bool>) -> Setup {
+    match (offered, dtls_client) {
+        (Some(Setup::Active), _) => Setup::Passive,
+        (Some(Setup::Passive), _) => Setup::Active,
+        (_, Some(false)) => Setup::Passive,
+        _ => Setup::Active,
+    }
+}
+
+fn take_created(
+    last: &mut Option<Created>,
+    sdp: &str,
+    kind: SdpType,
+) -> Result<LocalDescription, Error> {
+    match last {
+        // RFC 9429 §5.4.
+        Some(created) if sdp.is_empty() || created.sdp == sdp => Ok(created.description.clone()),
+        _ => Err(Error::ModifiedDescription { kind }),
+    }
+}
+
+fn random_tls_id(rng: &mut Rng) -> TlsId {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    // RFC 8842 §4: at least 20 characters, 120 bits of randomness.
+    let text: String = rng
+        .array::<24>()
+        .into_iter()
+        .map(|byte| char::from(ALPHABET[usize::from(byte & 63)]))
+        .collect();
+    TlsId::new(&text).expect("24 characters of the alphabet of RFC 8842 §4")
+}

@@ -1,0 +1,161 @@
+//! What two descriptions of one connection must have in common (RFC 9429 §5.8.3, §5.10; RFC 3264 §6, §8).
+
+use peerage_sdp::{MediaKind, Protocol, Setup, Word};
+
+use super::local::LocalDescription;
+use super::remote::{RemoteData, RemoteDescription};
+use crate::error::Error;
+
+fn invalid(section: impl Into<String>, reason: impl Into<String>) -> Error {
+    Error::InvalidDescription { section: section.into(), reason: reason.into() }
+}
+
+/// What an m-section of a local description is, for comparison.
+fn local_section(local: &LocalDescription, index: usize) -> (MediaKind, Protocol, Option<Word>) {
+    match (&local.sections[index], &local.data) {
+        (Some(media), _) => {
+            (media.line.media.clone(), media.line.protocol.clone(), media.attributes.mid().cloned())
+        }
+        (None, Some(data)) => (MediaKind::Application, data.protocol.clone(), data.mid.clone()),
+        (None, None) => (MediaKind::Application, Protocol::UdpDtlsSctp, None),
+    }
+}
+
+/// Checks an answer of the peer against our offer.
+pub(super) fn answer(
+    offer: &LocalDescription,
+    answer: &RemoteDescription,
+    current: Option<(&LocalDescription, &RemoteDescription)>,
+    dtls_client: Option<bool>,
+) -> Result<(), Error> {
+    if answer.sections.len() != offer.sections.len() {
+        return Err(invalid(
+            "session",
+            format!(
+                "the answer has {} m-sections but the offer {} (RFC 3264 §6)",
+                answer.sections.len(),
+                offer.sections.len()
+            ),
+        ));
+    }
+    for (index, section) in answer.sections.iter().enumerate() {
+        let (media, protocol, mid) = local_section(offer, index);
+        let name = || format!("m-section {index}");
+        if section.media != media {
+            return Err(invalid(
+                name(),
+                "the kind of media differs from the offer's (RFC 3264 §6)",
+            ));
+        }
+        if section.protocol != protocol {
+            return Err(invalid(name(), "the protocol differs from the offer's (RFC 3264 §6)"));
+        }
+        // Peers that know nothing of mid leave it out.
+        if section.mid.is_some() && section.mid != mid {
+            return Err(invalid(name(), "a=mid differs from the offer's (RFC 5888 §9.1)"));
+        }
+        if !section.rejected && offer.sections[index].is_some() {
+            return Err(invalid(
+                name(),
+                "the answer accepts an m-section that the offer disabled (RFC 3264 §6)",
+            ));
+        }
+    }
+    // RFC 9143 §7.3: a group of the answer is made of sections that the offer grouped.
+    let offered_mid = offer.bundle.then(|| offer.data_mid()).flatten();
+    if answer.bundles.iter().flatten().any(|mid| Some(mid.as_str()) != offered_mid) {
+        return Err(invalid(
+            "a=group:BUNDLE",
+            "the answer bundles what the offer did not (RFC 9143 §7.3)",
+        ));
+    }
+    let (Some(ours), Some(theirs)) = (&offer.data, &answer.data) else { return Ok(()) };
+    match theirs.setup {
+        Some(Setup::ActPass) => {
+            return Err(invalid("a=setup", "an answer must not say actpass (RFC 8842 §5.3)"));
+        }
+        Some(Setup::HoldConn) => {
+            return Err(invalid("a=setup", "holdconn cannot be used here (RFC 8842 §5.3)"));
+        }
+        Some(Setup::Active) if dtls_client == Some(true) => {
+            return Err(invalid("a=setup", "the DTLS roles must not change (RFC 8842 §5.5)"));
+        }
+        Some(Setup::Passive) if dtls_client == Some(false) => {
+            return Err(invalid("a=setup", "the DTLS roles must not change (RFC 8842 §5.5)"));
+        }
+        _ => {}
+    }
+    let Some((current_local, current_remote)) = current else { return Ok(()) };
+    let (Some(our_last), Some(their_last)) = (&current_local.data, &current_remote.data) else {
+        return Ok(());
+    };
+    let we_restart = ours.credentials != our_last.credentials;
+    let they_restart = theirs.credentials != their_last.credentials;
+    match (we_restart, they_restart) {
+        // RFC 9429 §5.10.
+        (true, false) => Err(invalid(
+            "a=ice-ufrag",
+            "the offer restarts ICE but the answer does not (RFC 8445 §9)",
+        )),
+        (false, true) => Err(invalid(
+            "a=ice-ufrag",
+            "the answer restarts ICE but the offer did not (RFC 8445 §9)",
+        )),
+        _ => same_association(their_last, theirs),
+    }
+}
+
+/// Checks an offer of the peer against what was agreed before.
+pub(super) fn offer(
+    offer: &RemoteDescription,
+    current: Option<&RemoteDescription>,
+) -> Result<(), Error> {
+    if offer.data.as_ref().is_some_and(|data| data.setup == Some(Setup::HoldConn)) {
+        return Err(invalid("a=setup", "holdconn cannot be used here (RFC 8842 §5.2)"));
+    }
+    let Some(current) = current else { return Ok(()) };
+    if offer.sections.len() < current.sections.len() {
+        return Err(invalid(
+            "session",
+            "an m-section of the last description is missing (RFC 3264 §8)",
+        ));
+    }
+    for (index, (section, last)) in offer.sections.iter().zip(&current.sections).enumerate() {
+        // A section that was or is rejected may be recycled (RFC 9429 §5.2.2).
+        if last.rejected || section.rejected {
+            continue;
+        }
+        if section.media != last.media {
+            return Err(invalid(
+                format!("m-section {index}"),
+                "the kind of media changed (RFC 3264 §8.3.1)",
+            ));
+        }
+        if section.mid != last.mid {
+            return Err(invalid(format!("m-section {index}"), "a=mid changed (RFC 9429 §5.2.2)"));
+        }
+    }
+    match (&current.data, &offer.data) {
+        (Some(last), Some(data)) if last.index == data.index => same_association(last, data),
+        _ => Ok(()),
+    }
+}
+
+/// A new DTLS association on a living connection (RFC 8842 §5.5) is not made: the peer must keep its certificate.
+fn same_association(last: &RemoteData, now: &RemoteData) -> Result<(), Error> {
+    let same_id = match (&last.tls_id, &now.tls_id) {
+        (Some(last), Some(now)) => last == now,
+        _ => true,
+    };
+    if !same_id || last.fingerprints != now.fingerprints {
+        return Err(Error::NotSupported(
+            "a new DTLS association on a living connection (RFC 8842 §5.5)",
+        ));
+    }
+    if last.sctp.port != now.sctp.port {
+        return Err(Error::NotSupported(
+            "a new SCTP association on a living connection (RFC 8841 §9.3)",
+        ));
+    }
+    Ok(())
+}

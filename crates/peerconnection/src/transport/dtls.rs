@@ -1,0 +1,287 @@
+//! The DTLS transport: begins when both descriptions and a path are there, checks the peer's certificate against the
+//! fingerprints of its description (RFC 8122 §5.1), and only then lets SCTP through. The connection calls it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use peerage_crypto::{Certificate, CryptoProvider, Fingerprint, HashAlgorithm, NamedGroup, Rng};
+use peerage_dtls::{
+    AlertDescription, ApplicationData, Config, Endpoint, HandshakeSummary, ProtocolVersion,
+};
+
+use crate::config::Settings;
+use crate::error::{Error, ErrorDetail};
+use crate::event::Handshake;
+use crate::state::DtlsState;
+
+/// What happened to the association.
+#[derive(Debug)]
+pub(crate) enum DtlsEvent {
+    /// Up, and the certificate is right.
+    Connected(Handshake),
+    /// `close_notify` from either side.
+    Closed,
+    /// Over, and why.
+    Failed { detail: ErrorDetail, message: String },
+}
+
+/// What the descriptions say about the association.
+#[derive(Clone, Debug)]
+pub(crate) struct DtlsParameters {
+    pub(crate) is_client: bool,
+    pub(crate) fingerprints: Vec<Fingerprint>,
+}
+
+/// See the module.
+pub(crate) struct DtlsTransport {
+    config: Arc<Config>,
+    parameters: Option<DtlsParameters>,
+    endpoint: Option<Box<Endpoint>>,
+    state: DtlsState,
+    handshake: Option<Handshake>,
+}
+
+impl DtlsTransport {
+    pub(crate) fn new(
+        settings: &Settings,
+        provider: Arc<dyn CryptoProvider>,
+        certificate: Arc<Certificate>,
+    ) -> Result<Self, Error> {
+        let mut config = Config::new(provider, certificate);
+        let dtls = &settings.dtls;
+        (config.min_version, config.max_version) = match (dtls.versions.v1_2, dtls.versions.v1_3) {
+            (true, true) => (ProtocolVersion::Dtls12, ProtocolVersion::Dtls13),
+            (true, false) => (ProtocolVersion::Dtls12, ProtocolVersion::Dtls12),
+            (false, true) => (ProtocolVersion::Dtls13, ProtocolVersion::Dtls13),
+            (false, false) => {
+                return Err(Error::Type {
+                    argument: "settings.dtls.versions",
+                    reason: "none is allowed".into(),
+                });
+            }
+        };
+        if !dtls.groups.is_empty() {
+            config.groups.clone_from(&dtls.groups);
+            config.key_shares.retain(|group| dtls.groups.contains(group));
+        }
+        if let Some(timeout) = dtls.retransmission_timeout {
+            config.initial_timeout = timeout;
+        }
+        if let Some(timeout) = dtls.handshake_timeout {
+            config.handshake_timeout = timeout;
+        }
+        // Data alone: no SRTP keys are wanted.
+        config.srtp_profiles.clear();
+        config.mtu = settings.mtu;
+        config.key_log.clone_from(&settings.key_log);
+        Ok(Self {
+            config: Arc::new(config),
+            parameters: None,
+            endpoint: None,
+            state: DtlsState::New,
+            handshake: None,
+        })
+    }
+
+    pub(crate) fn state(&self) -> DtlsState {
+        self.state
+    }
+
+    pub(crate) fn handshake(&self) -> Option<&Handshake> {
+        self.handshake.as_ref()
+    }
+
+    /// Whether we are the DTLS client, once the descriptions have decided it.
+    pub(crate) fn is_client(&self) -> Option<bool> {
+        self.parameters.as_ref().map(|parameters| parameters.is_client)
+    }
+
+    /// Takes what an answer, provisional or final, has settled. While no handshake runs a later answer may still
+    /// change it.
+    pub(crate) fn negotiated(&mut self, parameters: DtlsParameters) {
+        if self.endpoint.is_none() && self.state == DtlsState::New {
+            self.parameters = Some(parameters);
+        }
+    }
+
+    /// Begins the handshake if the descriptions are there and it has not begun. Call once there is a path.
+    pub(crate) fn start(&mut self, now: Instant, rng: &mut Rng) -> Result<bool, Error> {
+        let Some(parameters) = &self.parameters else { return Ok(false) };
+        if self.endpoint.is_some() || self.state != DtlsState::New {
+            return Ok(false);
+        }
+        let make = if parameters.is_client { Endpoint::client } else { Endpoint::server };
+        let endpoint = make(Arc::clone(&self.config), rng.fork(), now)
+            .map_err(|error| Error::Layer { layer: "dtls", message: error.to_string() })?;
+        self.endpoint = Some(Box::new(endpoint));
+        self.state = DtlsState::Connecting;
+        Ok(true)
+    }
+
+    /// Whether datagrams can be taken already.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.endpoint.is_some()
+    }
+
+    /// Opens a datagram in place. Failures show in [`DtlsTransport::poll_event`].
+    pub(crate) fn handle_input(&mut self, now: Instant, datagram: &mut [u8]) -> ApplicationData {
+        match &mut self.endpoint {
+            Some(endpoint) => endpoint.handle_input(now, datagram).unwrap_or_default(),
+            None => ApplicationData::default(),
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if let Some(endpoint) = &mut self.endpoint {
+            endpoint.handle_timeout(now);
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.endpoint.as_ref()?.poll_timeout()
+    }
+
+    /// Appends a datagram of the handshake, an ACK or an alert.
+    pub(crate) fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<usize> {
+        self.endpoint.as_mut()?.poll_transmit(now, buf).map(|transmit| transmit.size)
+    }
+
+    /// What happened. Must be drained before application data of the same datagram is believed.
+    pub(crate) fn poll_event(&mut self, now: Instant) -> Option<DtlsEvent> {
+        loop {
+            let event = self.endpoint.as_mut()?.poll_event()?;
+            // What comes after the end, or again, is no news.
+            if !matches!(self.state, DtlsState::Connecting | DtlsState::Connected) {
+                continue;
+            }
+            match event {
+                peerage_dtls::Event::Connected(summary) => return Some(self.verify(now, &summary)),
+                peerage_dtls::Event::Closed => {
+                    self.state = DtlsState::Closed;
+                    return Some(DtlsEvent::Closed);
+                }
+                peerage_dtls::Event::Failed(error) => {
+                    self.state = DtlsState::Failed;
+                    return Some(DtlsEvent::Failed {
+                        detail: ErrorDetail::DtlsFailure,
+                        message: error.to_string(),
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The endpoint, once it may carry application data.
+    pub(crate) fn connected(&mut self) -> Option<&mut Endpoint> {
+        match self.state {
+            DtlsState::Connected => self.endpoint.as_deref_mut(),
+            _ => None,
+        }
+    }
+
+    /// Bytes a record adds to its plaintext.
+    pub(crate) fn overhead(&self) -> usize {
+        self.endpoint.as_ref().map_or(0, |endpoint| endpoint.overhead())
+    }
+
+    /// Says goodbye with `close_notify`.
+    pub(crate) fn close(&mut self, now: Instant) {
+        if let Some(endpoint) = &mut self.endpoint {
+            endpoint.close(now);
+        }
+        self.state = DtlsState::Closed;
+    }
+
+    fn verify(&mut self, now: Instant, summary: &HandshakeSummary) -> DtlsEvent {
+        let fingerprints =
+            self.parameters.as_ref().map_or(&[][..], |parameters| &parameters.fingerprints);
+        let trusted = summary.peer_certificates.first().is_some_and(|certificate| {
+            is_trusted(&*self.config.provider, fingerprints, certificate)
+        });
+        if !trusted {
+            if let Some(endpoint) = &mut self.endpoint {
+                // RFC 8122 §5.1: the connection must not be established.
+                endpoint.reject(now, AlertDescription::BadCertificate);
+            }
+            self.state = DtlsState::Failed;
+            return DtlsEvent::Failed {
+                detail: ErrorDetail::FingerprintFailure,
+                message: "the peer's certificate matches no fingerprint of its description (RFC 8122 §5.1)".into(),
+            };
+        }
+        self.state = DtlsState::Connected;
+        let handshake = Handshake {
+            version: match summary.version {
+                ProtocolVersion::Dtls12 => "DTLS 1.2",
+                ProtocolVersion::Dtls13 => "DTLS 1.3",
+            },
+            cipher_suite: summary.cipher_suite.name(),
+            group: summary.group.map_or("", group_name),
+            is_client: summary.is_client,
+        };
+        self.handshake = Some(handshake.clone());
+        DtlsEvent::Connected(handshake)
+    }
+}
+
+/// Whether a certificate matches one of the fingerprints made with the strongest hash the peer gave (RFC 8122 §5.1): a
+/// weaker one beside it must not let another certificate in.
+fn is_trusted(
+    provider: &dyn CryptoProvider,
+    fingerprints: &[Fingerprint],
+    certificate_der: &[u8],
+) -> bool {
+    let Some(strongest) =
+        fingerprints.iter().map(|fingerprint| strength(fingerprint.algorithm())).max()
+    else {
+        return false;
+    };
+    fingerprints
+        .iter()
+        .filter(|fingerprint| strength(fingerprint.algorithm()) == strongest)
+        .any(|fingerprint| fingerprint.matches(provider, certificate_der))
+}
+
+fn strength(algorithm: HashAlgorithm) -> u8 {
+    match algorithm {
+        HashAlgorithm::Md5 => 0,
+        HashAlgorithm::Sha1 => 1,
+        HashAlgorithm::Sha256 => 2,
+        HashAlgorithm::Sha384 => 3,
+        HashAlgorithm::Sha512 => 4,
+    }
+}
+
+fn group_name(group: NamedGroup) -> &'static str {
+    match group {
+        NamedGroup::Secp256r1 => "secp256r1",
+        NamedGroup::Secp384r1 => "secp384r1",
+        NamedGroup::X25519 => "x25519",
+        NamedGroup::X25519MlKem768 => "X25519MLKEM768",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use peerage_crypto::default_provider;
+
+    use super::*;
+
+    #[test]
+    fn the_strongest_hash_decides() {
+        let provider = default_provider();
+        let of = |algorithm, certificate: &[u8]| {
+            Fingerprint::of(&*provider, algorithm, certificate).unwrap()
+        };
+        let ours = b"certificate".as_slice();
+        let sha1 = of(HashAlgorithm::Sha1, ours);
+        let sha256 = of(HashAlgorithm::Sha256, ours);
+        let other = of(HashAlgorithm::Sha256, b"another");
+        assert!(is_trusted(&*provider, &[sha256], ours));
+        assert!(is_trusted(&*provider, &[other, sha256], ours), "one of several certificates");
+        assert!(is_trusted(&*provider, &[sha1, sha256], ours));
+        assert!(!is_trusted(&*provider, &[sha1, other], ours), "a weaker hash does not help");
+        assert!(!is_trusted(&*provider, &[], ours));
+    }
+}

@@ -1,0 +1,7 @@
+//! What lies beneath the data channels, layer by layer: gathering and ICE ([`ice`]), DTLS with the check of the
+//! peer's certificate ([`dtls`]) and SCTP ([`sctp`]). The connection moves packets between them.
+
+pub(crate) mod dtls;
+pub(crate) mod early;
+pub(crate) mod ice;
+pub(crate) mod sctp;
