@@ -6,6 +6,8 @@ mod alert;
 mod cipher_suite;
 mod codec;
 mod config;
+#[cfg(test)]
+mod corpora_tests;
 mod dtls12;
 mod dtls13;
 mod endpoint;
