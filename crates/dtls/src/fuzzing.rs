@@ -45,6 +45,7 @@ pub fn handshake_messages(data: &[u8]) {
         request.write(&mut out);
         assert_eq!(HelloVerifyRequest::parse(&out), Some(request));
     }
+    crate::dtls12::fuzz_messages(data);
     crate::dtls13::fuzz_messages(data);
 }
 

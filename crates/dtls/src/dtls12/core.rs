@@ -378,6 +378,11 @@ impl Core {
         self.reassembler.pop()
     }
 
+    #[cfg(test)]
+    pub(crate) fn next_sequence_of_peer(&self) -> u32 {
+        self.reassembler.next_sequence()
+    }
+
     /// Keeps a record of epoch 1 that overtook messages of epoch 0.
     pub(crate) fn keep_early(&mut self, record: &[u8]) {
         let held: usize = self.early.iter().map(Vec::len).sum();

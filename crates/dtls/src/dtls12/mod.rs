@@ -18,6 +18,8 @@ mod messages;
 mod protection;
 mod records;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt, ops::Range, time::Instant};
 
@@ -377,5 +379,38 @@ impl Connection {
 
     pub(crate) fn statistics_mut(&mut self) -> &mut Statistics {
         &mut self.core.statistics
+    }
+}
+
+/// Reads every message of this version, and compares what is written with what was read.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn fuzz_messages(data: &[u8]) {
+    use messages::{CertificateRequest, DigitallySigned, ServerKeyExchange};
+    let mut out = Vec::new();
+    if let Ok(exchange) = ServerKeyExchange::parse(data) {
+        exchange.write(&mut out);
+        assert_eq!(out, data);
+    }
+    out.clear();
+    if let Ok(signed) = DigitallySigned::parse_certificate_verify(data) {
+        signed.write(&mut out);
+        assert_eq!(out, data);
+    }
+    out.clear();
+    if let Ok(request) = CertificateRequest::parse(data) {
+        request.write(&mut out);
+        assert_eq!(CertificateRequest::parse(&out), Ok(request));
+    }
+    out.clear();
+    if let Ok(share) = messages::parse_client_key_exchange(data) {
+        messages::write_client_key_exchange(&mut out, share);
+        assert_eq!(out, data);
+    }
+    if let Ok(chain) = messages::parse_certificate(data)
+        && let [der] = &chain[..]
+    {
+        out.clear();
+        messages::write_certificate(&mut out, Some(der));
+        assert_eq!(out, data);
     }
 }
