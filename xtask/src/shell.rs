@@ -197,9 +197,11 @@ fn end_tree(pid: u32) {
     let mut pids = vec![pid.to_string()];
     let mut next = 0;
     while next < pids.len() {
-        let children = format!("/proc/{0}/task/{0}/children", pids[next]);
-        if let Ok(list) = std::fs::read_to_string(children) {
-            pids.extend(list.split_whitespace().map(str::to_owned));
+        // Each thread lists the children that it started.
+        for task in std::fs::read_dir(format!("/proc/{}/task", pids[next])).into_iter().flatten().flatten() {
+            if let Ok(list) = std::fs::read_to_string(task.path().join("children")) {
+                pids.extend(list.split_whitespace().map(str::to_owned));
+            }
         }
         next += 1;
     }
