@@ -50,6 +50,8 @@ pub enum Event {
     Aborted {
         /// Whether the peer did it, or we.
         by_peer: bool,
+        /// Whether the application did it, and not the protocol: cause 12, user-initiated abort (RFC 9260 §3.3.10.12).
+        user_initiated: bool,
         /// What the ABORT chunk said, in words.
         reason: String,
     },

@@ -130,8 +130,13 @@ fn abort_tells_the_peer_why() {
     pair.ends[0].abort(now, "had enough");
     pair.run_until(Duration::from_secs(5), |pair| pair.ends.iter().all(Association::is_closed));
     let reason = "user-initiated abort: had enough".to_owned();
-    assert!(pair.saw(0, &Event::Aborted { by_peer: false, reason: reason.clone() }));
-    assert!(pair.saw(1, &Event::Aborted { by_peer: true, reason }));
+    assert!(
+        pair.saw(
+            0,
+            &Event::Aborted { by_peer: false, user_initiated: true, reason: reason.clone() }
+        )
+    );
+    assert!(pair.saw(1, &Event::Aborted { by_peer: true, user_initiated: true, reason }));
     assert_eq!(pair.ends[0].total_buffered(), 0);
 }
 
@@ -174,14 +179,10 @@ fn an_idle_association_only_heartbeats() {
     let before = pair.sent;
     pair.run_for(Duration::from_secs(300));
     // Ten intervals, each a HEARTBEAT and its answer from both ends.
-    for at in 0..2 {
-        assert!(
-            (16..=22).contains(&(pair.sent[at] - before[at])),
-            "{}",
-            pair.sent[at] - before[at]
-        );
-        assert!(pair.ends[at].is_established());
+    for (sent, before) in pair.sent.iter().zip(before) {
+        assert!((16..=22).contains(&(sent - before)), "{}", sent - before);
     }
+    assert!(pair.ends.iter().all(Association::is_established));
 }
 
 #[test]

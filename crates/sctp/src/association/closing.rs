@@ -4,7 +4,7 @@ use super::Association;
 use super::state::State;
 use crate::event::Event;
 use crate::packet::abort::Abort;
-use crate::packet::cause::{CauseCode, describe, write_cause};
+use crate::packet::cause::{CauseCode, describe, first_code, write_cause};
 use crate::packet::shutdown::{parse_shutdown, write_shutdown_complete};
 use crate::packet::tlv::RawChunk;
 use std::time::Instant;
@@ -49,7 +49,11 @@ impl Association {
             self.standalone.clear();
             self.push_standalone(peer.tag, chunk);
         }
-        self.end(Event::Aborted { by_peer: false, reason: format!("{}: {reason}", code.name()) });
+        self.end(Event::Aborted {
+            by_peer: false,
+            user_initiated: code == CauseCode::USER_INITIATED_ABORT,
+            reason: format!("{}: {reason}", code.name()),
+        });
     }
 
     /// Stops everything and lets go of all memory but the events.
@@ -69,7 +73,11 @@ impl Association {
 
     pub(super) fn on_abort(&mut self, raw: RawChunk<'_>) {
         let abort = Abort::parse(raw.flags, raw.value);
-        self.end(Event::Aborted { by_peer: true, reason: describe(abort.causes) });
+        self.end(Event::Aborted {
+            by_peer: true,
+            user_initiated: first_code(abort.causes) == Some(CauseCode::USER_INITIATED_ABORT),
+            reason: describe(abort.causes),
+        });
     }
 
     /// Takes the next step of the shutdown if nothing of ours is left to be delivered.

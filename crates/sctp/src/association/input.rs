@@ -398,6 +398,10 @@ impl Association {
             crate::packet::abort::Abort { reflected_tag: false, causes: &causes }.write(&mut chunk);
             self.push_standalone(peer.tag, chunk);
         }
-        self.end(Event::Aborted { by_peer: false, reason: format!("{}: {reason}", code.name()) });
+        self.end(Event::Aborted {
+            by_peer: false,
+            user_initiated: false,
+            reason: format!("{}: {reason}", code.name()),
+        });
     }
 }

@@ -55,6 +55,11 @@ pub(crate) fn write_cause(buf: &mut Vec<u8>, code: CauseCode, information: &[u8]
     end(buf, at);
 }
 
+/// The code of the first cause of an ABORT or ERROR.
+pub(crate) fn first_code(value: &[u8]) -> Option<CauseCode> {
+    Parameters::new(value).next()?.ok().map(|cause| CauseCode(cause.kind))
+}
+
 /// Puts the first cause of an ABORT or ERROR into words.
 pub(crate) fn describe(value: &[u8]) -> String {
     match Parameters::new(value).next() {
