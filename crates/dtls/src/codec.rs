@@ -82,6 +82,7 @@ pub(crate) fn put_u16(out: &mut Vec<u8>, value: u16) {
 }
 
 /// Writes the low 24 bits.
+#[cfg(test)]
 pub(crate) fn put_u24(out: &mut Vec<u8>, value: u32) {
     out.extend_from_slice(&value.to_be_bytes()[1..]);
 }

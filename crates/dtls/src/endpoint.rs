@@ -331,6 +331,15 @@ impl Endpoint {
         }
     }
 
+    /// The connection itself, for tests that play a peer that breaks the rules.
+    #[cfg(test)]
+    pub(crate) fn dtls13(&mut self) -> &mut dtls13::Connection {
+        match &mut self.phase {
+            Phase::Dtls13(connection) => connection,
+            _ => panic!("not a connection of DTLS 1.3"),
+        }
+    }
+
     fn statistics_mut(&mut self) -> &mut Statistics {
         match &mut self.phase {
             Phase::Client(negotiation) => &mut negotiation.state_mut().statistics,

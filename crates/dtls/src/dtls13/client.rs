@@ -8,7 +8,7 @@ use super::{
     authentication,
     core::Core,
     key_schedule::{HandshakeStage, Side},
-    messages::{Certificate, CertificateRequest, CertificateVerify, EncryptedExtensions},
+    messages::{Certificate, CertificateRequest, EncryptedExtensions},
     records::HANDSHAKE_EPOCH,
 };
 use crate::{

@@ -2,7 +2,10 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `core` | what both roles share: flights, ACKs, timers, key updates, alerts |
+//! | `core` | the state that both roles share, keys, alerts |
+//! | `inbound` | fragments, ACKs and repetitions |
+//! | `outbound` | datagrams and timers |
+//! | `key_update` | renewal of keys |
 //! | `client`, `server` | the handshakes, as functions from state and message to state |
 //! | `authentication` | certificates and their proof |
 //! | `records` | epochs and their keys |
@@ -14,11 +17,16 @@ mod ack;
 mod authentication;
 mod client;
 mod core;
+mod inbound;
 mod key_schedule;
+mod key_update;
 mod messages;
+mod outbound;
 mod protection;
 mod records;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt, time::Instant};
 

@@ -66,6 +66,7 @@ impl RecordHeader {
     }
 
     /// Length of the header in bytes.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) const fn header_len(&self) -> usize {
         match self {
             Self::Plaintext(_) => PlaintextHeader::LEN,
