@@ -6,6 +6,9 @@ mod config;
 pub mod congestion;
 mod error;
 mod event;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod inbound;
 mod outbound;
 mod pacer;

@@ -16,3 +16,6 @@ pub(crate) mod reconfig;
 pub(crate) mod sack;
 pub(crate) mod shutdown;
 pub(crate) mod tlv;
+
+#[cfg(test)]
+mod tests;
