@@ -8,6 +8,9 @@ pub mod dcep;
 mod description;
 mod error;
 mod event;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod ice_server;
 mod jsep;
 mod message;

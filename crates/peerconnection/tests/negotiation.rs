@@ -423,3 +423,19 @@ fn configuration_changes_are_checked() {
         assert_eq!(error.name(), name, "{error}");
     }
 }
+#[test]
+fn a_glare_that_loses_asks_again() {
+    let Pair { now, mut a, mut b, .. } = Pair::new(11);
+    a.pc.create_data_channel(now, "a", DataChannelInit::default()).unwrap();
+    negotiate(now, &mut a, &mut b);
+    while a.pc.poll_event().is_some() {}
+    a.pc.restart_ice(now);
+    a.pc.set_local_description(now, None).unwrap();
+    b.pc.set_local_description(now, None).unwrap();
+    // The other's offer wins; the restart is still wanted afterwards.
+    a.pc.set_remote_description(now, b.pc.local_description().unwrap()).unwrap();
+    a.pc.set_local_description(now, None).unwrap();
+    b.pc.set_remote_description(now, a.pc.local_description().unwrap()).unwrap();
+    let events: Vec<Event> = std::iter::from_fn(|| a.pc.poll_event()).collect();
+    assert!(events.contains(&Event::NegotiationNeeded), "{events:?}");
+}

@@ -290,6 +290,8 @@ impl PeerConnection {
                 }
             }
             Sctp::ShutdownComplete => self.end_association(now, None),
+            // The peer's application closed its connection: no failure.
+            Sctp::Aborted { user_initiated: true, .. } => self.end_association(now, None),
             Sctp::Aborted { reason, .. } => {
                 self.end_association(now, Some((ErrorDetail::SctpFailure, reason)));
             }

@@ -230,7 +230,7 @@ impl PeerConnection {
 
     /// RFC 8445 §6.1.1; only before checks begin: afterwards the agents settle conflicts themselves.
     fn settle_ice_role(&mut self, now: Instant, controlling: bool) {
-        if self.ice.agent.remote_credentials().is_none() {
+        if self.negotiation.current_remote.is_none() {
             self.ice.agent.set_controlling(now, controlling && !self.config.settings.ice_lite);
         }
     }
