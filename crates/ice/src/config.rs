@@ -112,6 +112,9 @@ pub struct Timers {
     pub keepalive: Duration,
     /// The agent does not fail before this has passed since checks began (RFC 8863 §4: 39.5 s).
     pub patience: Duration,
+    /// Without any pair that works for so long since checks began, or since patience began anew with a later candidate,
+    /// the agent fails even while checks are under way: with many pairs RFC 8445 §14.3 would make that minutes.
+    pub give_up: Duration,
     /// A STUN server that has not answered by then no longer holds up the end of gathering.
     pub gathering_timeout: Duration,
 }
@@ -129,6 +132,7 @@ impl Default for Timers {
             disconnected_timeout: Duration::from_secs(5),
             keepalive: Duration::from_secs(15),
             patience: Duration::from_millis(39_500),
+            give_up: Duration::from_secs(60),
             gathering_timeout: Duration::from_secs(10),
         }
     }

@@ -42,6 +42,14 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// A multicast DNS message or name could not be read.
+    #[error("invalid mDNS message at byte {offset}: {reason} (RFC 6762 §18)")]
+    InvalidMdns {
+        /// Byte offset in the message.
+        offset: usize,
+        /// What was wrong.
+        reason: &'static str,
+    },
     /// There is nothing to roll back, or the new credentials are in use already.
     #[error("no ICE restart that could be rolled back")]
     NoRestart,

@@ -10,13 +10,17 @@ mod consent;
 mod credentials;
 mod error;
 mod event;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod local;
+pub mod mdns;
 mod remote;
 mod session;
 mod state;
 mod transmit;
 
-pub use agent::IceAgent;
+pub use agent::{IceAgent, local_ufrag};
 pub use candidate::{
     Candidate, CandidateAddress, CandidateKind, CandidateTransport, TcpType, pair_priority,
     priority,

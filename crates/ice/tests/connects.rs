@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use peerage_ice::{
     Candidate, CandidateKind, Event, FamilyPolicy, GatheringState, IceConfig, IceConnectionState,
-    MdnsMode, PairState, Role,
+    Input, MdnsMode, PairState, Protocol, Role,
 };
 
 fn controlling() -> IceConfig {
@@ -337,4 +337,46 @@ fn pair_states_are_told() {
     assert!(seen.contains(&(PairState::InProgress, false)));
     assert!(seen.contains(&(PairState::Succeeded, false)));
     assert_eq!(seen.last(), Some(&(PairState::Succeeded, true)));
+}
+
+#[test]
+fn a_shared_socket_tells_connections_apart() {
+    let mut pair = Pair::new(18);
+    pair.connect();
+    assert!(pair.run_until(secs(5), Pair::both_nominated));
+    let mut other = Pair::new(19);
+    other.connect();
+    let (mut buf, now) = (Vec::new(), pair.now);
+    // A check of the first connection, as it arrives at a socket that both share.
+    let credentials = pair.sides[B].agent.restart(now);
+    let theirs = pair.sides[A].agent.local_credentials().clone();
+    pair.sides[A].agent.set_remote_credentials(now, credentials.clone()).unwrap();
+    pair.sides[A].agent.add_remote_candidate(now, Candidate::host(addr("10.0.1.1:2000"))).unwrap();
+    let now = now + millis(50); // the pace of checks
+    pair.sides[A].agent.handle_timeout(now);
+    let check = pair.sides[A].agent.poll_transmit(now, &mut buf).unwrap();
+    assert_eq!(peerage_ice::local_ufrag(&buf), Some(credentials.ufrag()));
+    let input = Input {
+        source: check.source,
+        destination: check.destination,
+        protocol: Protocol::Udp,
+        ecn: None,
+        data: &buf,
+    };
+    assert!(pair.sides[B].agent.wants(&input));
+    assert!(!other.sides[B].agent.wants(&input));
+    // The response goes to the one that asked.
+    pair.sides[B].agent.set_remote_credentials(now, theirs).unwrap();
+    pair.sides[B].agent.handle_input(now, input).unwrap();
+    let mut reply = Vec::new();
+    let sent = pair.sides[B].agent.poll_transmit(now, &mut reply).unwrap();
+    let input = Input {
+        source: sent.source,
+        destination: sent.destination,
+        protocol: Protocol::Udp,
+        ecn: None,
+        data: &reply,
+    };
+    assert!(pair.sides[A].agent.wants(&input));
+    assert!(!other.sides[A].agent.wants(&input));
 }

@@ -165,6 +165,7 @@ pub struct IceAgent {
     pub(super) pacing: Option<Instant>,
     pub(super) last_paced: Option<Instant>,
     pub(super) patience: Option<Instant>,
+    pub(super) give_up: Option<Instant>,
     pub(super) first_valid: Option<Instant>,
     /// When nomination stops waiting for better pairs; `None` once it has.
     pub(super) nomination_at: Option<Instant>,
@@ -207,6 +208,12 @@ impl IceAgent {
             }
             _ => 0,
         }
+    }
+
+    /// Checks begin (RFC 8863 §4).
+    pub(super) fn begin_patience(&mut self, now: Instant) {
+        self.patience = Some(now + self.config.timers.patience);
+        self.give_up = Some(now + self.config.timers.give_up.max(self.config.timers.patience));
     }
 
     /// Whether a check above `floor` waits or is under way. The pairs of a lite agent are never checked.

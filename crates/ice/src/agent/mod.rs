@@ -75,6 +75,7 @@ impl IceAgent {
             pacing: None,
             last_paced: None,
             patience: None,
+            give_up: None,
             first_valid: None,
             nomination_at: None,
             nominating: None,
@@ -116,7 +117,7 @@ impl IceAgent {
             None => {}
         }
         self.remote = Some(Arc::new(Session::new(&*self.provider, credentials)));
-        self.patience = Some(now + self.config.timers.patience);
+        self.begin_patience(now);
         self.replay_early(now);
         self.advance(now);
         Ok(())
@@ -183,7 +184,7 @@ impl IceAgent {
             self.first_valid = None;
             self.nomination_at = None;
             self.list.recheck(None);
-            self.patience = Some(now + self.config.timers.patience);
+            self.begin_patience(now);
         }
         self.advance(now);
     }
@@ -242,7 +243,7 @@ impl IceAgent {
         match &candidate.address {
             CandidateAddress::Ip(ip) => {
                 let address = SocketAddr::new(*ip, candidate.port);
-                self.learn_remote(candidate, address);
+                self.learn_remote(now, candidate, address);
             }
             CandidateAddress::Mdns(name) if self.config.mdns != MdnsMode::Off => {
                 let name = name.clone();
@@ -256,7 +257,7 @@ impl IceAgent {
         Ok(())
     }
 
-    fn learn_remote(&mut self, candidate: Candidate, address: SocketAddr) {
+    fn learn_remote(&mut self, now: Instant, candidate: Candidate, address: SocketAddr) {
         let ip = address.ip();
         if ip.is_unspecified()
             || ip.is_multicast()
@@ -265,7 +266,12 @@ impl IceAgent {
             return;
         }
         match self.remotes.add(candidate, address, self.config.max_remote_candidates) {
-            Added::New(index) => self.pair_remote(index),
+            Added::New(index) => {
+                self.pair_remote(index);
+                // A late candidate gets its chance; there are only so many.
+                let chance = now + self.config.timers.patience;
+                self.give_up = self.give_up.map(|at| at.max(chance));
+            }
             Added::Updated(index) => {
                 let remote = self.remotes.get(index);
                 self.list.update_remote(
@@ -289,7 +295,7 @@ impl IceAgent {
     /// The driver resolved the name of an `Event::ResolveMdns`.
     pub fn mdns_resolved(&mut self, now: Instant, name: &str, addr: IpAddr) {
         for (candidate, address) in self.remotes.resolved(name, Some(addr)) {
-            self.learn_remote(candidate, address);
+            self.learn_remote(now, candidate, address);
         }
         self.advance(now);
     }
@@ -324,10 +330,17 @@ impl IceAgent {
     /// selected.
     pub fn restart(&mut self, now: Instant) -> Credentials {
         let credentials = Credentials::random(&mut self.rng);
+        self.restart_with(now, credentials.clone());
+        credentials
+    }
+
+    /// As [`restart`](Self::restart), with credentials that were drawn before: an offer names them when it is created, but
+    /// the restart begins when it is set (RFC 9429 §5.9).
+    pub fn restart_with(&mut self, now: Instant, credentials: Credentials) {
         if self.check_open().is_err() {
-            return credentials;
+            return;
         }
-        let local = Arc::new(Session::new(&*self.provider, credentials.clone()));
+        let local = Arc::new(Session::new(&*self.provider, credentials));
         self.clear_checks();
         let saved = Saved {
             local: std::mem::replace(&mut self.local, local),
@@ -344,7 +357,6 @@ impl IceAgent {
         self.locals.clear_candidates();
         self.gather_again(now);
         self.advance(now);
-        credentials
     }
 
     /// Undoes a [`restart`](Self::restart) whose new remote credentials never came, as the rollback of an offer does.
@@ -363,7 +375,7 @@ impl IceAgent {
         self.remote = saved.remote;
         self.remotes = saved.remotes;
         if self.remote.is_some() {
-            self.patience = Some(now + self.config.timers.patience);
+            self.begin_patience(now);
         }
         for index in 0..self.remotes.len() {
             self.pair_remote(index);
@@ -448,7 +460,8 @@ impl IceAgent {
             return None;
         }
         let waiting = self.selected.is_none() && !self.failed;
-        let patience = self.patience.filter(|_| waiting && !self.checks_open(0));
+        let patience = if self.checks_open(0) { self.give_up } else { self.patience };
+        let patience = patience.filter(|_| waiting && self.patience.is_some());
         let gathering = self.gathering.deadline.filter(|_| {
             self.gathering.state == GatheringState::Gathering && self.gathering.finished
         });
@@ -552,6 +565,18 @@ impl IceAgent {
     pub fn counters(&self) -> Counters {
         self.counters
     }
+}
+
+/// The ufrag that a connectivity check is addressed to: the first half of its USERNAME. By it a server finds the
+/// connection before it knows the peer's address. `None` when the datagram is no STUN request.
+pub fn local_ufrag(datagram: &[u8]) -> Option<&str> {
+    if demux::classify(datagram) != demux::PacketKind::Stun {
+        return None;
+    }
+    let message = Message::parse(datagram).ok().filter(|m| m.class() == Class::Request)?;
+    let username = message.username()?;
+    let end = username.iter().position(|b| *b == b':')?;
+    std::str::from_utf8(&username[..end]).ok()
 }
 
 impl std::fmt::Debug for IceAgent {

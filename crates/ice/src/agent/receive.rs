@@ -98,8 +98,9 @@ impl IceAgent {
             self.counters.unauthenticated += 1;
             return;
         };
-        let fingerprint = !message.has_fingerprint() || message.verify_fingerprint().is_ok();
-        if !fingerprint || message.verify_integrity(&session.key).is_err() {
+        // RFC 8445 §7.1: checks carry FINGERPRINT.
+        if message.verify_fingerprint().is_err() || message.verify_integrity(&session.key).is_err()
+        {
             self.counters.unauthenticated += 1;
             return;
         }

@@ -188,7 +188,7 @@ impl IceAgent {
         }
         // A gathering that never ends and an end of candidates that is never told do not hold it up: the timer stands in
         // for both (RFC 8863 §5).
-        if !self.checks_open(0) {
+        if !self.checks_open(0) || self.give_up.is_none_or(|at| now >= at) {
             self.fail();
         }
     }
