@@ -68,7 +68,8 @@ impl RetransmitTimer {
     /// Whether so much time has passed since the flight last went out that a repetition from the peer means that it got
     /// lost. Keeps a burst of repeated fragments from being answered by as many flights.
     pub(crate) fn may_resend(&self, now: Instant) -> bool {
-        self.last_sent.is_some_and(|sent| now.saturating_duration_since(sent) >= self.initial / 2)
+        // The peer waits a quarter of its timer before it complains (RFC 9147 §7.1).
+        self.last_sent.is_some_and(|sent| now.saturating_duration_since(sent) >= self.initial / 4)
     }
 
     /// The flight was answered: stops, and learns.

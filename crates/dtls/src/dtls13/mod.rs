@@ -42,8 +42,9 @@ use crate::{
     event::{ApplicationData, Event, State},
     handover::{ClientOffer, Handover},
     handshake::{ClientHello, HandshakeType, Message, ServerHello},
-    record::{ContentType, MAX_PLAINTEXT, RecordHeader, UnifiedHeader},
+    record::{ContentType, MAX_PLAINTEXT, PlaintextHeader, RecordHeader, UnifiedHeader},
     statistics::Statistics,
+    version::ProtocolVersion,
 };
 
 pub(crate) use self::protection::OVERHEAD;
@@ -128,7 +129,7 @@ impl Connection {
             let record = &mut datagram[at..end];
             let outcome = match header {
                 RecordHeader::Plaintext(header) => {
-                    let body = &record[crate::record::PlaintextHeader::LEN..];
+                    let body = &record[PlaintextHeader::LEN..];
                     self.handle_plaintext(now, &header, body)
                 }
                 RecordHeader::Unified(header) => {
@@ -149,7 +150,7 @@ impl Connection {
     fn handle_plaintext(
         &mut self,
         now: Instant,
-        header: &crate::record::PlaintextHeader,
+        header: &PlaintextHeader,
         body: &[u8],
     ) -> Result<(), Error> {
         if header.epoch != 0 {
@@ -385,17 +386,22 @@ pub(crate) fn is_worth_keeping(header: &UnifiedHeader) -> bool {
     u64::from(header.epoch_bits) == HANDSHAKE_EPOCH & 3
 }
 
-/// Appends an empty plaintext ACK: something came that cannot be read yet (RFC 9147 §7.1).
-pub(crate) fn write_empty_ack(sequence: u64, out: &mut Vec<u8>) {
-    let header = crate::record::PlaintextHeader {
+/// Appends a plaintext ACK for the records of epoch 0 that came, perhaps none: there are others that cannot be read yet
+/// (RFC 9147 §7.1).
+pub(crate) fn write_plaintext_ack(sequence: u64, received: &[u64], out: &mut Vec<u8>) {
+    let numbers: Vec<_> =
+        received.iter().map(|&sequence| RecordNumber { epoch: 0, sequence }).collect();
+    let at = out.len();
+    out.extend_from_slice(&[0; PlaintextHeader::LEN]);
+    ack::write(&numbers, out);
+    let header = PlaintextHeader {
         content_type: ContentType::Ack,
-        version: crate::version::ProtocolVersion::Dtls12.to_wire(),
+        version: ProtocolVersion::Dtls12.to_wire(),
         epoch: 0,
         sequence,
-        length: 2,
+        length: (out.len() - at - PlaintextHeader::LEN) as u16,
     };
-    out.extend_from_slice(&header.to_wire());
-    ack::write(&[], out);
+    out[at..at + PlaintextHeader::LEN].copy_from_slice(&header.to_wire());
 }
 
 /// Reads bytes as every message that only DTLS 1.3 has, and compares what is written with what was read.

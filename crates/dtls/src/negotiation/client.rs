@@ -39,9 +39,9 @@ pub(crate) struct ClientNegotiation {
     cookies: u32,
     /// Encrypted records that overtook the ServerHello.
     early: Vec<Vec<u8>>,
-    /// When to say that something came which cannot be read yet.
-    empty_ack_at: Option<Instant>,
-    empty_ack_due: bool,
+    /// When to tell what came, because something did that cannot be read yet.
+    ack_at: Option<Instant>,
+    ack_due: bool,
 }
 
 /// What a datagram led to.
@@ -75,8 +75,8 @@ impl ClientNegotiation {
             flight,
             cookies: 0,
             early: Vec::new(),
-            empty_ack_at: None,
-            empty_ack_due: false,
+            ack_at: None,
+            ack_due: false,
         })
     }
 
@@ -133,8 +133,9 @@ impl ClientNegotiation {
             return;
         }
         self.early.push(record.to_vec());
-        // The ServerHello is late or lost. An empty ACK makes the server send it again (RFC 9147 §7.1).
-        self.empty_ack_at.get_or_insert(now + self.state.timer.current() / 4);
+        // The ServerHello, or a part of it, is late or lost. An ACK for what came, even an empty one, makes the server
+        // send the rest again (RFC 9147 §7.1).
+        self.ack_at.get_or_insert(now + self.state.timer.current() / 4);
     }
 
     fn handle_plaintext(&mut self, header: &PlaintextHeader, body: &[u8]) -> Result<Step, Error> {
@@ -295,7 +296,7 @@ impl ClientNegotiation {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        [self.state.timer.deadline(), self.empty_ack_at, Some(self.state.deadline)]
+        [self.state.timer.deadline(), self.ack_at, Some(self.state.deadline)]
             .into_iter()
             .flatten()
             .min()
@@ -306,9 +307,9 @@ impl ClientNegotiation {
         if now >= self.state.deadline {
             return Err(Error::HandshakeTimeout { peer_alert: self.state.peer_alert });
         }
-        if self.empty_ack_at.is_some_and(|at| now >= at) {
-            self.empty_ack_at = None;
-            self.empty_ack_due = true;
+        if self.ack_at.is_some_and(|at| now >= at) {
+            self.ack_at = None;
+            self.ack_due = true;
         }
         if self.state.timer.expire(now) {
             self.flight.restart();
@@ -319,8 +320,12 @@ impl ClientNegotiation {
 
     pub(crate) fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<usize> {
         let start = buf.len();
-        if std::mem::take(&mut self.empty_ack_due) {
-            dtls13::write_empty_ack(self.state.plaintext_sequence, buf);
+        if std::mem::take(&mut self.ack_due) {
+            dtls13::write_plaintext_ack(
+                self.state.plaintext_sequence,
+                &self.state.hello_records,
+                buf,
+            );
             self.state.plaintext_sequence += 1;
             self.state.statistics.acks_sent += 1;
         }

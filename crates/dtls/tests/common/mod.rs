@@ -173,6 +173,11 @@ impl Pair {
         self.network.push(Flying { at, order, to_server, bytes });
     }
 
+    /// The network loses everything that is under way.
+    pub fn drop_all_in_flight(&mut self) {
+        self.network.clear();
+    }
+
     fn launch(&mut self, from_client: bool, bytes: Vec<u8>) {
         self.side(from_client).sent_datagrams.push(bytes.clone());
         let copies = 1 + usize::from(self.chance(self.faults.duplication));
