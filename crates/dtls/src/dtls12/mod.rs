@@ -346,9 +346,17 @@ impl Connection {
         if len > MAX_PLAINTEXT {
             return Err(Error::RecordTooLarge { len });
         }
-        self.core.records.seal(PROTECTED_EPOCH, ContentType::ApplicationData, buf, start)?;
-        self.core.statistics.application_records_sent += 1;
-        Ok(())
+        match self.core.records.seal(PROTECTED_EPOCH, ContentType::ApplicationData, buf, start) {
+            Ok(_) => {
+                self.core.statistics.application_records_sent += 1;
+                Ok(())
+            }
+            Err(error) => {
+                // Without renegotiation there are no other keys.
+                self.fail(error.clone());
+                Err(error)
+            }
+        }
     }
 
     pub(crate) fn export_keying_material(
