@@ -22,7 +22,7 @@ use crate::packet::sack::{SACK, Sack};
 use crate::packet::shutdown::{SHUTDOWN, SHUTDOWN_ACK, SHUTDOWN_COMPLETE};
 use crate::packet::tlv::{Chunks, Parameters, RawChunk, UnknownRule};
 use crate::serial::Tsn;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes of an unknown chunk quoted back to its sender.
 const MAX_QUOTE: usize = 64;
@@ -366,19 +366,30 @@ impl Association {
     }
 
     fn on_heartbeat_ack(&mut self, now: Instant, raw: RawChunk<'_>) {
-        let info = Heartbeat::parse(true, raw.value)
-            .ok()
-            .and_then(|ack| <[u8; 8]>::try_from(ack.info).ok());
-        let Some((_, sent_at)) = info.and_then(|info| {
-            self.heartbeat_outstanding.take_if(|(nonce, _)| nonce.to_be_bytes() == info)
-        }) else {
+        // Our nonce and the time of sending come back, so that a late answer counts as well.
+        let sent_at = Heartbeat::parse(true, raw.value).ok().and_then(|ack| {
+            let micros = u64::from_be_bytes(ack.info.get(8..16)?.try_into().ok()?);
+            let sent_at = self.born.checked_add(Duration::from_micros(micros))?;
+            (ack.info == self.heartbeat_info(sent_at) && sent_at <= now).then_some(sent_at)
+        });
+        let (Some(sent_at), true) = (sent_at, self.state.is_connected()) else {
             self.statistics.chunks_discarded += 1;
             return;
         };
         // RFC 9260 §8.3
         self.clear_errors();
         self.rtt.measured(now.saturating_duration_since(sent_at));
+        self.heartbeat_outstanding = None;
         self.arm_heartbeat(now);
+    }
+
+    /// What a HEARTBEAT carries: who made it, and when.
+    pub(super) fn heartbeat_info(&self, sent_at: Instant) -> [u8; 16] {
+        let micros = sent_at.saturating_duration_since(self.born).as_micros() as u64;
+        let mut info = [0; 16];
+        info[..8].copy_from_slice(&self.cookie_nonce.to_be_bytes());
+        info[8..].copy_from_slice(&micros.to_be_bytes());
+        info
     }
 
     fn on_error(&mut self, now: Instant, raw: RawChunk<'_>) {

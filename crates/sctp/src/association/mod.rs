@@ -88,7 +88,10 @@ pub struct Association {
     events: VecDeque<Event>,
     /// T1 runs so far, or consecutive timeouts since the peer was last heard (RFC 9260 §8.1).
     errors: u32,
-    heartbeat_outstanding: Option<(u64, Instant)>,
+    /// When the last HEARTBEAT was made, until it is answered.
+    heartbeat_outstanding: Option<Instant>,
+    /// HEARTBEATs carry the time since this.
+    born: Instant,
     statistics: Statistics,
 }
 
@@ -131,6 +134,7 @@ impl Association {
             events: VecDeque::new(),
             errors: 0,
             heartbeat_outstanding: None,
+            born: now,
             statistics: Statistics::default(),
             local,
             config,

@@ -100,7 +100,7 @@ impl Association {
             self.arm_heartbeat(now);
             return;
         }
-        self.heartbeat_outstanding = Some((self.random.next_u64(), now));
+        self.heartbeat_outstanding = Some(now);
         self.due.heartbeat = true;
         self.timers.heartbeat = Some(now + self.rtt.rto());
     }

@@ -138,10 +138,10 @@ impl Association {
                 self.timers.ack = None;
             }
         }
-        if self.due.heartbeat && self.room(buf, start) >= 16 {
+        if self.due.heartbeat && self.room(buf, start) >= 24 {
             self.due.heartbeat = false;
-            if let Some((nonce, _)) = self.heartbeat_outstanding {
-                Heartbeat { ack: false, info: &nonce.to_be_bytes() }.write(buf);
+            if let Some(sent_at) = self.heartbeat_outstanding {
+                Heartbeat { ack: false, info: &self.heartbeat_info(sent_at) }.write(buf);
             }
         }
         if self.reset.request_due() && self.room(buf, start) >= 256 {

@@ -159,10 +159,10 @@ impl Inbound {
         };
         let cost = incoming.payload.len() + OVERHEAD;
         if self.held + cost > self.window {
-            // RFC 9260 §6.2: a full receiver drops what is new but takes what fills holes, or nothing could ever be
-            // delivered. A second limit ends even that.
+            // RFC 9260 §6.2: a full receiver drops what is new but takes what fills holes or goes on with a message, or
+            // nothing could ever be delivered. A second limit ends even that.
             let limit = self.window + self.max_message_size;
-            if !self.tracker.fills_hole(tsn) || self.held + cost > limit {
+            if !self.tracker.is_waited_for(tsn, incoming.begin) || self.held + cost > limit {
                 return Outcome::Refused;
             }
         }

@@ -61,9 +61,10 @@ impl TsnTracker {
         Arrival::New(tsn)
     }
 
-    /// Whether `tsn` is the one that is waited for, or fills a hole below what arrived already.
-    pub(crate) fn fills_hole(&self, tsn: u64) -> bool {
-        tsn == self.cumulative + 1 || self.beyond.last().is_some_and(|last| tsn < last)
+    /// Whether what arrived already is of no use without `tsn`: it fills a hole, or goes on with a message.
+    pub(crate) fn is_waited_for(&self, tsn: u64, begins_message: bool) -> bool {
+        self.beyond.last().is_some_and(|last| tsn < last)
+            || (tsn == self.cumulative + 1 && !begins_message)
     }
 
     /// Records what [`TsnTracker::classify`] called new.
