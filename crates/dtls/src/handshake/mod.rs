@@ -89,3 +89,134 @@ impl Message {
         .to_wire()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, option, prelude::*};
+
+    use super::*;
+    use crate::codec::Reader;
+
+    prop_compose! {
+        fn use_srtp()(profiles in vec(any::<u16>(), 1..5), mki in vec(any::<u8>(), 0..4)) -> UseSrtp {
+            UseSrtp { profiles, mki }
+        }
+    }
+
+    prop_compose! {
+        fn key_share()(group in any::<u16>(), share in vec(any::<u8>(), 1..100)) -> KeyShareEntry {
+            KeyShareEntry { group, share }
+        }
+    }
+
+    /// Extensions that have no field of their own, each once.
+    fn others() -> impl Strategy<Value = Vec<(u16, Vec<u8>)>> {
+        proptest::collection::btree_map(100_u16..1000, vec(any::<u8>(), 0..20), 0..5)
+            .prop_map(|map| map.into_iter().collect())
+    }
+
+    prop_compose! {
+        fn client_hello()(
+            (legacy_version, random) in any::<(u16, [u8; 32])>(),
+            session_id in vec(any::<u8>(), 0..=32),
+            legacy_cookie in vec(any::<u8>(), 0..=255),
+            cipher_suites in vec(any::<u16>(), 1..20),
+            compression_methods in vec(any::<u8>(), 1..4),
+            supported_versions in option::of(vec(any::<u16>(), 1..5)),
+            supported_groups in option::of(vec(any::<u16>(), 1..9)),
+            key_shares in option::of(vec(key_share(), 0..3)),
+            signature_algorithms in option::of(vec(any::<u16>(), 1..9)),
+            (use_srtp, cookie) in (option::of(use_srtp()), option::of(vec(any::<u8>(), 1..80))),
+            extended_master_secret in any::<bool>(),
+            (renegotiation_info, ec_point_formats) in
+                (option::of(vec(any::<u8>(), 0..3)), option::of(vec(any::<u8>(), 0..3))),
+            others in others(),
+        ) -> ClientHello {
+            ClientHello {
+                legacy_version, random, session_id, legacy_cookie, cipher_suites,
+                compression_methods, supported_versions, supported_groups, key_shares,
+                signature_algorithms, use_srtp, cookie, extended_master_secret,
+                renegotiation_info, ec_point_formats, others,
+            }
+        }
+    }
+
+    prop_compose! {
+        fn server_hello()(
+            (legacy_version, random) in any::<(u16, [u8; 32])>(),
+            session_id in vec(any::<u8>(), 0..=32),
+            (cipher_suite, compression_method) in any::<(u16, u8)>(),
+            supported_version in option::of(any::<u16>()),
+            key_share in option::of(key_share()),
+            (use_srtp, cookie) in (option::of(use_srtp()), option::of(vec(any::<u8>(), 1..80))),
+            extended_master_secret in any::<bool>(),
+            retry in any::<bool>(),
+            others in others(),
+        ) -> ServerHello {
+            ServerHello {
+                legacy_version,
+                random: if retry { HELLO_RETRY_REQUEST_RANDOM } else { random },
+                session_id, cipher_suite, compression_method, supported_version,
+                key_share: key_share.map(|entry| if retry {
+                    ServerKeyShare::Retry(entry.group)
+                } else {
+                    ServerKeyShare::Share(entry)
+                }),
+                cookie, use_srtp, extended_master_secret,
+                renegotiation_info: None, ec_point_formats: None, others,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn client_hellos_survive_the_wire(hello in client_hello()) {
+            let mut out = Vec::new();
+            hello.write(&mut out);
+            prop_assert_eq!(ClientHello::parse(&out), Ok(hello.clone()));
+            // No prefix of it is a ClientHello, but for the one that ends before the extensions.
+            for cut in (0..out.len()).step_by(7) {
+                if let Ok(short) = ClientHello::parse(&out[..cut]) {
+                    prop_assert_eq!(short.cipher_suites, hello.cipher_suites.clone());
+                    prop_assert!(short.supported_versions.is_none() && short.others.is_empty());
+                }
+            }
+        }
+
+        #[test]
+        fn server_hellos_survive_the_wire(hello in server_hello()) {
+            let mut out = Vec::new();
+            hello.write(&mut out);
+            prop_assert_eq!(ServerHello::parse(&out), Ok(hello));
+        }
+
+        #[test]
+        fn fragment_headers_survive_the_wire(
+            (handshake_type, sequence) in any::<(u8, u16)>(),
+            length in 0_u32..1 << 24,
+            offset in 0_u32..1 << 24,
+            body in vec(any::<u8>(), 0..50),
+        ) {
+            let header = FragmentHeader {
+                handshake_type: HandshakeType(handshake_type),
+                length, sequence, offset,
+                fragment_length: body.len() as u32,
+            };
+            let mut bytes = header.to_wire().to_vec();
+            bytes.extend_from_slice(&body);
+            let read = FragmentHeader::read(&mut Reader::new(&bytes));
+            if offset + body.len() as u32 <= length {
+                prop_assert_eq!(read, Some((header, &body[..])));
+            } else {
+                prop_assert_eq!(read, None);
+            }
+        }
+
+        #[test]
+        fn noise_is_no_hello_that_could_harm(data in vec(any::<u8>(), 0..400)) {
+            crate::fuzzing::handshake_messages(&data);
+            crate::fuzzing::records(&data);
+            crate::fuzzing::reassembly(&data);
+        }
+    }
+}
