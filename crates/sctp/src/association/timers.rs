@@ -100,6 +100,11 @@ impl Association {
             self.arm_heartbeat(now);
             return;
         }
+        self.outbound.shrink();
+        self.events.shrink_to_fit();
+        if let Some(inbound) = &mut self.inbound {
+            inbound.ready.shrink_to_fit();
+        }
         self.heartbeat_outstanding = Some(now);
         self.due.heartbeat = true;
         self.timers.heartbeat = Some(now + self.rtt.rto());

@@ -165,6 +165,15 @@ impl Flight {
         self.payload_in_flight = 0;
     }
 
+    /// Gives back what a past burst needed.
+    pub(crate) fn shrink(&mut self) {
+        self.chunks.shrink_to_fit();
+        self.transmissions.shrink_to_fit();
+        self.retransmit.shrink_to_fit();
+        self.remembered.clear();
+        self.remembered.shrink_to_fit();
+    }
+
     pub(crate) fn set_chunk_header(&mut self, bytes: usize) {
         self.chunk_header = bytes;
     }

@@ -138,6 +138,12 @@ impl Outbound {
         self.forward_due = false;
     }
 
+    /// Nothing was in flight for a while: gives back memory.
+    pub(crate) fn shrink(&mut self) {
+        self.flight.shrink();
+        self.streams.shrink();
+    }
+
     pub(crate) fn in_flight(&self) -> usize {
         self.flight.in_flight()
     }

@@ -289,6 +289,15 @@ impl SendStreams {
         }
     }
 
+    /// Gives back the room of queues that ran empty.
+    pub(crate) fn shrink(&mut self) {
+        for stream in self.streams.values_mut().filter(|stream| stream.queue.is_empty()) {
+            stream.queue = VecDeque::new();
+        }
+        self.low.shrink_to_fit();
+        self.dropped.shrink_to_fit();
+    }
+
     pub(crate) fn buffered(&self) -> usize {
         self.buffered
     }
