@@ -1,1 +1,29 @@
 #![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod data_channel;
+mod driver;
+mod endpoint;
+mod error;
+mod event;
+mod interfaces;
+mod lifeline;
+mod peer_connection;
+mod socket;
+
+pub use bytes::Bytes;
+pub use peerage_peerconnection::{
+    BundlePolicy, Certificate, CertificateParams, Configuration, ConnectionState, DataChannelInit,
+    DataChannelState, DataChannelStatistics, DtlsSettings, DtlsState, DtlsVersions, ErrorKind,
+    Handshake, IceCandidateInit, IceConnectionState, IceGatheringState, IceServer,
+    IceTransportPolicy, KeyLog, KeyLogWriter, MdnsMode, Message, NamedGroup, OfferOptions,
+    Priority, SctpSettings, SdpType, SessionDescription, Settings, SignalingState, Statistics,
+    TransportStatistics,
+};
+
+pub use crate::data_channel::DataChannel;
+pub use crate::endpoint::{Endpoint, EndpointConfig};
+pub use crate::error::{Error, SendError, TrySendError};
+pub use crate::event::Event;
+pub use crate::interfaces::InterfacePolicy;
+pub use crate::peer_connection::PeerConnection;

@@ -1,0 +1,533 @@
+//! The one task of an endpoint: it owns the sockets and every connection on them, and nothing else touches either.
+//!
+//! ```text
+//!   sockets ──recv batch──► route ──► connection.handle_input ─┐
+//!   handles ──commands────► connection call / send ────────────┼─► dirty list ──► drain: events ► handles
+//!   timers  ──due─────────► connection.handle_timeout ─────────┘                         packets ► sockets
+//! ```
+//!
+//! Every mutation marks its connection dirty; a turn ends by draining the dirty ones, so that a batch of packets costs one
+//! drain. A socket that would block keeps its one unsent transmit, and draining pauses until it is writable: UDP output
+//! is bounded by the kernel's buffer, never queued here.
+
+mod connection;
+mod mdns;
+mod resolver;
+mod routes;
+mod timers;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Weak;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use peerage_crypto::Rng;
+use peerage_peerconnection::{
+    ConnectionState, Input, PeerConnection as Protocol, Protocol as Transport, Transmit,
+};
+use peerage_stun::{Class, Message};
+use rustc_hash::FxHashMap;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Sleep;
+
+pub(crate) use self::connection::Connection;
+use self::connection::Request;
+use self::mdns::MdnsPort;
+use self::resolver::Resolver;
+use self::routes::Routes;
+use self::timers::Timers;
+use crate::endpoint::EndpointConfig;
+use crate::lifeline::{Command, Control, Lifeline};
+use crate::peer_connection::Snapshot;
+use crate::socket::{Envelope, ReceiveBuffers, Socket};
+use crate::{Configuration, Error, Event};
+
+/// Never used twice in an endpoint's life, so that a late command cannot reach another connection.
+pub(crate) type ConnectionId = u64;
+
+/// Commands taken per turn, so that handles cannot keep the sockets waiting.
+const COMMANDS_PER_TURN: usize = 256;
+/// Receive batches per socket and turn.
+const BATCHES_PER_TURN: usize = 8;
+/// Sends per connection and turn: others have their turn, and input is looked at, before it goes on.
+const SENDS_PER_TURN: usize = 32;
+/// Turns before the task yields to others of the runtime.
+const TURNS_PER_POLL: usize = 16;
+
+/// A connection to be made.
+pub(crate) struct NewConnection {
+    pub(crate) id: ConnectionId,
+    pub(crate) configuration: Configuration,
+    pub(crate) rng: Rng,
+    pub(crate) lifeline: Weak<Lifeline>,
+    pub(crate) reply: oneshot::Sender<Result<NewParts, Error>>,
+}
+
+/// The handle's ends of a new connection's queues.
+#[derive(Debug)]
+pub(crate) struct NewParts {
+    pub(crate) events: mpsc::Receiver<Event>,
+    pub(crate) snapshot: watch::Receiver<Snapshot>,
+}
+
+/// What could not be sent yet.
+struct Unsent {
+    bytes: Vec<u8>,
+    transmit: Transmit,
+}
+
+struct Port {
+    socket: Socket,
+    unsent: Option<Unsent>,
+}
+
+/// The driver task.
+pub(crate) struct Driver {
+    config: EndpointConfig,
+    ports: Vec<Port>,
+    port_of: FxHashMap<SocketAddr, usize>,
+    buffers: ReceiveBuffers,
+    output: Vec<u8>,
+    commands: mpsc::Receiver<Command>,
+    control: mpsc::UnboundedReceiver<Control>,
+    connections: FxHashMap<ConnectionId, Box<Connection>>,
+    routes: Routes,
+    timers: Timers,
+    sleep: Option<Pin<Box<Sleep>>>,
+    dirty: Vec<ConnectionId>,
+    due: Vec<ConnectionId>,
+    requests: Vec<Request>,
+    resolver: Resolver,
+    statistics: Counters,
+    closed: bool,
+}
+
+/// What the driver itself drops.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counters {
+    unroutable: u64,
+    send_errors: u64,
+    receive_errors: u64,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        sockets: Vec<Socket>,
+        config: EndpointConfig,
+        commands: mpsc::Receiver<Command>,
+        control: mpsc::UnboundedReceiver<Control>,
+    ) -> Self {
+        let mut port_of = FxHashMap::default();
+        for (index, socket) in sockets.iter().enumerate() {
+            for address in &socket.addresses {
+                port_of.insert(*address, index);
+            }
+        }
+        Self {
+            ports: sockets.into_iter().map(|socket| Port { socket, unsent: None }).collect(),
+            port_of,
+            buffers: ReceiveBuffers::new(),
+            output: Vec::new(),
+            commands,
+            control,
+            connections: FxHashMap::default(),
+            routes: Routes::default(),
+            timers: Timers::default(),
+            sleep: None,
+            dirty: Vec::new(),
+            due: Vec::new(),
+            requests: Vec::new(),
+            resolver: Resolver::new(MdnsPort::new(config.mdns)),
+            statistics: Counters::default(),
+            closed: false,
+            config,
+        }
+    }
+
+    fn mark(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id)
+            && !connection.dirty
+        {
+            connection.dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
+    fn poll_commands(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut progress = false;
+        for _ in 0..COMMANDS_PER_TURN {
+            match self.commands.poll_recv(cx) {
+                Poll::Ready(Some(command)) => self.handle_command(command, now),
+                // No handle is left, and none can come back: every connection has been dropped too.
+                Poll::Ready(None) => {
+                    self.closed = true;
+                    return progress;
+                }
+                Poll::Pending => break,
+            }
+            progress = true;
+        }
+        progress
+    }
+
+    fn handle_command(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Connect(new) => self.add_connection(*new, now),
+            Command::Call(id, call) => {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    call(connection, now);
+                    connection.claim_ufrag(&mut self.routes);
+                    self.mark(id);
+                }
+            }
+            Command::Send(id, handle, message) => {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.send(now, handle, message);
+                    self.mark(id);
+                }
+            }
+        }
+    }
+
+    fn add_connection(&mut self, new: NewConnection, now: Instant) {
+        let NewConnection { id, mut configuration, rng, lifeline, reply } = new;
+        if self.connections.len() >= self.config.max_connections {
+            let _ = reply.send(Err(Error::TooManyConnections(self.config.max_connections)));
+            return;
+        }
+        let segments =
+            self.ports.iter().map(|port| port.socket.max_gso_segments()).min().unwrap_or(1);
+        configuration.settings.max_gso_segments =
+            configuration.settings.max_gso_segments.min(segments);
+        // Which addresses are offered was decided when the endpoint was bound.
+        configuration.settings.ice_loopback = true;
+        let mut pc = match Protocol::new(now, configuration, rng) {
+            Ok(pc) => pc,
+            Err(error) => {
+                let _ = reply.send(Err(error.into()));
+                return;
+            }
+        };
+        for port in &self.ports {
+            for address in &port.socket.addresses {
+                pc.add_local_address(now, *address);
+            }
+        }
+        pc.local_addresses_complete(now);
+        let (events, receiver) = mpsc::channel(self.config.event_queue.max(1));
+        let (mut connection, snapshot) = Connection::new(
+            id,
+            pc,
+            lifeline,
+            events,
+            self.config.send_buffer,
+            self.config.receive_budget,
+        );
+        connection.claim_ufrag(&mut self.routes);
+        self.connections.insert(id, Box::new(connection));
+        self.mark(id);
+        let _ = reply.send(Ok(NewParts { events: receiver, snapshot }));
+    }
+
+    fn poll_control(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut progress = false;
+        while let Poll::Ready(Some(control)) = self.control.poll_recv(cx) {
+            progress = true;
+            let id = match control {
+                Control::DropConnection(id) => {
+                    if let Some(connection) = self.connections.get_mut(&id) {
+                        connection.dropped = true;
+                        connection.pc.close(now);
+                    }
+                    id
+                }
+                Control::DropChannel(id, handle) => {
+                    if let Some(connection) = self.connections.get_mut(&id) {
+                        connection.drop_channel(now, handle);
+                    }
+                    id
+                }
+                Control::CloseChannel(id, handle) => {
+                    if let Some(connection) = self.connections.get_mut(&id) {
+                        connection.close_channel(now, handle);
+                    }
+                    id
+                }
+                Control::Resume(id) => id,
+                Control::CloseEndpoint => {
+                    let ids: Vec<_> = self.connections.keys().copied().collect();
+                    for id in ids {
+                        if let Some(connection) = self.connections.get_mut(&id) {
+                            connection.pc.close(now);
+                        }
+                        self.mark(id);
+                    }
+                    self.closed = true;
+                    continue;
+                }
+            };
+            self.mark(id);
+        }
+        progress
+    }
+
+    fn poll_sockets(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let Self { ports, buffers, connections, routes, dirty, statistics, .. } = self;
+        let mut progress = false;
+        for port in ports.iter() {
+            for _ in 0..BATCHES_PER_TURN {
+                let received = port.socket.poll_recv(cx, buffers, |envelope, datagram| {
+                    let Some(connection) = route(routes, connections, &envelope, datagram) else {
+                        statistics.unroutable += 1;
+                        return;
+                    };
+                    let input = Input {
+                        source: envelope.source,
+                        destination: envelope.destination,
+                        protocol: Transport::Udp,
+                        ecn: envelope.ecn,
+                        data: datagram,
+                    };
+                    if let Err(error) = connection.pc.handle_input(now, input) {
+                        tracing::debug!(connection = connection.id, %error, "connection ended by input");
+                    }
+                    if !connection.dirty {
+                        connection.dirty = true;
+                        dirty.push(connection.id);
+                    }
+                });
+                match received {
+                    Poll::Ready(Ok(_)) => progress = true,
+                    Poll::Ready(Err(error)) => {
+                        // ICMP errors and the like concern one datagram, not the socket.
+                        statistics.receive_errors += 1;
+                        tracing::debug!(%error, "receive");
+                        progress = true;
+                        break;
+                    }
+                    Poll::Pending => break,
+                }
+            }
+        }
+        progress
+    }
+
+    fn poll_resolver(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut progress = false;
+        while let Poll::Ready((id, answer)) = self.resolver.poll(cx, now) {
+            progress = true;
+            if let Some(connection) = self.connections.get_mut(&id) {
+                answer.apply(&mut connection.pc, now);
+                self.mark(id);
+            }
+        }
+        progress
+    }
+
+    fn poll_timers(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        self.due.clear();
+        self.due.extend(self.timers.due(now));
+        let progress = !self.due.is_empty();
+        for index in 0..self.due.len() {
+            let id = self.due[index];
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.pc.handle_timeout(now);
+            }
+            self.mark(id);
+        }
+        if progress {
+            return true;
+        }
+        let Some(next) = self.timers.next() else {
+            self.sleep = None;
+            return false;
+        };
+        let sleep =
+            self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(next.into())));
+        if sleep.deadline() != next.into() {
+            sleep.as_mut().reset(next.into());
+        }
+        sleep.as_mut().poll(cx).is_ready()
+    }
+
+    /// Retries what sockets refused. False while any still refuses.
+    fn poll_unsent(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut clear = true;
+        for port in &mut self.ports {
+            while let Some(unsent) = port.unsent.take() {
+                if port.socket.poll_writable(cx).is_pending() {
+                    port.unsent = Some(unsent);
+                    clear = false;
+                    break;
+                }
+                if !send(&port.socket, &unsent.bytes, &unsent.transmit, &mut self.statistics) {
+                    port.unsent = Some(unsent);
+                }
+            }
+        }
+        clear
+    }
+
+    /// Drains connections that changed. True if something was done.
+    fn drain(&mut self, now: Instant) -> bool {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        let progress = !dirty.is_empty();
+        for id in dirty.drain(..) {
+            let Some(mut connection) = self.connections.remove(&id) else { continue };
+            let finished = self.drain_connection(&mut connection, now);
+            if finished && connection.dropped {
+                self.timers.change(id, connection.deadline, None);
+                connection.release_routes(&mut self.routes);
+                self.resolver.forget(now, id);
+                continue;
+            }
+            connection.dirty = !finished;
+            if !finished {
+                self.dirty.push(id);
+            }
+            self.connections.insert(id, connection);
+        }
+        // The emptied list goes back to keep its allocation, unless connections were put off into a new one.
+        if self.dirty.is_empty() {
+            self.dirty = dirty;
+        }
+        progress
+    }
+
+    /// False if there is more to do for this connection.
+    fn drain_connection(&mut self, connection: &mut Connection, now: Instant) -> bool {
+        connection.deliver_events(&mut self.requests);
+        for request in self.requests.drain(..) {
+            self.resolver.request(now, connection.id, request);
+        }
+        let mut finished = false;
+        for _ in 0..SENDS_PER_TURN {
+            self.output.clear();
+            let Some(transmit) = connection.pc.poll_transmit(now, &mut self.output) else {
+                finished = true;
+                break;
+            };
+            connection.claim_path((transmit.source, transmit.destination), &mut self.routes);
+            self.routes.note_transaction(&self.output, connection.id);
+            let Some(port) =
+                self.port_of.get(&transmit.source).map(|index| &mut self.ports[*index])
+            else {
+                self.statistics.send_errors += 1;
+                continue;
+            };
+            if !send(&port.socket, &self.output, &transmit, &mut self.statistics) {
+                port.unsent = Some(Unsent { bytes: std::mem::take(&mut self.output), transmit });
+                break;
+            }
+        }
+        connection.settle_senders(now);
+        connection.deliver_events(&mut self.requests);
+        for request in self.requests.drain(..) {
+            self.resolver.request(now, connection.id, request);
+        }
+        let deadline = connection.pc.poll_timeout();
+        self.timers.change(connection.id, connection.deadline, deadline);
+        connection.deadline = deadline;
+        if finished && connection.pc.connection_state() == ConnectionState::Closed {
+            connection.finish();
+        }
+        finished
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.ports.iter().any(|port| port.unsent.is_some())
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        for _ in 0..TURNS_PER_POLL {
+            // The driver is where time enters: once per turn, for all that happens in it.
+            let now = Instant::now();
+            // Commands before control: what was sent before a handle was dropped goes out.
+            let mut progress = this.poll_commands(cx, now);
+            progress |= this.poll_control(cx, now);
+            progress |= this.poll_sockets(cx, now);
+            progress |= this.poll_resolver(cx, now);
+            progress |= this.poll_timers(cx, now);
+            if this.poll_unsent(cx) {
+                progress |= this.drain(now);
+                // A socket refused just now: register for its readiness before sleeping.
+                progress |= this.is_blocked();
+            }
+            if this.closed {
+                this.finish();
+                return Poll::Ready(());
+            }
+            if !progress {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Driver {
+    fn finish(&mut self) {
+        for connection in self.connections.values_mut() {
+            connection.finish();
+        }
+        self.connections.clear();
+        if self.statistics.unroutable + self.statistics.send_errors + self.statistics.receive_errors
+            > 0
+        {
+            tracing::debug!(statistics = ?self.statistics, "endpoint closed");
+        }
+    }
+}
+
+/// Finds the connection that a datagram is for.
+fn route<'a>(
+    routes: &Routes,
+    connections: &'a mut FxHashMap<ConnectionId, Box<Connection>>,
+    envelope: &Envelope,
+    datagram: &[u8],
+) -> Option<&'a mut Connection> {
+    let path = (envelope.destination, envelope.source);
+    // RFC 7983 §7: a first byte of 0..3 is STUN. Requests name their receiver; that is surer than the address.
+    let id = if datagram.first().is_some_and(|byte| *byte < 4) {
+        Message::parse(datagram)
+            .ok()
+            .filter(|message| message.class() == Class::Request)
+            .and_then(|message| message.username().and_then(|name| routes.by_username(name)))
+            .or_else(|| routes.by_transaction(datagram))
+            .or_else(|| routes.by_path(&path))
+    } else {
+        routes.by_path(&path)
+    };
+    connections.get_mut(&id?).map(Box::as_mut)
+}
+
+/// Sends; false if the socket would block. Other errors concern this datagram or this path only: ICE finds out.
+fn send(socket: &Socket, bytes: &[u8], transmit: &Transmit, statistics: &mut Counters) -> bool {
+    let attempt = |bytes: &[u8], segment_size| {
+        socket.try_send(bytes, transmit.source, transmit.destination, transmit.ecn, segment_size)
+    };
+    match attempt(bytes, transmit.segment_size) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+        Err(error) => {
+            statistics.send_errors += 1;
+            tracing::trace!(%error, destination = %transmit.destination, "send");
+            // The interface refuses segmentation: from now on the state says so; what is in hand goes one by one.
+            if let Some(size) = transmit.segment_size {
+                for datagram in bytes.chunks(size) {
+                    let _ = attempt(datagram, None);
+                }
+            }
+            true
+        }
+    }
+}

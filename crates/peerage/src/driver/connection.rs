@@ -1,0 +1,399 @@
+//! One connection as the driver sees it: the sans-IO state machine, and the queues to its handles.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use peerage_peerconnection::{
+    self as proto, DataChannelHandle, DataChannelState, Message, PeerConnection as Protocol,
+    SendError,
+};
+use rustc_hash::FxHashMap;
+use tokio::sync::{mpsc, watch};
+
+use super::ConnectionId;
+use super::routes::{MAX_ROUTES_PER_CONNECTION, Path, Routes};
+use crate::data_channel::{ChannelParts, ChannelShared, ReceiveBudget};
+use crate::lifeline::Lifeline;
+use crate::peer_connection::Snapshot;
+use crate::{DataChannel, Event};
+
+/// Local ufrags that stay routable: the current one and those before a restart, whose packets may be under way.
+const MAX_UFRAGS: usize = 3;
+
+/// What the driver must do on behalf of a connection.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Look a host name up.
+    ResolveHost {
+        /// The state machine's name for the question.
+        id: u32,
+        /// The host.
+        host: String,
+        /// The port of the server, which the answer repeats.
+        port: u16,
+    },
+    /// Ask for an mDNS name.
+    ResolveMdns(String),
+    /// Answer for an mDNS name.
+    PublishMdns(String, std::net::IpAddr),
+}
+
+/// A channel as the driver sees it.
+#[derive(Debug)]
+struct Channel {
+    shared: Arc<ChannelShared>,
+    /// Gone when the channel is closed, or nobody reads any more.
+    messages: Option<mpsc::UnboundedSender<Message>>,
+    /// Messages that the transport had no room for; bounded by the room their senders reserved.
+    waiting: VecDeque<Message>,
+    /// Their bytes.
+    waiting_bytes: usize,
+    /// Bytes taken from senders and not yet released to them.
+    outstanding: usize,
+    /// Whether the channel is in [`Connection::sending`].
+    sending: bool,
+}
+
+/// A connection in the driver.
+pub(crate) struct Connection {
+    pub(crate) id: ConnectionId,
+    pub(crate) pc: Protocol,
+    pub(crate) deadline: Option<Instant>,
+    /// In the driver's list of connections to drain.
+    pub(crate) dirty: bool,
+    /// No handle is left: it goes as soon as its last packets are out.
+    pub(crate) dropped: bool,
+    lifeline: Weak<Lifeline>,
+    events: Option<mpsc::Sender<Event>>,
+    snapshot: watch::Sender<Snapshot>,
+    channels: FxHashMap<DataChannelHandle, Channel>,
+    /// Channels with bytes outstanding: only these are looked at after a drain.
+    sending: Vec<DataChannelHandle>,
+    budget: Arc<ReceiveBudget>,
+    send_buffer: usize,
+    ufrags: VecDeque<String>,
+    paths: VecDeque<Path>,
+    last_path: Option<Path>,
+    dropped_events: u64,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        id: ConnectionId,
+        pc: Protocol,
+        lifeline: Weak<Lifeline>,
+        events: mpsc::Sender<Event>,
+        send_buffer: usize,
+        receive_budget: usize,
+    ) -> (Self, watch::Receiver<Snapshot>) {
+        let (snapshot, reader) = watch::channel(snapshot(&pc));
+        let connection = Self {
+            id,
+            pc,
+            deadline: None,
+            dirty: false,
+            dropped: false,
+            lifeline,
+            events: Some(events),
+            snapshot,
+            channels: FxHashMap::default(),
+            sending: Vec::new(),
+            budget: Arc::new(ReceiveBudget::new(receive_budget)),
+            send_buffer,
+            ufrags: VecDeque::new(),
+            paths: VecDeque::new(),
+            last_path: None,
+            dropped_events: 0,
+        };
+        (connection, reader)
+    }
+
+    /// Lets the handles see the present states and descriptions.
+    pub(crate) fn publish(&self) {
+        self.snapshot.send_replace(snapshot(&self.pc));
+    }
+
+    /// Makes the handle for a channel of the state machine.
+    pub(crate) fn open_channel(
+        &mut self,
+        lifeline: Arc<Lifeline>,
+        handle: DataChannelHandle,
+    ) -> DataChannel {
+        let info = self.pc.data_channel(handle).expect("the state machine just named this channel");
+        let shared = Arc::new(ChannelShared::new(info.state, self.send_buffer));
+        shared.set_id(info.init.id);
+        shared.set_max_message_size(self.pc.max_message_size());
+        let (sender, messages) = mpsc::unbounded_channel();
+        let channel = Channel {
+            shared: Arc::clone(&shared),
+            messages: Some(sender),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            outstanding: 0,
+            sending: false,
+        };
+        self.channels.insert(handle, channel);
+        DataChannel::new(
+            lifeline,
+            ChannelParts { handle, shared, messages, budget: Arc::clone(&self.budget), info },
+        )
+    }
+
+    /// Takes a message from a handle.
+    pub(crate) fn send(&mut self, now: Instant, handle: DataChannelHandle, message: Message) {
+        let Some(channel) = self.channels.get_mut(&handle) else { return };
+        channel.outstanding += message.len();
+        channel.waiting_bytes += message.len();
+        channel.waiting.push_back(message);
+        if !channel.sending {
+            channel.sending = true;
+            self.sending.push(handle);
+        }
+        flush(&mut self.pc, now, handle, channel);
+    }
+
+    /// Hands waiting messages to the transport and gives their senders room. Call after each drain.
+    pub(crate) fn settle_senders(&mut self, now: Instant) {
+        let mut index = 0;
+        while index < self.sending.len() {
+            let handle = self.sending[index];
+            let done = match self.channels.get_mut(&handle) {
+                Some(channel) => {
+                    flush(&mut self.pc, now, handle, channel);
+                    channel.sending = channel.outstanding > 0 || !channel.waiting.is_empty();
+                    !channel.sending
+                }
+                None => true,
+            };
+            if done {
+                self.sending.swap_remove(index);
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    /// The application closes a channel; what waits goes out first because the state machine queues the reset behind it.
+    pub(crate) fn close_channel(&mut self, now: Instant, handle: DataChannelHandle) {
+        if let Some(channel) = self.channels.get_mut(&handle) {
+            flush(&mut self.pc, now, handle, channel);
+        }
+        self.pc.close_data_channel(now, handle);
+        self.update_channel_state(handle);
+    }
+
+    /// Nobody reads this channel any more.
+    pub(crate) fn drop_channel(&mut self, now: Instant, handle: DataChannelHandle) {
+        if let Some(channel) = self.channels.get_mut(&handle) {
+            channel.messages = None;
+        }
+        self.close_channel(now, handle);
+    }
+
+    fn update_channel_state(&mut self, handle: DataChannelHandle) {
+        let state =
+            self.pc.data_channel(handle).map_or(DataChannelState::Closed, |info| info.state);
+        let Some(channel) = self.channels.get_mut(&handle) else { return };
+        channel.shared.set_state(state);
+        if state == DataChannelState::Closed {
+            // Dropping the sender ends the stream of messages after what is queued in it.
+            self.channels.remove(&handle);
+        }
+    }
+
+    /// Takes the state machine's events to the handles; what the driver has to do itself goes into `requests`.
+    pub(crate) fn deliver_events(&mut self, requests: &mut Vec<Request>) {
+        let mut changed = false;
+        self.pc.set_receive_paused(self.budget.exhausted());
+        while let Some(event) = self.pc.poll_event() {
+            match event {
+                proto::Event::Message(handle, message) => {
+                    self.deliver_message(handle, message);
+                    if self.budget.exhausted() {
+                        self.pc.set_receive_paused(true);
+                    }
+                    continue;
+                }
+                proto::Event::DataChannel(handle) => {
+                    // Without a lifeline nobody is left to see the channel.
+                    if let Some(lifeline) = self.lifeline.upgrade() {
+                        let channel = self.open_channel(lifeline, handle);
+                        self.emit(Event::DataChannel(channel));
+                    }
+                }
+                proto::Event::DataChannelOpen(handle) => {
+                    if let (Some(channel), Some(info)) =
+                        (self.channels.get(&handle), self.pc.data_channel(handle))
+                    {
+                        channel.shared.set_id(info.init.id);
+                        channel.shared.set_max_message_size(self.pc.max_message_size());
+                    }
+                    self.update_channel_state(handle);
+                }
+                proto::Event::DataChannelError { channel, message, .. } => {
+                    tracing::debug!(connection = self.id, ?channel, %message, "data channel error");
+                }
+                proto::Event::BufferedAmountLow(_) => {}
+                proto::Event::DataChannelClosing(handle)
+                | proto::Event::DataChannelClosed(handle) => {
+                    self.update_channel_state(handle);
+                }
+                proto::Event::ResolveHost { id, host, port } => {
+                    requests.push(Request::ResolveHost { id, host, port })
+                }
+                proto::Event::ResolveMdns { name } => requests.push(Request::ResolveMdns(name)),
+                proto::Event::PublishMdns { name, address } => {
+                    requests.push(Request::PublishMdns(name, address))
+                }
+                other => {
+                    changed = true;
+                    // The snapshot first: whoever sees the event must find the state that it tells of.
+                    self.publish();
+                    self.forward(other);
+                }
+            }
+        }
+        if changed {
+            self.publish();
+        }
+    }
+
+    fn forward(&mut self, event: proto::Event) {
+        let event = match event {
+            proto::Event::NegotiationNeeded => Event::NegotiationNeeded,
+            proto::Event::SignalingStateChange(state) => Event::SignalingStateChange(state),
+            proto::Event::IceCandidate(candidate) => Event::IceCandidate(candidate),
+            proto::Event::IceGatheringStateChange(state) => Event::IceGatheringStateChange(state),
+            proto::Event::IceConnectionStateChange(state) => Event::IceConnectionStateChange(state),
+            proto::Event::ConnectionStateChange(state) => Event::ConnectionStateChange(state),
+            proto::Event::SelectedCandidatePairChange { local, remote } => {
+                Event::SelectedCandidatePairChange { local, remote }
+            }
+            proto::Event::HandshakeComplete(handshake) => Event::HandshakeComplete(handshake),
+            proto::Event::DtlsError { message, .. } => Event::TransportError(message),
+            _ => return,
+        };
+        self.emit(event);
+    }
+
+    fn emit(&mut self, event: Event) {
+        let Some(events) = &self.events else { return };
+        match events.try_send(event) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Closed(_)) => self.events = None,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.dropped_events += 1;
+                tracing::warn!(
+                    connection = self.id,
+                    dropped = self.dropped_events,
+                    "events are not read: call next_event"
+                );
+            }
+        }
+    }
+
+    fn deliver_message(&mut self, handle: DataChannelHandle, message: Message) {
+        let Some(channel) = self.channels.get_mut(&handle) else { return };
+        let Some(messages) = &channel.messages else { return };
+        let len = message.len();
+        // Charged first: the reader may take the message, and refund it, before we go on.
+        self.budget.charge(len);
+        if messages.send(message).is_err() {
+            self.budget.uncharge(len);
+            channel.messages = None;
+        }
+    }
+
+    /// Ends everything that handles wait for.
+    pub(crate) fn finish(&mut self) {
+        for channel in self.channels.values() {
+            channel.shared.set_state(DataChannelState::Closed);
+        }
+        self.channels.clear();
+        self.publish();
+        self.events = None;
+    }
+
+    /// Claims the path of an outgoing datagram for this connection.
+    pub(crate) fn claim_path(&mut self, path: Path, routes: &mut Routes) {
+        if self.last_path == Some(path) {
+            return;
+        }
+        self.last_path = Some(path);
+        if routes.by_path(&path) == Some(self.id) {
+            return;
+        }
+        routes.claim_path(path, self.id);
+        self.paths.push_back(path);
+        if self.paths.len() > MAX_ROUTES_PER_CONNECTION {
+            let oldest = self.paths.pop_front().expect("not empty");
+            routes.release_path(&oldest, self.id);
+        }
+    }
+
+    /// Claims the present local ufrag; earlier ones stay for a while.
+    pub(crate) fn claim_ufrag(&mut self, routes: &mut Routes) {
+        let ufrag = self.pc.local_ufrag();
+        if self.ufrags.back().is_some_and(|last| last == ufrag) {
+            return;
+        }
+        if !routes.claim_ufrag(ufrag, self.id) {
+            tracing::warn!(
+                connection = self.id,
+                ufrag,
+                "ufrag is in use by another connection of this endpoint"
+            );
+            return;
+        }
+        self.ufrags.push_back(ufrag.to_owned());
+        if self.ufrags.len() > MAX_UFRAGS {
+            let oldest = self.ufrags.pop_front().expect("not empty");
+            routes.release_ufrag(&oldest, self.id);
+        }
+    }
+
+    /// Gives all routes up.
+    pub(crate) fn release_routes(&mut self, routes: &mut Routes) {
+        for path in self.paths.drain(..) {
+            routes.release_path(&path, self.id);
+        }
+        for ufrag in self.ufrags.drain(..) {
+            routes.release_ufrag(&ufrag, self.id);
+        }
+    }
+}
+
+/// Moves waiting messages into the transport while it has room, and tells the senders what has left for the network.
+fn flush(pc: &mut Protocol, now: Instant, handle: DataChannelHandle, channel: &mut Channel) {
+    let mut handed_over = 0;
+    while let Some(message) = channel.waiting.pop_front() {
+        let len = message.len();
+        match pc.send(now, handle, message) {
+            Err(SendError::BufferFull(message)) => {
+                channel.waiting.push_front(message);
+                break;
+            }
+            // Any other error means that the channel closed meanwhile: the message has nowhere to go, its room is free.
+            Ok(()) | Err(_) => {
+                handed_over += 1;
+                channel.waiting_bytes -= len;
+            }
+        }
+    }
+    let left = pc.buffered_amount(handle) + channel.waiting_bytes;
+    let released = channel.outstanding.saturating_sub(left);
+    channel.outstanding -= released;
+    channel.shared.release(released, handed_over);
+}
+
+fn snapshot(pc: &Protocol) -> Snapshot {
+    Snapshot {
+        signaling: pc.signaling_state(),
+        gathering: pc.ice_gathering_state(),
+        ice: pc.ice_connection_state(),
+        connection: pc.connection_state(),
+        local: pc.local_description(),
+        remote: pc.remote_description(),
+    }
+}

@@ -1,0 +1,78 @@
+//! How handles speak to the driver: bounded commands, and a control lane that dropping a handle can use without waiting.
+
+use std::time::Instant;
+
+use peerage_peerconnection::{DataChannelHandle, Message};
+use tokio::sync::mpsc;
+
+use crate::driver::{Connection, ConnectionId, NewConnection};
+
+/// Commands that may wait for their turn at an endpoint.
+pub(crate) const COMMAND_QUEUE: usize = 1024;
+
+/// A call on a connection, run by the driver between two packets.
+pub(crate) type Call = Box<dyn FnOnce(&mut Connection, Instant) + Send>;
+
+/// What handles ask of the driver.
+pub(crate) enum Command {
+    /// A new connection.
+    Connect(Box<NewConnection>),
+    /// Any call of the control plane.
+    Call(ConnectionId, Call),
+    /// A message, for which the handle has reserved room.
+    Send(ConnectionId, DataChannelHandle, Message),
+}
+
+/// What handles tell the driver without waiting. Each handle sends at most a few of these in its life, so that the lane
+/// is bounded by the number of handles although the queue itself is not.
+#[derive(Debug)]
+pub(crate) enum Control {
+    /// The last handle of a connection is gone.
+    DropConnection(ConnectionId),
+    /// The last handle of a channel is gone.
+    DropChannel(ConnectionId, DataChannelHandle),
+    /// The application closes a channel.
+    CloseChannel(ConnectionId, DataChannelHandle),
+    /// The application has read: take more from the transport.
+    Resume(ConnectionId),
+    /// The application closes the endpoint.
+    CloseEndpoint,
+}
+
+/// Shared by all handles of one connection; dropping it closes the connection. It owns no queue of events, so that
+/// handles inside undelivered events cannot keep it alive in a circle.
+#[derive(Debug)]
+pub(crate) struct Lifeline {
+    id: ConnectionId,
+    commands: mpsc::Sender<Command>,
+    control: mpsc::UnboundedSender<Control>,
+}
+
+impl Lifeline {
+    pub(crate) fn new(
+        id: ConnectionId,
+        commands: mpsc::Sender<Command>,
+        control: mpsc::UnboundedSender<Control>,
+    ) -> Self {
+        Self { id, commands, control }
+    }
+
+    pub(crate) fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    pub(crate) fn commands(&self) -> &mpsc::Sender<Command> {
+        &self.commands
+    }
+
+    pub(crate) fn control(&self, control: Control) {
+        // The driver may be gone; then there is nothing left to tell.
+        let _ = self.control.send(control);
+    }
+}
+
+impl Drop for Lifeline {
+    fn drop(&mut self) {
+        self.control(Control::DropConnection(self.id));
+    }
+}

@@ -1,0 +1,260 @@
+//! The handle of a connection: the W3C's `RTCPeerConnection` with futures in place of promises and one event stream.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use peerage_peerconnection::{
+    ConnectionState, DataChannelInit, IceCandidateInit, IceConnectionState, IceGatheringState,
+    OfferOptions, SessionDescription, SignalingState, Statistics,
+};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+
+use crate::driver::Connection;
+use crate::endpoint::{Endpoint, EndpointConfig};
+use crate::lifeline::{Command, Lifeline};
+use crate::{Configuration, DataChannel, Error, Event};
+
+/// What can be read of a connection without asking the driver.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) signaling: SignalingState,
+    pub(crate) gathering: IceGatheringState,
+    pub(crate) ice: IceConnectionState,
+    pub(crate) connection: ConnectionState,
+    pub(crate) local: Option<SessionDescription>,
+    pub(crate) remote: Option<SessionDescription>,
+}
+
+/// A connection to one peer.
+///
+/// Cheap to clone; all clones are the same connection, and each event goes to one of those that wait for it. When the
+/// last clone and the last [`DataChannel`] are dropped, the connection closes.
+#[derive(Clone, Debug)]
+pub struct PeerConnection {
+    lifeline: Arc<Lifeline>,
+    events: Arc<Mutex<mpsc::Receiver<Event>>>,
+    snapshot: watch::Receiver<Snapshot>,
+}
+
+impl PeerConnection {
+    pub(crate) fn from_parts(
+        lifeline: Arc<Lifeline>,
+        events: mpsc::Receiver<Event>,
+        snapshot: watch::Receiver<Snapshot>,
+    ) -> Self {
+        Self { lifeline, events: Arc::new(Mutex::new(events)), snapshot }
+    }
+
+    /// A connection with an endpoint of its own. Applications with many connections share an [`Endpoint`].
+    ///
+    /// # Errors
+    /// As [`Endpoint::bind`] and [`Endpoint::connect`].
+    pub async fn new(configuration: Configuration) -> Result<Self, Error> {
+        Endpoint::bind(EndpointConfig::default()).await?.connect(configuration).await
+    }
+
+    /// Runs `call` on the connection in the driver and waits for its result.
+    pub(crate) async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Connection, Instant) -> Result<T, peerage_peerconnection::Error>
+        + Send
+        + 'static,
+    ) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        let call = Box::new(move |connection: &mut Connection, now: Instant| {
+            let result = call(connection, now);
+            // Before the reply, so that whoever awaited the call reads the state it led to.
+            connection.publish();
+            let _ = reply.send(result);
+        });
+        self.lifeline
+            .commands()
+            .send(Command::Call(self.lifeline.id(), call))
+            .await
+            .map_err(|_| Error::ConnectionClosed)?;
+        Ok(answer.await.map_err(|_| Error::ConnectionClosed)??)
+    }
+
+    /// Makes an offer (webrtc-pc §4.4.2, RFC 9429 §5.2); it takes effect with
+    /// [`set_local_description`](Self::set_local_description).
+    ///
+    /// # Errors
+    /// InvalidStateError if a remote offer is pending or the connection is closed.
+    pub async fn create_offer(&self, options: OfferOptions) -> Result<SessionDescription, Error> {
+        self.call(move |connection, now| connection.pc.create_offer(now, options)).await
+    }
+
+    /// Makes an answer to the pending remote offer (RFC 9429 §5.3).
+    ///
+    /// # Errors
+    /// InvalidStateError if no remote offer is pending.
+    pub async fn create_answer(&self) -> Result<SessionDescription, Error> {
+        self.call(|connection, now| connection.pc.create_answer(now)).await
+    }
+
+    /// Applies a local description; `None` makes the one that the state calls for, as in browsers.
+    ///
+    /// # Errors
+    /// By their W3C names: InvalidStateError, InvalidModificationError, ...
+    pub async fn set_local_description(
+        &self,
+        description: impl Into<Option<SessionDescription>>,
+    ) -> Result<(), Error> {
+        let description = description.into();
+        self.call(move |connection, now| connection.pc.set_local_description(now, description))
+            .await
+    }
+
+    /// Applies the peer's description. An offer that meets our own pending offer rolls ours back (perfect negotiation).
+    ///
+    /// # Errors
+    /// By their W3C names; a malformed SDP is told by line, column and attribute.
+    pub async fn set_remote_description(
+        &self,
+        description: SessionDescription,
+    ) -> Result<(), Error> {
+        self.call(move |connection, now| connection.pc.set_remote_description(now, description))
+            .await
+    }
+
+    /// Adds a trickled candidate of the peer; `None` says that no more come.
+    ///
+    /// # Errors
+    /// InvalidStateError without a remote description; OperationError for a candidate that cannot be parsed or belongs to
+    /// no m-section.
+    pub async fn add_ice_candidate(
+        &self,
+        candidate: impl Into<Option<IceCandidateInit>>,
+    ) -> Result<(), Error> {
+        let candidate = candidate.into();
+        self.call(move |connection, now| connection.pc.add_ice_candidate(now, candidate)).await
+    }
+
+    /// Creates a channel. It may be used at once: what is sent waits until the channel is open.
+    ///
+    /// # Errors
+    /// TypeError or OperationError for options that contradict each other or an id that is taken;
+    /// InvalidStateError if the connection is closed.
+    pub async fn create_data_channel(
+        &self,
+        label: impl Into<String>,
+        init: DataChannelInit,
+    ) -> Result<DataChannel, Error> {
+        let label = label.into();
+        let lifeline = Arc::clone(&self.lifeline);
+        self.call(move |connection, now| {
+            let handle = connection.pc.create_data_channel(now, &label, init)?;
+            Ok(connection.open_channel(lifeline, handle))
+        })
+        .await
+    }
+
+    /// Asks for an ICE restart with the next negotiation (webrtc-pc §4.4.2 `restartIce`).
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn restart_ice(&self) -> Result<(), Error> {
+        self.call(|connection, now| {
+            connection.pc.restart_ice(now);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Closes the connection: the peer is told, channels close, what is still queued is given up.
+    pub async fn close(&self) {
+        let _ = self
+            .call(|connection, now| {
+                connection.pc.close(now);
+                Ok(())
+            })
+            .await;
+    }
+
+    /// The next event; `None` once the connection is closed and all events have been taken. Cancel safe.
+    pub async fn next_event(&self) -> Option<Event> {
+        self.events.lock().await.recv().await
+    }
+
+    /// Waits until the connection is up.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionFailed`] or [`Error::ConnectionClosed`] if it ends otherwise.
+    pub async fn connected(&self) -> Result<(), Error> {
+        let state = self
+            .wait(|snapshot| {
+                matches!(
+                    snapshot.connection,
+                    ConnectionState::Connected | ConnectionState::Failed | ConnectionState::Closed
+                )
+            })
+            .await?
+            .connection;
+        match state {
+            ConnectionState::Connected => Ok(()),
+            ConnectionState::Failed => Err(Error::ConnectionFailed),
+            _ => Err(Error::ConnectionClosed),
+        }
+    }
+
+    /// Waits until all local candidates are known: [`local_description`](Self::local_description) then has them all,
+    /// for signalling that does not trickle.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] if it closes first.
+    pub async fn gathering_complete(&self) -> Result<(), Error> {
+        self.wait(|snapshot| {
+            snapshot.gathering == IceGatheringState::Complete
+                || snapshot.connection == ConnectionState::Closed
+        })
+        .await
+        .and_then(|snapshot| match snapshot.gathering {
+            IceGatheringState::Complete => Ok(()),
+            _ => Err(Error::ConnectionClosed),
+        })
+    }
+
+    async fn wait(&self, ready: impl FnMut(&Snapshot) -> bool) -> Result<Snapshot, Error> {
+        let mut snapshot = self.snapshot.clone();
+        let snapshot = snapshot.wait_for(ready).await.map_err(|_| Error::ConnectionClosed)?;
+        Ok(snapshot.clone())
+    }
+
+    /// The pending local description, else the current one, with the candidates gathered so far.
+    pub fn local_description(&self) -> Option<SessionDescription> {
+        self.snapshot.borrow().local.clone()
+    }
+
+    /// The pending remote description, else the current one.
+    pub fn remote_description(&self) -> Option<SessionDescription> {
+        self.snapshot.borrow().remote.clone()
+    }
+
+    /// W3C `signalingState`.
+    pub fn signaling_state(&self) -> SignalingState {
+        self.snapshot.borrow().signaling
+    }
+
+    /// W3C `iceGatheringState`.
+    pub fn ice_gathering_state(&self) -> IceGatheringState {
+        self.snapshot.borrow().gathering
+    }
+
+    /// W3C `iceConnectionState`.
+    pub fn ice_connection_state(&self) -> IceConnectionState {
+        self.snapshot.borrow().ice
+    }
+
+    /// W3C `connectionState`.
+    pub fn connection_state(&self) -> ConnectionState {
+        self.snapshot.borrow().connection
+    }
+
+    /// Counters and facts of the transports and channels.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn statistics(&self) -> Result<Statistics, Error> {
+        self.call(|connection, _| Ok(connection.pc.statistics())).await
+    }
+}
