@@ -39,6 +39,11 @@ impl RetransmitTimer {
         self.deadline = Some(now + self.current);
     }
 
+    /// A flight went out at `now` that only goes out again when the peer repeats itself.
+    pub(crate) fn sent_once(&mut self, now: Instant) {
+        self.last_sent = Some(now);
+    }
+
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline
     }

@@ -370,3 +370,19 @@ fn configurations_that_cannot_work_are_refused() {
         assert!(matches!(outcome, Err(Error::BadConfig(_))));
     }
 }
+
+/// Whoever has not shown the cookie gets one answer per question, and no more.
+#[test]
+fn a_server_that_wants_a_cookie_does_not_repeat_itself() {
+    let mut server = server_config();
+    server.require_cookie = true;
+    let mut pair = Pair::new(client_config(), server, 1);
+    assert!(pair.run_until(Duration::from_secs(1), |pair| !pair.server.sent_datagrams.is_empty()));
+    // The client falls silent.
+    let mut silent = Pair::new(client_config(), server_config(), 2);
+    std::mem::swap(&mut silent.server, &mut pair.server);
+    silent.faults.loss = 100;
+    silent.faults.until = Duration::from_secs(100);
+    silent.run_for(Duration::from_secs(20));
+    assert_eq!(silent.server.sent_datagrams.len(), 1);
+}

@@ -72,6 +72,8 @@ pub(crate) struct Core {
     pub(super) reassembler: Reassembler,
     pub(super) flight: Flight,
     pub(super) timer: RetransmitTimer,
+    /// The peer has yet to prove that it can receive, so that nothing is sent unless it asks (RFC 9147 §5.1).
+    pub(super) unproven_peer: bool,
     /// Our next `message_seq`; beyond 16 bits when there is none left.
     pub(super) next_message: u32,
     /// In which epoch the peer's next handshake message must come; any from 3 on once the handshake is complete.
@@ -128,6 +130,7 @@ impl Core {
             reassembler,
             flight: Flight::default(),
             timer: handover.timer,
+            unproven_peer: false,
             next_message: handover.next_message,
             expected_epoch: 0,
             handshake_secrets: None,
@@ -147,6 +150,7 @@ impl Core {
     pub(crate) fn begin_flight(&mut self, now: Instant) {
         self.acks.clear();
         self.answered(now);
+        self.unproven_peer = false;
     }
 
     /// The peer has our whole flight.

@@ -101,7 +101,11 @@ impl Core {
             sent = true;
         }
         if sent && !self.flight.is_sending() {
-            self.timer.arm(now);
+            if self.unproven_peer {
+                self.timer.sent_once(now);
+            } else {
+                self.timer.arm(now);
+            }
         }
         Ok(())
     }

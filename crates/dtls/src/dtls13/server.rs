@@ -144,6 +144,7 @@ fn send_retry(
     let provider = Arc::clone(&core.config.provider);
     core.transcript.replace_by_message_hash(&*provider, core.negotiated.suite.hash());
     core.begin_flight(now);
+    core.unproven_peer = cookie.is_some();
     core.send(0, HandshakeType::SERVER_HELLO, |out| retry.write(out));
     State::SecondClientHello(Box::new(Retry { first: hello, group, cookie, has_share }))
 }
