@@ -1,0 +1,5 @@
+//! Handshake messages of both versions.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| peerage_dtls::fuzzing::handshake_messages(data));

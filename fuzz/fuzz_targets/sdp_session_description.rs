@@ -1,0 +1,5 @@
+//! A session description and back.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| peerage_sdp::fuzzing::session_description(data));
