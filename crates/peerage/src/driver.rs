@@ -126,6 +126,7 @@ impl Driver {
                 port_of.insert(*address, index);
             }
         }
+        let mdns = MdnsPort::new(config.mdns, port_of.keys().copied());
         Self {
             ports: sockets.into_iter().map(|socket| Port { socket, unsent: None }).collect(),
             port_of,
@@ -140,7 +141,7 @@ impl Driver {
             dirty: Vec::new(),
             due: Vec::new(),
             requests: Vec::new(),
-            resolver: Resolver::new(MdnsPort::new(config.mdns)),
+            resolver: Resolver::new(mdns),
             statistics: Counters::default(),
             closed: false,
             config,

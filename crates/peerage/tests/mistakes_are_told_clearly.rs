@@ -47,6 +47,7 @@ async fn wrong_urls_states_and_sdp_have_their_w3c_names() {
     assert_eq!(name(&alice.create_answer().await.unwrap_err()), "InvalidStateError");
     let early = IceCandidateInit {
         candidate: "candidate:1 1 udp 1 192.0.2.1 1 typ host".into(),
+        sdp_mid: Some("0".into()),
         ..Default::default()
     };
     assert_eq!(name(&alice.add_ice_candidate(early).await.unwrap_err()), "InvalidStateError");

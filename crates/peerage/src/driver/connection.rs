@@ -240,11 +240,11 @@ impl Connection {
                     self.update_channel_state(handle);
                 }
                 proto::Event::ResolveHost { id, host, port } => {
-                    requests.push(Request::ResolveHost { id, host, port })
+                    requests.push(Request::ResolveHost { id, host, port });
                 }
                 proto::Event::ResolveMdns { name } => requests.push(Request::ResolveMdns(name)),
                 proto::Event::PublishMdns { name, address } => {
-                    requests.push(Request::PublishMdns(name, address))
+                    requests.push(Request::PublishMdns(name, address));
                 }
                 other => {
                     changed = true;

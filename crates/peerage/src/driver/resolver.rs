@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::ConnectionId;
 use super::connection::Request;
+use super::mdns::MdnsPort;
 
 /// A name server that says nothing must not hold gathering up longer than the STUN transaction itself would.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,8 +22,8 @@ const MAX_LOOKUPS: usize = 256;
 pub(crate) enum Answer {
     /// Addresses of a host; none if it could not be resolved.
     Host(u32, Vec<SocketAddr>),
-    /// Addresses of an mDNS name; none if nobody answered.
-    Mdns(String, Vec<IpAddr>),
+    /// The address of an mDNS name; none if nobody answered.
+    Mdns(String, Option<IpAddr>),
 }
 
 impl Answer {
@@ -30,7 +31,7 @@ impl Answer {
     pub(crate) fn apply(self, pc: &mut Protocol, now: Instant) {
         match self {
             Self::Host(id, addresses) => pc.host_resolved(now, id, &addresses),
-            Self::Mdns(name, addresses) => pc.mdns_resolved(now, &name, &addresses),
+            Self::Mdns(name, addresses) => pc.mdns_resolved(now, &name, addresses.as_slice()),
         }
     }
 }
@@ -41,11 +42,11 @@ pub(crate) struct Resolver {
     hosts_done: mpsc::UnboundedSender<(ConnectionId, Answer)>,
     lookups: usize,
     failed: VecDeque<(ConnectionId, Answer)>,
-    mdns: super::mdns::MdnsPort,
+    mdns: MdnsPort,
 }
 
 impl Resolver {
-    pub(crate) fn new(mdns: super::mdns::MdnsPort) -> Self {
+    pub(crate) fn new(mdns: MdnsPort) -> Self {
         let (hosts_done, hosts) = mpsc::unbounded_channel();
         Self { hosts, hosts_done, lookups: 0, failed: VecDeque::new(), mdns }
     }
@@ -54,13 +55,9 @@ impl Resolver {
     pub(crate) fn request(&mut self, now: Instant, connection: ConnectionId, request: Request) {
         match request {
             Request::ResolveHost { id, host, port } => self.lookup(connection, id, host, port),
-            Request::ResolveMdns(name) => {
-                if let Some(answer) = self.mdns.resolve(now, connection, name) {
-                    self.failed.push_back((connection, answer));
-                }
-            }
+            Request::ResolveMdns(name) => self.mdns.resolve(now, connection, name),
             Request::PublishMdns(name, address) => {
-                self.mdns.publish(now, connection, name, address)
+                self.mdns.publish(now, connection, name, address);
             }
         }
     }
