@@ -283,8 +283,10 @@ impl PeerConnection {
                 }
             }
             Sctp::BufferedAmountLow(stream) => {
+                // An OPEN or ACK that leaves the queue is none of the application's business.
                 if let Some((handle, channel)) = self.channels.by_stream(stream.0)
                     && channel.state == DataChannelState::Open
+                    && channel.messages_sent > 0
                 {
                     self.events.push_back(Event::BufferedAmountLow(handle));
                 }
