@@ -271,7 +271,7 @@ impl Lane {
                 Err(error) => subject.log(&format!("no capture: {error:#}")),
             }
         }
-        let patience = Duration::from_secs(if cell.scenario.wire.is_some() { 30 } else { 15 });
+        let patience = Duration::from_secs(if cell.scenario.wire.is_some() { 60 } else { 15 });
         let mut pair = Pair::new(
             End::new(subject.clone(), "a"),
             End::new(peer.clone(), "a"),

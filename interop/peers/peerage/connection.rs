@@ -1,0 +1,236 @@
+//! One connection: commands in, events out.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result, bail};
+use peerage::{
+    Configuration, DataChannelInit, Event, IceCandidateInit, KeyLogWriter, MdnsMode, OfferOptions,
+    PeerConnection, SessionDescription,
+};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::channel::{Channel, Mode};
+use crate::{Out, text};
+
+pub(crate) struct Connection {
+    name: String,
+    pc: PeerConnection,
+    incoming: Mode,
+    channels: Mutex<HashMap<String, Arc<Channel>>>,
+    out: Out,
+    events: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Connection {
+    pub(crate) async fn new(name: &str, fields: &Value, out: Out) -> Result<Arc<Self>> {
+        let mut configuration = Configuration::default();
+        if fields["hide_addresses"].as_bool().unwrap_or(false) {
+            configuration.settings.mdns = MdnsMode::ResolveAndPublish;
+        }
+        if let Some(path) = std::env::var_os("SSLKEYLOGFILE") {
+            let file = std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(&path)
+                .context("cannot write the key log")?;
+            configuration.settings.key_log = Some(Arc::new(KeyLogWriter::new(file)));
+        }
+        let connection = Arc::new(Self {
+            name: name.to_owned(),
+            pc: PeerConnection::new(configuration).await?,
+            incoming: Mode::from_name(fields["incoming"].as_str().unwrap_or("echo")),
+            channels: Mutex::default(),
+            out,
+            events: Mutex::default(),
+        });
+        let task = tokio::spawn(connection.clone().watch());
+        *connection.events.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        Ok(connection)
+    }
+
+    /// Closes the connection and forgets its channels.
+    pub(crate) async fn close(&self) {
+        self.pc.close().await;
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        if let Some(task) = self.events.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            task.abort();
+        }
+    }
+
+    async fn watch(self: Arc<Self>) {
+        while let Some(event) = self.pc.next_event().await {
+            let state = |kind: &str, value: String| {
+                self.out.event("state", &self.name, json!({"kind": kind, "value": value}))
+            };
+            match event {
+                Event::IceCandidate(candidate) => {
+                    let candidate = candidate.map(|init| {
+                        json!({
+                            "candidate": init.candidate,
+                            "sdpMid": init.sdp_mid,
+                            "sdpMLineIndex": init.sdp_m_line_index,
+                            "usernameFragment": init.username_fragment,
+                        })
+                    });
+                    self.out.event("candidate", &self.name, json!({"candidate": candidate}));
+                }
+                Event::ConnectionStateChange(value) => state("connection", value.to_string()),
+                Event::IceConnectionStateChange(value) => state("ice", value.to_string()),
+                Event::IceGatheringStateChange(value) => state("gathering", value.to_string()),
+                Event::SignalingStateChange(value) => state("signaling", value.to_string()),
+                Event::DataChannel(raw) => {
+                    self.out.event(
+                        "channel",
+                        &self.name,
+                        json!({
+                            "channel": raw.label(),
+                            "id": raw.id(),
+                            "ordered": raw.ordered(),
+                            "protocol": raw.protocol(),
+                            "max_retransmits": raw.max_retransmits(),
+                            "max_packet_life_time": raw.max_packet_life_time(),
+                        }),
+                    );
+                    let label = raw.label().to_owned();
+                    self.add(
+                        &label,
+                        Channel::new(&self.name, raw, self.incoming, self.out.clone()),
+                    );
+                }
+                other => self.out.event("log", &self.name, json!({"text": format!("{other:?}")})),
+            }
+        }
+    }
+
+    fn add(&self, label: &str, channel: Arc<Channel>) {
+        self.channels
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(label.to_owned(), channel);
+    }
+
+    fn channel(&self, fields: &Value) -> Result<Arc<Channel>> {
+        let label = text(fields, "channel")?;
+        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        channels.get(label).cloned().with_context(|| format!("no channel {label}"))
+    }
+
+    /// Runs one command to its result.
+    pub(crate) async fn run(&self, command: &str, fields: &Value) -> Result<Value> {
+        match command {
+            "channel" => {
+                let label = text(fields, "channel")?;
+                let raw = self.pc.create_data_channel(label, init(&fields["init"])).await?;
+                let mode = Mode::from_name(fields["mode"].as_str().unwrap_or("record"));
+                self.add(label, Channel::new(&self.name, raw, mode, self.out.clone()));
+                Ok(json!({}))
+            }
+            "mode" => {
+                self.channel(fields)?.set_mode(Mode::from_name(text(fields, "mode")?));
+                Ok(json!({}))
+            }
+            "offer" => {
+                let options =
+                    OfferOptions { ice_restart: fields["ice_restart"].as_bool().unwrap_or(false) };
+                let offer = self.pc.create_offer(options).await?;
+                self.pc.set_local_description(offer).await?;
+                self.local_description()
+            }
+            "answer" => {
+                self.pc
+                    .set_remote_description(SessionDescription::offer(text(fields, "sdp")?))
+                    .await?;
+                let answer = self.pc.create_answer().await?;
+                self.pc.set_local_description(answer).await?;
+                self.local_description()
+            }
+            "accept" => {
+                self.pc
+                    .set_remote_description(SessionDescription::answer(text(fields, "sdp")?))
+                    .await?;
+                Ok(json!({}))
+            }
+            "gathered" => {
+                self.pc.gathering_complete().await?;
+                self.local_description()
+            }
+            "candidate" => {
+                self.pc.add_ice_candidate(candidate(&fields["candidate"])).await?;
+                Ok(json!({}))
+            }
+            "send" => self.channel(fields)?.send(fields).await,
+            "bulk" => self.channel(fields)?.bulk(fields).await,
+            "receive" => Ok(self.channel(fields)?.receive(fields).await),
+            "close_channel" => {
+                self.channel(fields)?.close();
+                Ok(json!({}))
+            }
+            "close" => {
+                self.pc.close().await;
+                Ok(json!({}))
+            }
+            "state" => {
+                let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+                let states: serde_json::Map<String, Value> = channels
+                    .iter()
+                    .map(|(label, channel)| (label.clone(), channel.state().into()))
+                    .collect();
+                Ok(json!({
+                    "connection": self.pc.connection_state().to_string(),
+                    "ice": self.pc.ice_connection_state().to_string(),
+                    "gathering": self.pc.ice_gathering_state().to_string(),
+                    "signaling": self.pc.signaling_state().to_string(),
+                    "channels": states,
+                }))
+            }
+            "stats" => self.statistics().await,
+            other => bail!("no command {other}"),
+        }
+    }
+
+    fn local_description(&self) -> Result<Value> {
+        let description =
+            self.pc.local_description().context("no local description after it was set")?;
+        Ok(json!({"sdp": description.sdp}))
+    }
+
+    async fn statistics(&self) -> Result<Value> {
+        let statistics = self.pc.statistics().await?;
+        let handshake = statistics.handshake.as_ref();
+        Ok(json!({
+            "dtls_version": handshake.map(|handshake| handshake.version.trim_start_matches("DTLS ")),
+            "dtls_group": handshake.map(|handshake| handshake.group),
+            "dtls_cipher": handshake.map(|handshake| handshake.cipher_suite),
+            "dtls_role": handshake.map(|handshake| if handshake.is_client { "client" } else { "server" }),
+            "raw": format!("{statistics:#?}"),
+        }))
+    }
+}
+
+/// W3C's `RTCDataChannelInit`.
+fn init(fields: &Value) -> DataChannelInit {
+    let number = |name: &str| fields[name].as_f64().map(|value| value as u16);
+    DataChannelInit {
+        ordered: fields["ordered"].as_bool().unwrap_or(true),
+        max_retransmits: number("maxRetransmits"),
+        max_packet_life_time: number("maxPacketLifeTime"),
+        protocol: fields["protocol"].as_str().unwrap_or_default().to_owned(),
+        negotiated: fields["negotiated"].as_bool().unwrap_or(false),
+        id: number("id"),
+        ..DataChannelInit::default()
+    }
+}
+
+/// W3C's `RTCIceCandidateInit`; null is the end of candidates.
+fn candidate(fields: &Value) -> Option<IceCandidateInit> {
+    Some(IceCandidateInit {
+        candidate: fields["candidate"].as_str()?.to_owned(),
+        sdp_mid: fields["sdpMid"].as_str().map(str::to_owned),
+        sdp_m_line_index: fields["sdpMLineIndex"]
+            .as_u64()
+            .and_then(|index| u16::try_from(index).ok()),
+        username_fragment: fields["usernameFragment"].as_str().map(str::to_owned),
+    })
+}
