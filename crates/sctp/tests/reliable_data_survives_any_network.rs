@@ -2,7 +2,7 @@
 
 mod support;
 
-use peerage_sctp::{Config, Event};
+use peerage_sctp::{Config, Event, StreamId};
 use std::time::Duration;
 use support::{Link, Pair, check, message};
 
@@ -119,4 +119,40 @@ fn features_are_used_only_if_both_offer_them() {
         };
         exchange(u64::from(bits), [config(0), config(2)], Link { loss: 50, ..Link::default() }, 20);
     }
+}
+
+#[test]
+fn a_large_message_does_not_hold_up_small_ones() {
+    for interleaving in [false, true] {
+        let config = Config {
+            interleaving,
+            max_message_size: 2 << 20,
+            max_send_message_size: 2 << 20,
+            ..Config::default()
+        };
+        let link = Link { rate: 10_000_000, queue: 50_000, ..Link::default() };
+        let mut pair = Pair::connected(11, [config.clone(), config], [link; 2]);
+        pair.send(0, 1, message(0, 2 << 20));
+        pair.run_for(Duration::from_millis(100));
+        pair.send(0, 2, message(1, 100));
+        pair.run_until(Duration::from_secs(30), |pair| pair.messages(1).count() == 2);
+        let order: Vec<u32> = pair.messages(1).map(|(_, data)| check(data)).collect();
+        assert_eq!(order, if interleaving { [1, 0] } else { [0, 1] });
+    }
+}
+
+#[test]
+fn bandwidth_is_shared_by_priority() {
+    let link = Link { rate: 10_000_000, queue: 50_000, ..Link::default() };
+    let mut pair = Pair::connected(12, [Config::default(), Config::default()], [link; 2]);
+    pair.ends[0].set_stream_priority(StreamId(1), 128);
+    pair.ends[0].set_stream_priority(StreamId(2), 512);
+    for number in 0..500 {
+        pair.send(0, 1, message(number, 5_000));
+        pair.send(0, 2, message(number, 5_000));
+    }
+    pair.run_until(Duration::from_secs(30), |pair| pair.messages(1).count() == 300);
+    let low = pair.messages(1).filter(|(stream, _)| stream.0 == 1).count();
+    // One to four.
+    assert!((55..=65).contains(&low), "{low}");
 }
