@@ -1,2 +1,47 @@
-//! The `peerage` command.
-fn main() {}
+//! `peerage`: a WebRTC peer for the command line.
+//!
+//! Each subcommand is a file in `commands`; they share the command-line options, the report of what happens (text or
+//! JSON lines), the HTTP and paste signalling, and the connection set-up.
+
+mod blob;
+mod commands;
+mod http;
+mod options;
+mod peer;
+mod report;
+mod signal;
+mod transfer;
+mod wait;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::options::{Cli, Command};
+use crate::report::{Event, Report};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let report = Report::new(cli.common.json, cli.common.verbose);
+    let run = async {
+        match &cli.command {
+            Command::Echo(args) => commands::echo::run(&cli.common, args, &report).await,
+            Command::Serve(args) => commands::serve::run(&cli.common, args, &report).await,
+            Command::Connect(args) => commands::connect::run(&cli.common, args, &report).await,
+            Command::Send(args) => commands::send::run(&cli.common, args, &report).await,
+            Command::Receive(args) => commands::receive::run(&cli.common, args, &report).await,
+        }
+    };
+    let result = tokio::select! {
+        result = run => result,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report.event(&Event::Error { message: format!("{error:#}") });
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The subcommands.
+
+pub(crate) mod connect;
+pub(crate) mod echo;
+pub(crate) mod receive;
+pub(crate) mod send;
+pub(crate) mod serve;

@@ -1,0 +1,172 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::http::client::HttpUrl;
+use crate::signal::Rendezvous;
+
+/// A WebRTC peer for the command line: echo, check, serve a test page, send and receive files.
+///
+/// Signalling is one HTTP request (POST of an offer, answered by an answer, all candidates inside), or text to be
+/// copied and pasted between two terminals.
+#[derive(Parser)]
+#[command(name = "peerage", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Args, Clone)]
+pub(crate) struct Common {
+    /// Print one JSON object per event on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Report every message and every change of state
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+
+    /// Seconds that each step may take: gathering candidates, an HTTP request, connecting, an echo
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+
+    /// Bind this UDP address instead of one per network interface (repeatable); port 0 is any
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    pub(crate) udp: Vec<SocketAddr>,
+
+    /// Use the loopback interface only: both peers are on this machine
+    #[arg(long, global = true, conflicts_with = "udp")]
+    pub(crate) loopback: bool,
+
+    /// Ask this STUN server for the public address, for peers behind different NATs (repeatable)
+    #[arg(long, global = true, value_name = "URL", help_heading = "Network")]
+    pub(crate) stun: Vec<String>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Answer offers over HTTP and send every message back
+    ///
+    /// POST /offer takes {"type":"offer","sdp":"..."} and answers {"type":"answer","sdp":"..."}. Text comes back as
+    /// text, binary as binary, on the channel it came on. Runs until interrupted.
+    Echo(ServeArgs),
+    /// Like echo, with a page to open in a browser
+    ///
+    /// The page connects, shows the states, sends what is typed, and measures round trips and throughput.
+    Serve(ServeArgs),
+    /// Check an echo endpoint: connect, send, compare what comes back
+    ///
+    /// Exits 0 if every message came back as it was sent, otherwise 1 with the reason.
+    Connect(ConnectArgs),
+    /// Send a file
+    ///
+    /// Without --http an offer is printed, to be pasted into `peerage receive`; then the answer is read from standard
+    /// input. If the transfer breaks off, run both commands again: it resumes where it stopped.
+    Send(SendArgs),
+    /// Receive a file
+    ///
+    /// Without --http the offer is read from standard input and the answer is printed. An unfinished file is kept as
+    /// NAME.part and resumed when the same file is sent again; a finished one has been compared by SHA-256.
+    Receive(ReceiveArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct ServeArgs {
+    /// Where to listen for HTTP; port 0 is any
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    pub(crate) http: SocketAddr,
+
+    /// Connections at once; further offers are answered with 503
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) max_connections: u32,
+}
+
+#[derive(Args)]
+pub(crate) struct ConnectArgs {
+    /// The endpoint, such as http://127.0.0.1:8080 (a URL without path means /offer)
+    pub(crate) url: HttpUrl,
+
+    /// Send this text instead of the usual set of messages
+    #[arg(long, value_name = "TEXT", conflicts_with = "size")]
+    pub(crate) message: Option<String>,
+
+    /// Send binary messages of this many bytes instead of the usual set
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(0..=16_777_216))]
+    pub(crate) size: Option<u32>,
+
+    /// Send the messages this many times
+    #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) count: u32,
+}
+
+#[derive(Args)]
+pub(crate) struct SendArgs {
+    /// The file
+    pub(crate) file: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) meeting: Meeting,
+}
+
+#[derive(Args)]
+pub(crate) struct ReceiveArgs {
+    /// Where to put the file: a folder, or a name that does not exist yet
+    #[arg(short, long, value_name = "PATH", default_value = ".")]
+    pub(crate) output: PathBuf,
+
+    /// Replace a file that is there already
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+
+    /// Refuse files larger than this many bytes
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_size: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) meeting: Meeting,
+}
+
+#[derive(Args)]
+pub(crate) struct Meeting {
+    /// Listen here for the other side's offer (ADDRESS:PORT), or post the offer there (http://HOST:PORT)
+    ///
+    /// One side listens, the other posts; either may be the sender.
+    #[arg(long, value_name = "ADDRESS:PORT|URL")]
+    pub(crate) http: Option<Rendezvous>,
+
+    /// Seconds to wait for the other side: for an offer over HTTP, or for pasted text
+    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
+    pub(crate) wait: Duration,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 1e6 => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("expected a number of seconds above 0".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn seconds_are_positive() {
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
+        for text in ["0", "-1", "x", "inf", "NaN"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! One connection of a command: set-up from the options, offer and answer with all candidates, events to the report.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use peerage::{
+    Configuration, ConnectionState, DataChannel, Endpoint, EndpointConfig, Event as PeerEvent,
+    PeerConnection, SessionDescription,
+};
+use tokio::sync::mpsc;
+
+use crate::options::Common;
+use crate::report::{Event, Report};
+use crate::wait::try_within;
+
+/// Channels of the peer that may wait for the command to take them.
+const CHANNEL_QUEUE: usize = 1024;
+
+/// Binds the sockets that the options ask for.
+pub(crate) async fn endpoint(options: &Common) -> Result<Endpoint> {
+    let mut config =
+        if options.loopback { EndpointConfig::loopback() } else { EndpointConfig::default() };
+    config.addresses.clone_from(&options.udp);
+    Ok(Endpoint::bind(config).await?)
+}
+
+/// A connection and what the command needs with it.
+pub(crate) struct Peer {
+    pub(crate) number: u64,
+    pub(crate) pc: PeerConnection,
+    step: Duration,
+    report: Report,
+}
+
+/// The channels that the peer opened, in order.
+pub(crate) type Channels = mpsc::Receiver<DataChannel>;
+
+impl Peer {
+    pub(crate) async fn new(endpoint: &Endpoint, options: &Common, report: Report) -> Result<Peer> {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        let mut configuration = Configuration::default();
+        for url in &options.stun {
+            configuration = configuration.ice_server(url);
+        }
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Ok(Peer {
+            number,
+            pc: endpoint.connect(configuration).await?,
+            step: options.timeout,
+            report,
+        })
+    }
+
+    /// An offer with all candidates.
+    pub(crate) async fn offer(&self) -> Result<SessionDescription> {
+        self.describe("cannot make an offer").await
+    }
+
+    /// The answer to an offer, with all candidates.
+    pub(crate) async fn answer(&self, offer: SessionDescription) -> Result<SessionDescription> {
+        self.pc.set_remote_description(offer).await.context("the offer cannot be used")?;
+        self.describe("cannot answer the offer").await
+    }
+
+    /// Takes the answer to our offer.
+    pub(crate) async fn accept(&self, answer: SessionDescription) -> Result<()> {
+        self.pc.set_remote_description(answer).await.context("the answer cannot be used")
+    }
+
+    async fn describe(&self, failure: &'static str) -> Result<SessionDescription> {
+        self.pc.set_local_description(None).await.context(failure)?;
+        try_within(self.step, "candidates to be gathered", self.pc.gathering_complete()).await?;
+        self.pc.local_description().ok_or_else(|| anyhow!(failure))
+    }
+
+    /// Waits until the connection is up.
+    pub(crate) async fn connected(&self) -> Result<()> {
+        try_within(self.step, "the connection to come up", self.pc.connected()).await
+    }
+
+    /// Runs `work` and, beside it, reports the connection's events; ends with an error when the connection fails.
+    ///
+    /// `work` gets the channels that the peer opens.
+    pub(crate) async fn run<T, F: Future<Output = Result<T>>>(
+        &self,
+        work: impl FnOnce(Channels) -> F,
+    ) -> Result<T> {
+        let (opened, channels) = mpsc::channel(CHANNEL_QUEUE);
+        let mut work = std::pin::pin!(work(channels));
+        loop {
+            let event = tokio::select! {
+                // What is done is done, even if the peer has hung up in the meantime.
+                biased;
+                result = &mut work => return result,
+                event = self.pc.next_event() => event,
+            };
+            match event {
+                // Closed: messages may be left to be read, and `work` learns the rest from its channels.
+                None => return work.await,
+                Some(PeerEvent::DataChannel(channel)) => {
+                    let (label, id) = (channel.label(), channel.id());
+                    self.report.event(&Event::Channel { connection: self.number, label, id });
+                    // A channel beyond the queue is dropped, which closes it.
+                    let _ = opened.try_send(channel);
+                }
+                Some(event) => self.note(&event)?,
+            }
+        }
+    }
+
+    fn note(&self, event: &PeerEvent) -> Result<()> {
+        let connection = self.number;
+        match event {
+            PeerEvent::ConnectionStateChange(state) => {
+                self.report.event(&Event::State { connection, state: state.name() });
+                if *state == ConnectionState::Failed {
+                    bail!(
+                        "the connection failed: no path to the peer works any more, or none ever did"
+                    );
+                }
+            }
+            PeerEvent::SelectedCandidatePairChange { local, remote } => {
+                let (local, remote) = (local.to_string(), remote.to_string());
+                self.report.event(&Event::Path { connection, local, remote });
+            }
+            PeerEvent::HandshakeComplete(handshake) => self.report.event(&Event::Handshake {
+                connection,
+                version: handshake.version,
+                group: handshake.group,
+                cipher_suite: handshake.cipher_suite,
+            }),
+            PeerEvent::TransportError(reason) => {
+                bail!("the handshake with the peer failed: {reason}")
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
