@@ -257,7 +257,12 @@ fn exchange(
 }
 
 #[cfg(test)]
+#[path = "../../../fuzz/inputs.rs"]
+mod inputs;
+
+#[cfg(test)]
 mod tests {
+    use super::inputs;
     use super::*;
     use crate::random::Random;
 
@@ -301,5 +306,11 @@ mod tests {
             }
             association(&script);
         }
+    }
+
+    #[test]
+    fn seeds_and_regressions_hold() {
+        inputs::run("sctp_association", super::association);
+        inputs::run("sctp_packet", super::packet);
     }
 }

@@ -62,6 +62,11 @@ impl RttEstimator {
         self.backoff = 0;
     }
 
+    /// A timer ran out since the peer was heard last.
+    pub(crate) fn is_backed_off(&self) -> bool {
+        self.backoff > 0
+    }
+
     pub(crate) fn rto(&self) -> Duration {
         self.rto.saturating_mul(1 << self.backoff).min(self.rto_max)
     }

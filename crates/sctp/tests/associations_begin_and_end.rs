@@ -246,3 +246,18 @@ fn sends_that_cannot_be() {
         Err(SendError::InvalidStream { stream: StreamId(10), count: 10 })
     );
 }
+
+#[test]
+fn a_restored_path_is_used_at_once() {
+    let config = Config { max_association_retransmits: None, ..Config::default() };
+    let mut pair = Pair::connected(11, [config.clone(), config], [Link::default(); 2]);
+    pair.links = [Link { loss: 1000, ..Link::default() }; 2];
+    pair.send(0, 1, message(1, 100_000));
+    pair.run_for(Duration::from_secs(200));
+    pair.links = [Link::default(); 2];
+    let now = pair.now;
+    pair.ends[0].path_restored(now);
+    pair.run_until(Duration::from_secs(20), |pair| pair.messages(1).count() == 1);
+    // Without that the doubled timer would have let up to ten seconds pass.
+    assert!(pair.now - now < Duration::from_millis(500), "{:?}", pair.now - now);
+}

@@ -159,10 +159,14 @@ impl Association {
             return;
         }
         self.rtt.back_off();
+        self.request_reset_again();
+        self.timers.reconfig = Some(now + self.rtt.rto());
+    }
+
+    pub(super) fn request_reset_again(&mut self) {
         if let Some(request) = &mut self.reset.request {
             request.due = true;
         }
-        self.timers.reconfig = Some(now + self.rtt.rto());
     }
 
     pub(super) fn on_reconfig(&mut self, now: Instant, raw: RawChunk<'_>) {

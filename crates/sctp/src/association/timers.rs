@@ -36,6 +36,36 @@ impl Association {
         }
     }
 
+    /// The lower layer works again after an interruption (ICE found another path, say): what waits for a timer that was
+    /// doubled over and over is sent at once. Does nothing when no timer had run out.
+    pub fn path_restored(&mut self, now: Instant) {
+        if !self.rtt.is_backed_off() {
+            return;
+        }
+        self.clear_errors();
+        let retry = Some(now + self.rtt.rto());
+        match self.state {
+            State::CookieWait => (self.due.init, self.timers.init) = (true, retry),
+            State::CookieEchoed { .. } => (self.due.cookie_echo, self.timers.init) = (true, retry),
+            State::ShutdownSent => (self.due.shutdown, self.timers.shutdown) = (true, retry),
+            State::ShutdownAckSent => (self.due.shutdown_ack, self.timers.shutdown) = (true, retry),
+            State::Closed | State::Ended => return,
+            State::Established | State::ShutdownPending | State::ShutdownReceived => {}
+        }
+        if self.timers.reconfig.is_some() {
+            self.request_reset_again();
+            self.timers.reconfig = retry;
+        }
+        if self.outbound.needs_timer() {
+            self.outbound.on_timeout(now);
+            self.collect_send_events();
+            self.timers.data = retry;
+        } else if self.state.is_connected() {
+            // With nothing to send, ask whether the peer is there.
+            self.timers.heartbeat = Some(now);
+        }
+    }
+
     /// T1-init and T1-cookie (RFC 9260 §5.1).
     fn on_init_timeout(&mut self, now: Instant) {
         match self.state {
