@@ -96,7 +96,10 @@ pub struct Timers {
     pub pacing: Duration,
     /// Least retransmission timeout of a check (RFC 8445 §14.3: 500 ms).
     pub rto_min: Duration,
-    /// Rc: how often a check is sent in all (RFC 8489 §6.2.1: 7).
+    /// Longest time between two transmissions of a check: RFC 8489 §6.2.1 would let it grow to 16 s, which on a lossy
+    /// path is most of anybody's patience.
+    pub rto_max: Duration,
+    /// Rc: how often a check is sent in all. 17 times with the limit above last about as long as RFC 8489's 7 without.
     pub max_requests: u32,
     /// Rm: how many RTOs to wait for a response after the last (RFC 8489 §6.2.1: 16).
     pub last_wait: u32,
@@ -124,7 +127,8 @@ impl Default for Timers {
         Self {
             pacing: Duration::from_millis(50),
             rto_min: Duration::from_millis(500),
-            max_requests: 7,
+            rto_max: Duration::from_secs(2),
+            max_requests: 17,
             last_wait: 16,
             nomination_wait: Duration::from_millis(250),
             consent_interval: Duration::from_secs(5),

@@ -251,14 +251,23 @@ fn aggressive_peers_nominate_everything_and_the_best_pair_wins() {
     ]);
     give(&mut pair, now, addr("10.0.1.1:2000"), &check);
     assert_eq!(pair.sides[A].agent.selected_pair().unwrap().remote, addr("10.0.1.3:2000"));
-    // But does when the peer has not confirmed the better one for a while: it changed its mind.
-    let later = now + secs(6);
+    // But does when the peer has not confirmed the better one for a while: it changed its mind. It worked long ago, so
+    // that it is checked again first.
+    pair.now += secs(6);
+    let now = pair.now;
     let check = forger.check(&[
         Attribute::Priority(100),
         Attribute::IceControlling(1),
         Attribute::UseCandidate,
     ]);
-    give(&mut pair, later, addr("10.0.1.1:2000"), &check);
+    give(&mut pair, now, addr("10.0.1.1:2000"), &check);
+    pair.agent(A).handle_timeout(now);
+    for (to, request) in sent(&mut pair) {
+        let of_old = to == addr("10.0.1.1:2000");
+        if of_old && Message::parse(&request).unwrap().class() == Class::Request {
+            give(&mut pair, now, to, &forger.answer(&request, mapped));
+        }
+    }
     assert_eq!(pair.sides[A].agent.selected_pair().unwrap().remote, addr("10.0.1.1:2000"));
 }
 

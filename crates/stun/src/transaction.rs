@@ -10,6 +10,8 @@ use crate::header::TransactionId;
 pub struct RetransmitConfig {
     /// The first retransmission timeout; each further one is twice as long (500 ms).
     pub rto: Duration,
+    /// The longest time between two requests: RFC 8489 sets no such limit, usages that must live with loss do.
+    pub max_rto: Duration,
     /// Rc: how often the request is sent in all (7).
     pub max_requests: u32,
     /// Rm: how many of the first RTO to wait after the last request (16).
@@ -18,15 +20,28 @@ pub struct RetransmitConfig {
 
 impl Default for RetransmitConfig {
     fn default() -> Self {
-        Self { rto: Duration::from_millis(500), max_requests: 7, last_wait: 16 }
+        Self {
+            rto: Duration::from_millis(500),
+            max_rto: Duration::MAX,
+            max_requests: 7,
+            last_wait: 16,
+        }
     }
 }
 
 impl RetransmitConfig {
     /// How long a transaction lives when nobody answers: 39.5 s by default.
     pub fn lifetime(&self) -> Duration {
-        let waits = (1u32 << self.max_requests.saturating_sub(1).min(16)) - 1;
-        self.rto * (waits + self.last_wait)
+        let waits: Duration = (1..self.max_requests).map(|sent| self.wait(sent)).sum();
+        waits + self.rto * self.last_wait
+    }
+
+    /// How long to wait after the request was sent for the `sent`th time.
+    fn wait(&self, sent: u32) -> Duration {
+        if sent >= self.max_requests {
+            return self.rto * self.last_wait;
+        }
+        (self.rto * (1 << (sent - 1).min(16))).min(self.max_rto.max(self.rto))
     }
 }
 
@@ -60,12 +75,7 @@ impl Transaction {
     }
 
     fn schedule(&mut self, now: Instant) {
-        let wait = if self.sent >= self.config.max_requests {
-            self.config.rto * self.config.last_wait
-        } else {
-            self.config.rto * (1 << (self.sent - 1).min(16))
-        };
-        self.next = now + wait;
+        self.next = now + self.config.wait(self.sent);
     }
 
     /// Says what is due; after `Retransmit` the next wait has begun.
@@ -243,6 +253,20 @@ mod tests {
         assert_eq!(sent, [0, 500, 1500, 3500, 7500, 15500, 31500]);
         assert_eq!(failed, 39500);
         assert_eq!(RetransmitConfig::default().lifetime(), Duration::from_millis(39500));
+    }
+
+    #[test]
+    fn the_time_between_requests_can_be_limited() {
+        let config =
+            RetransmitConfig { max_rto: Duration::from_secs(2), ..RetransmitConfig::default() };
+        let start = Instant::now();
+        let mut transaction = Transaction::new(start, config);
+        let mut sent = vec![0];
+        while transaction.step(transaction.deadline()) == Step::Retransmit {
+            sent.push((transaction.last_sent() - start).as_millis());
+        }
+        assert_eq!(sent, [0, 500, 1500, 3500, 5500, 7500, 9500]);
+        assert_eq!(transaction.deadline() - start, config.lifetime());
     }
 
     #[test]

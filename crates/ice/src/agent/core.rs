@@ -234,21 +234,27 @@ impl IceAgent {
     pub(super) fn check_retransmission(&self) -> RetransmitConfig {
         let timers = &self.config.timers;
         let rto = timers.rto_min.max(timers.pacing * self.list.active());
-        RetransmitConfig { rto, max_requests: timers.max_requests, last_wait: timers.last_wait }
+        RetransmitConfig {
+            rto,
+            max_rto: timers.rto_max,
+            max_requests: timers.max_requests,
+            last_wait: timers.last_wait,
+        }
     }
 
     pub(super) fn gather_retransmission(&self) -> RetransmitConfig {
         let timers = &self.config.timers;
         RetransmitConfig {
             rto: timers.rto_min,
-            max_requests: timers.max_requests,
-            last_wait: timers.last_wait,
+            max_rto: timers.rto_max,
+            ..RetransmitConfig::default()
         }
     }
 
     /// A request that is sent once; a late response still counts.
     pub(super) fn once(&self) -> RetransmitConfig {
-        RetransmitConfig { rto: self.config.timers.consent_timeout, max_requests: 1, last_wait: 1 }
+        let rto = self.config.timers.consent_timeout;
+        RetransmitConfig { rto, max_rto: rto, max_requests: 1, last_wait: 1 }
     }
 
     pub(super) fn mark_sent(pair: &mut crate::checklist::Pair, consent: bool) {

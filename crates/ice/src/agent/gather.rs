@@ -177,6 +177,9 @@ impl IceAgent {
         if self.gathering.keepalive.is_none() && self.selected.is_none() {
             self.gathering.keepalive = Some(now + self.config.timers.keepalive);
         }
+        if self.gathering.state == GatheringState::Complete {
+            return; // too late: the peer was told that there are no more
+        }
         if mapped.is_ipv4() != base.address.is_ipv4()
             || mapped.ip().is_unspecified()
             || mapped.port() == 0

@@ -282,6 +282,8 @@ impl IceAgent {
             pair.use_candidate = Some(now);
         }
         let state = pair.state;
+        let stale =
+            pair.last_response.is_none_or(|at| now >= at + self.config.timers.consent_interval);
         if let Some(selected) = self.selected.as_mut().filter(|s| s.pair == Some(id)) {
             selected.consent.on_heard(now);
             if use_candidate {
@@ -297,7 +299,12 @@ impl IceAgent {
         match state {
             // RFC 8445 §7.3.1.4: a pair that works needs no further check, but a nomination takes effect.
             PairState::Succeeded => {
-                if use_candidate && controlled {
+                let in_use = self.selected.as_ref().is_some_and(|s| s.pair == Some(id));
+                if use_candidate && controlled && stale && !in_use {
+                    // It worked long ago; consent to send on it is to be asked for anew (RFC 7675 §5.1).
+                    self.list.set_state(id, PairState::Waiting);
+                    self.list.trigger(id, false);
+                } else if use_candidate && controlled {
                     self.on_nominated(now, id);
                 }
             }
