@@ -70,8 +70,8 @@ impl DtlsTransport {
         if let Some(timeout) = dtls.handshake_timeout {
             config.handshake_timeout = timeout;
         }
-        // Data alone: no SRTP keys are wanted.
-        config.srtp_profiles.clear();
+        // `use_srtp` (RFC 5764 §4.1) is offered and answered without media too: there are stacks, aiortc for one,
+        // that fail a handshake in which no SRTP profile was negotiated.
         config.mtu = settings.mtu;
         config.key_log.clone_from(&settings.key_log);
         Ok(Self {
@@ -264,7 +264,7 @@ fn group_name(group: NamedGroup) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use peerage_crypto::default_provider;
+    use peerage_crypto::{CertificateParams, default_provider};
 
     use super::*;
 
@@ -283,5 +283,19 @@ mod tests {
         assert!(is_trusted(&*provider, &[sha1, sha256], ours));
         assert!(!is_trusted(&*provider, &[sha1, other], ours), "a weaker hash does not help");
         assert!(!is_trusted(&*provider, &[], ours));
+    }
+
+    #[test]
+    fn an_srtp_profile_is_offered_without_media_too() {
+        let provider = default_provider();
+        let certificate = Certificate::generate(
+            &provider,
+            CertificateParams::default(),
+            std::time::UNIX_EPOCH,
+            &mut Rng::from_seed(1),
+        );
+        let transport =
+            DtlsTransport::new(&Settings::default(), provider, Arc::new(certificate.unwrap()));
+        assert!(!transport.unwrap().config.srtp_profiles.is_empty());
     }
 }
