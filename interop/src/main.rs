@@ -71,8 +71,11 @@ async fn run(options: Options) -> Result<bool> {
     }
     anyhow::ensure!(!cells.is_empty(), "the options select no cell; `--list` shows them all");
 
-    let folder = folder();
-    let _ = std::fs::remove_dir_all(&folder);
+    let folder = match &options.output {
+        Some(folder) => std::path::absolute(folder)?,
+        None => default_folder(),
+    };
+    clear(&folder)?;
     std::fs::create_dir_all(folder.join("logs"))
         .with_context(|| format!("cannot create {}", folder.display()))?;
     network::sweep();
@@ -114,9 +117,21 @@ async fn run(options: Options) -> Result<bool> {
 }
 
 /// `interop/` in cargo's target folder, wherever that is: two levels above this program.
-fn folder() -> PathBuf {
+fn default_folder() -> PathBuf {
     let exe = std::env::current_exe().unwrap_or_default();
     exe.parent()
         .and_then(Path::parent)
         .map_or_else(|| PathBuf::from("target/interop"), |target| target.join("interop"))
+}
+
+/// Removes an earlier run's files, and refuses a folder that holds anything else.
+fn clear(folder: &Path) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
+    let ours = folder.join("report.json").is_file() || folder.join("logs").is_dir();
+    anyhow::ensure!(
+        ours || entries.count() == 0,
+        "{} is not empty and holds no earlier run: name another folder",
+        folder.display()
+    );
+    std::fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))
 }

@@ -37,4 +37,7 @@ pub(crate) struct Options {
     /// List the cells and stop
     #[arg(short, long)]
     pub list: bool,
+    /// Where logs and reports go (default: `interop/` in cargo's target folder); what it held before is removed
+    #[arg(short, long, value_name = "FOLDER")]
+    pub output: Option<std::path::PathBuf>,
 }

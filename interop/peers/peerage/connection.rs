@@ -62,7 +62,7 @@ impl Connection {
     async fn watch(self: Arc<Self>) {
         while let Some(event) = self.pc.next_event().await {
             let state = |kind: &str, value: String| {
-                self.out.event("state", &self.name, json!({"kind": kind, "value": value}))
+                self.out.event("state", &self.name, json!({"kind": kind, "value": value}));
             };
             match event {
                 Event::IceCandidate(candidate) => {

@@ -6,7 +6,9 @@ A peer supplies a `Library`: the few calls in which one WebRTC package differs f
 import asyncio
 import hashlib
 import json
+import logging
 import math
+import os
 import struct
 import sys
 import time
@@ -282,4 +284,5 @@ class Peer:
 
 
 def main(library):
+    logging.basicConfig(level=os.environ.get("PEER_LOG", "WARNING"), stream=sys.stderr)
     asyncio.run(Peer(library).serve())
