@@ -1,0 +1,1 @@
+//! STUN beside `rtc-stun`; see `benches/stun.rs`.
