@@ -47,6 +47,10 @@ pub fn signature(data: &[u8]) {
 }
 
 #[cfg(test)]
+#[path = "../../../fuzz/inputs.rs"]
+mod inputs;
+
+#[cfg(test)]
 mod tests {
     use std::time::SystemTime;
 
@@ -83,5 +87,13 @@ mod tests {
             key_share(&input);
             signature(&input);
         }
+    }
+
+    #[test]
+    fn seeds_and_regressions_hold() {
+        inputs::run("crypto_certificate_pem", certificate_pem);
+        inputs::run("crypto_fingerprint", fingerprint);
+        inputs::run("crypto_key_share", key_share);
+        inputs::run("crypto_signature", signature);
     }
 }

@@ -224,6 +224,10 @@ pub fn pair(data: &[u8]) {
 }
 
 #[cfg(test)]
+#[path = "../../../fuzz/inputs.rs"]
+mod inputs;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -261,5 +265,14 @@ mod tests {
             mutant[at] ^= 1;
             endpoint(&mutant);
         }
+    }
+
+    #[test]
+    fn seeds_and_regressions_hold() {
+        inputs::run("dtls_endpoint", endpoint);
+        inputs::run("dtls_handshake_messages", handshake_messages);
+        inputs::run("dtls_pair", pair);
+        inputs::run("dtls_reassembly", reassembly);
+        inputs::run("dtls_records", records);
     }
 }

@@ -251,6 +251,10 @@ pub fn agent(data: &[u8]) {
 }
 
 #[cfg(test)]
+#[path = "../../../fuzz/inputs.rs"]
+mod inputs;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -290,5 +294,12 @@ mod tests {
                 agent(&data);
             }
         }
+    }
+
+    #[test]
+    fn seeds_and_regressions_hold() {
+        inputs::run("ice_agent", agent);
+        inputs::run("ice_candidate", candidate);
+        inputs::run("ice_mdns_message", mdns_message);
     }
 }

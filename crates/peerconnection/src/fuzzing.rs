@@ -301,6 +301,10 @@ impl Pair {
 }
 
 #[cfg(test)]
+#[path = "../../../fuzz/inputs.rs"]
+mod inputs;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -333,5 +337,13 @@ mod tests {
         let _ = end.pc.create_data_channel(end.now, "a", DataChannelInit::default());
         let offer = end.pc.create_offer(end.now, OfferOptions::default()).unwrap().sdp;
         remote_description(offer.as_bytes());
+    }
+
+    #[test]
+    fn seeds_and_regressions_hold() {
+        inputs::run("peerconnection_commands", commands);
+        inputs::run("peerconnection_datagrams", datagrams);
+        inputs::run("peerconnection_dcep", dcep);
+        inputs::run("peerconnection_remote_description", remote_description);
     }
 }

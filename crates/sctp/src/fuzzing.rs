@@ -262,7 +262,6 @@ mod inputs;
 
 #[cfg(test)]
 mod tests {
-    use super::inputs;
     use super::*;
     use crate::random::Random;
 
@@ -310,7 +309,7 @@ mod tests {
 
     #[test]
     fn seeds_and_regressions_hold() {
-        inputs::run("sctp_association", super::association);
-        inputs::run("sctp_packet", super::packet);
+        inputs::run("sctp_association", association);
+        inputs::run("sctp_packet", packet);
     }
 }

@@ -54,6 +54,10 @@ pub fn candidate(data: &[u8]) {
 }
 
 #[cfg(test)]
+#[path = "../../../fuzz/inputs.rs"]
+mod inputs;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -184,5 +188,11 @@ mod tests {
             }
             candidate(text.as_bytes());
         }
+    }
+
+    #[test]
+    fn seeds_and_regressions_hold() {
+        inputs::run("sdp_candidate", candidate);
+        inputs::run("sdp_session_description", session_description);
     }
 }

@@ -60,7 +60,13 @@ pub fn channel_data(data: &[u8]) {
 }
 
 #[cfg(test)]
+#[path = "../../../fuzz/inputs.rs"]
+mod inputs;
+
+#[cfg(test)]
 mod tests {
+    use super::inputs;
+
     #[test]
     fn bodies_hold_on_noise() {
         let mut rng = peerage_crypto::Rng::from_seed(7);
@@ -94,5 +100,11 @@ mod tests {
         }
         super::message(&[]);
         super::channel_data(&[0x40, 0, 0, 1, 5, 0, 0, 0]);
+    }
+
+    #[test]
+    fn seeds_and_regressions_hold() {
+        inputs::run("stun_channel_data", super::channel_data);
+        inputs::run("stun_message", super::message);
     }
 }
