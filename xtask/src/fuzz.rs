@@ -1,8 +1,8 @@
 //! `cargo xtask fuzz`: the libFuzzer targets under `fuzz/`, on stable Rust.
 //!
 //! Neither a nightly compiler nor cargo-fuzz is needed: the coverage counters come from LLVM's own pass, asked for by
-//! compiler flags. Seeds that are checked in lie in `fuzz/seeds/TARGET/`; what a run finds is kept in
-//! `fuzz/corpus/TARGET/`, crashes in `fuzz/artifacts/TARGET/`.
+//! compiler flags. Seeds that are checked in lie in `fuzz/seeds/TARGET/`, inputs that once failed in
+//! `fuzz/regressions/TARGET/`; what a run finds is kept in `fuzz/corpus/TARGET/`, crashes in `fuzz/artifacts/TARGET/`.
 
 use std::path::PathBuf;
 
@@ -56,19 +56,79 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let built = build()?;
     let mut crashed = Vec::new();
+    let mut table = Vec::new();
     for (index, target) in chosen.iter().enumerate() {
-        if let Err(error) = run_target(args, &built, target, index + 1, chosen.len()) {
-            crashed.push(format!("{error:#}"));
+        match run_target(args, &built, target, index + 1, chosen.len()) {
+            Ok(figures) => table.push((target, figures)),
+            Err(error) => crashed.push(format!("{error:#}\n{}", how_to_keep(target))),
         }
+    }
+    println!("\n{:<36} {:>10} {:>12} {:>9} {:>8}", "target", "exec/s", "runs", "edges", "MiB");
+    for (target, figures) in table {
+        let Figures { per_second, runs, edges, peak } = figures;
+        println!("{target:<36} {per_second:>10} {runs:>12} {edges:>9} {peak:>8}");
     }
     println!("\n{} passed, {} failed", chosen.len() - crashed.len(), crashed.len());
     if !crashed.is_empty() {
-        bail!(
-            "{}\nthe inputs are under fuzz/artifacts/; make each a regression test",
-            crashed.join("\n")
-        );
+        bail!("{}", crashed.join("\n"));
     }
     Ok(())
+}
+
+/// What a run printed about itself; empty where it did not.
+#[derive(Debug, Default, PartialEq)]
+struct Figures {
+    per_second: String,
+    runs: String,
+    edges: String,
+    peak: String,
+}
+
+impl Figures {
+    fn of(lines: &[String]) -> Self {
+        let last = |before: &str| {
+            let rest = lines.iter().rev().find_map(|line| Some(line.split_once(before)?.1));
+            rest.and_then(|rest| rest.split_whitespace().next()).unwrap_or_default().to_owned()
+        };
+        Self {
+            per_second: last("stat::average_exec_per_sec:"),
+            runs: last("stat::number_of_executed_units:"),
+            edges: last(" cov: "),
+            peak: last("stat::peak_rss_mb:"),
+        }
+    }
+}
+
+/// What to do with the input that made a target fail.
+fn how_to_keep(target: &str) -> String {
+    let artifacts = root().join("fuzz/artifacts").join(target);
+    let newest = std::fs::read_dir(artifacts).ok().and_then(|entries| {
+        let entries = entries.flatten().map(|entry| entry.path());
+        entries.max_by_key(|path| path.metadata().and_then(|data| data.modified()).ok())
+    });
+    let Some(input) = newest else { return format!("{target} left no input behind") };
+    format!(
+        "make it a regression, which the tests of the crate then run:\n  \
+         mkdir -p fuzz/regressions/{target} && cp {} fuzz/regressions/{target}/what-was-wrong",
+        input.strip_prefix(root()).unwrap_or(&input).display()
+    )
+}
+
+/// Inputs that others made, beside the checkout or where `PEERAGE_CORPORA` says, for the targets that read them as they
+/// are. Only read: what a run finds goes into its own corpus.
+fn foreign_corpora(target: &str) -> Vec<PathBuf> {
+    let corpora = std::env::var_os("PEERAGE_CORPORA")
+        .map_or_else(|| root().join("../shared/corpora"), PathBuf::from);
+    let folders: &[&str] = match target {
+        "stun_message" => &["libwebrtc/corpora/stun-corpus"],
+        "sdp_session_description" | "peerconnection_remote_description" => {
+            &["libwebrtc/corpora/sdp-corpus"]
+        }
+        "sctp_packet" => &["libwebrtc/corpora/sctp-packet-corpus"],
+        "ice_mdns_message" => &["libwebrtc/corpora/mdns-corpus"],
+        _ => &[],
+    };
+    folders.iter().map(|folder| corpora.join(folder)).filter(|folder| folder.is_dir()).collect()
 }
 
 /// Names of the targets: the files of `fuzz/fuzz_targets/`.
@@ -107,7 +167,7 @@ fn run_target(
     target: &str,
     index: usize,
     of: usize,
-) -> Result<()> {
+) -> Result<Figures> {
     let fuzz = root().join("fuzz");
     let corpus = fuzz.join("corpus").join(target);
     let seeds = fuzz.join("seeds").join(target);
@@ -117,9 +177,12 @@ fn run_target(
     }
     let mut command = std::process::Command::new(built.join(target));
     command.current_dir(&fuzz).arg(&corpus);
-    if seeds.is_dir() {
-        command.arg(&seeds);
+    for folder in [seeds, fuzz.join("regressions").join(target)] {
+        if folder.is_dir() {
+            command.arg(folder);
+        }
     }
+    command.args(foreign_corpora(target));
     command.args(["-use_value_profile=1", "-print_final_stats=1"]);
     command.arg(format!("-rss_limit_mb={}", args.memory));
     command.arg(format!("-artifact_prefix={}/", artifacts.display()));
@@ -130,5 +193,27 @@ fn run_target(
     }
     let minutes = args.time / 60 + 5;
     let step = format!("{target} ({index}/{of})");
-    Step::new(&step, minutes).run(&mut command).map(drop)
+    let output = Step::new(&step, minutes).run(&mut command)?;
+    Ok(Figures::of(&output.lines))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_figures_count() {
+        let lines = [
+            "#2\tINITED cov: 20 ft: 21 corp: 1/1b exec/s: 0 rss: 27Mb",
+            "#99\tDONE   cov: 166 ft: 500 corp: 9/99b exec/s: 5 rss: 27Mb",
+            "stat::number_of_executed_units: 99",
+            "stat::average_exec_per_sec:     5",
+            "stat::peak_rss_mb:              27",
+        ];
+        let figures = Figures::of(&lines.map(str::to_owned));
+        let expected = ["5", "99", "166", "27"].map(str::to_owned);
+        let [per_second, runs, edges, peak] = expected;
+        assert_eq!(figures, Figures { per_second, runs, edges, peak });
+        assert_eq!(Figures::of(&[]), Figures::default());
+    }
 }

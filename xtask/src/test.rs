@@ -22,6 +22,9 @@ pub(crate) struct Args {
     /// All but these checks
     #[arg(long, value_enum, value_delimiter = ',')]
     pub skip: Vec<Check>,
+    /// So many seeds for the tests over simulated networks (each prints how to replay one that failed)
+    #[arg(long)]
+    pub seeds: Option<u64>,
     /// Run only tests whose name contains this
     pub filter: Option<String>,
 }
@@ -71,12 +74,13 @@ pub(crate) fn run_checks(args: &Args, tally: &mut Tally) -> Vec<String> {
         (if args.only.is_empty() { default } else { args.only.contains(&check) })
             && !args.skip.contains(&check)
     };
-    let mut failures = Vec::new();
+    let (mut failures, mut checks) = (Vec::new(), 0);
     let mut check = |check: Check, work: &mut dyn FnMut() -> Result<()>| {
-        if wanted(check)
-            && let Err(error) = work()
-        {
-            failures.push(format!("{error:#}"));
+        if wanted(check) {
+            match work() {
+                Ok(()) => checks += 1,
+                Err(error) => failures.push(format!("{error:#}")),
+            }
         }
     };
 
@@ -109,6 +113,9 @@ pub(crate) fn run_checks(args: &Args, tally: &mut Tally) -> Vec<String> {
             command.args(["test", "--no-fail-fast", "--lib", "--bins", "--tests"]);
         }
         select(&mut command, &args.package);
+        if let Some(seeds) = args.seeds {
+            command.env("PEERAGE_SEEDS", seeds.to_string());
+        }
         command.args(args.filter.as_ref());
         count(Step::new("tests", 30).run(&mut command), tally)
     });
@@ -118,6 +125,7 @@ pub(crate) fn run_checks(args: &Args, tally: &mut Tally) -> Vec<String> {
         select(&mut command, &args.package);
         count(Step::new("doctests", 20).run(&mut command), tally)
     });
+    tally.passed += checks;
     failures
 }
 
