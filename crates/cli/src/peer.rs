@@ -39,10 +39,24 @@ pub(crate) type Channels = mpsc::Receiver<DataChannel>;
 
 impl Peer {
     pub(crate) async fn new(endpoint: &Endpoint, options: &Common, report: Report) -> Result<Peer> {
+        Peer::patient(endpoint, options, report, None).await
+    }
+
+    /// As [`new`](Peer::new), but ICE gives up only after `patience`: the other side may be slow to read our answer.
+    pub(crate) async fn patient(
+        endpoint: &Endpoint,
+        options: &Common,
+        report: Report,
+        patience: Option<Duration>,
+    ) -> Result<Peer> {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let mut configuration = Configuration::default();
         for url in &options.stun {
             configuration = configuration.ice_server(url);
+        }
+        if let Some(patience) = patience {
+            configuration.settings.ice_timers.patience = patience;
+            configuration.settings.ice_timers.give_up = patience;
         }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         Ok(Peer {

@@ -54,15 +54,13 @@ async fn answer(
     args: &ReceiveArgs,
     report: Report,
 ) -> Result<()> {
-    let peer = Peer::new(endpoint, options, report).await?;
+    // Without HTTP somebody has to paste the answer first.
+    let paste = args.meeting.http.is_none().then_some(args.meeting.wait);
+    let peer = Peer::patient(endpoint, options, report, paste).await?;
     let answer = peer.answer(offer).await;
     reply(answer.as_ref().map(Clone::clone).map_err(|error| format!("{error:#}")));
     answer?;
-    // Somebody has to paste the answer first.
-    let patience = match args.meeting.http {
-        None => args.meeting.wait,
-        Some(_) => options.timeout,
-    };
+    let patience = paste.unwrap_or(options.timeout);
     let result = peer
         .run(async |mut channels: Channels| {
             try_within(patience, "the connection to come up", peer.pc.connected()).await?;
