@@ -198,7 +198,9 @@ fn end_tree(pid: u32) {
     let mut next = 0;
     while next < pids.len() {
         // Each thread lists the children that it started.
-        for task in std::fs::read_dir(format!("/proc/{}/task", pids[next])).into_iter().flatten().flatten() {
+        for task in
+            std::fs::read_dir(format!("/proc/{}/task", pids[next])).into_iter().flatten().flatten()
+        {
             if let Ok(list) = std::fs::read_to_string(task.path().join("children")) {
                 pids.extend(list.split_whitespace().map(str::to_owned));
             }

@@ -89,7 +89,11 @@ pub(super) async fn unreliable(pair: &mut Pair, scenario: &Scenario) -> Result<(
         .channel("never-again", "stamps", json!({"ordered": false, "maxRetransmits": 0}))
         .await?;
     pair.offerer()
-        .channel("lifetime", "stamps", json!({"ordered": false, "maxPacketLifeTime": lifetime}))
+        .channel(
+            "lifetime",
+            "stamps",
+            json!({"ordered": false, "maxPacketLifeTime": lifetime as u16}),
+        )
         .await?;
     pair.negotiate().await?;
     for end in pair.ends() {
