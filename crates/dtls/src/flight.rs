@@ -16,6 +16,8 @@ use crate::{
 const MAX_SENT_RECORDS: usize = 128;
 /// Most separate pieces of a flight that can be acknowledged.
 const MAX_ACKED_RANGES: usize = 64;
+/// From which epoch on several messages share a record: those that DTLS 1.3 encrypts.
+const FIRST_SHARED_EPOCH: u64 = 2;
 /// A fragment that would be shorter than this waits for the next datagram, if there is more of the message than that.
 const MIN_FRAGMENT: usize = 32;
 
@@ -120,7 +122,8 @@ impl Flight {
         Some((item.epoch, item.content_type))
     }
 
-    /// Appends the contents of the record that is due, at most `room` bytes: fragments of as many messages as fit.
+    /// Appends the contents of the record that is due, at most `room` bytes: in encrypted records of DTLS 1.3, fragments of
+    /// as many messages as fit; otherwise of one.
     /// `None` if nothing fits. `fresh` tells that the datagram is empty, so that waiting would not help.
     pub(crate) fn write_record(
         &mut self,
@@ -150,7 +153,9 @@ impl Flight {
             let Some((len, reached)) = written else { break };
             left -= len;
             position = reached;
-            if reached < item.start + item.bytes.len() as u32 {
+            // Without encryption a record costs little, and there are peers of DTLS 1.2 that look at the first message of
+            // a record only when they decide whether a flight is a repetition.
+            if reached < item.start + item.bytes.len() as u32 || epoch < FIRST_SHARED_EPOCH {
                 break;
             }
         }

@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::config::{Config, MIN_MTU};
 
-/// After how many silent rounds datagrams shrink, in case the path does not carry large ones (RFC 9147 §4.4).
-const ROUNDS_BEFORE_SMALLER_MTU: u32 = 3;
+/// After how many silent rounds datagrams shrink, in case the path does not carry large ones (RFC 9147 §4.4). With the
+/// default timer that is a second and a half: other losses should be over by then, and some peers cannot join
+/// fragments of different sizes.
+const ROUNDS_BEFORE_SMALLER_MTU: u32 = 5;
 /// To which size, in bytes: every IPv4 path carries datagrams of 576 bytes with headers.
 const SMALLER_MTU: usize = 512;
 
