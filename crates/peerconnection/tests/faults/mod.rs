@@ -1,8 +1,6 @@
 //! A call between two connections in a simulated network of random faults, from a seed: the network and its timeline
 //! ([`plan`]), the application at each end ([`application`]), and the loop that drives them ([`call`]).
 
-#![allow(dead_code)] // each test uses some
-
 pub(crate) mod application;
 pub(crate) mod call;
 pub(crate) mod plan;
