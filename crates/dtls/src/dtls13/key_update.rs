@@ -1,6 +1,9 @@
 //! Renewal of keys after the handshake (RFC 9147 §8): ours when the peer has acknowledged, the peer's when it says so.
 
-use super::core::{Core, KeyUpdate};
+use super::{
+    core::{Core, KeyUpdate},
+    protection::seal_limit,
+};
 use crate::{error::Error, event::Event, handshake::HandshakeType};
 
 impl Core {
@@ -55,7 +58,9 @@ impl Core {
         if self.key_update != KeyUpdate::Idle {
             return;
         }
-        if self.records.sealed() >= self.config.rekey_after_records {
+        // Half of what the AEAD allows leaves time for the peer to acknowledge.
+        let limit = seal_limit(self.negotiated.suite.aead()) / 2;
+        if self.records.sealed() >= self.config.rekey_after_records.min(limit) {
             self.request_key_update(false);
         } else if self.records.wants_rekey() {
             self.request_key_update(true);
