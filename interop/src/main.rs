@@ -26,7 +26,7 @@ use crate::options::Options;
 use crate::report::Report;
 
 /// Cells run side by side unless the command line says otherwise. Most wait rather than compute.
-const DEFAULT_JOBS: usize = 2;
+const DEFAULT_JOBS: usize = 3;
 
 #[derive(Parser)]
 #[command(name = "peerage-interop", version, about)]
