@@ -182,12 +182,15 @@ impl PeerConnection {
 
     /// Moves the agent's events on.
     pub(super) fn pump_ice(&mut self, now: Instant) {
-        let mut changed = false;
+        let (mut changed, mut restored) = (false, false);
         while let Some(event) = self.ice.agent.poll_event() {
             match event {
                 peerage_ice::Event::LocalCandidate(candidate) => self.local_candidate(candidate),
                 peerage_ice::Event::GatheringStateChange(state) => self.gathering_changed(state),
-                peerage_ice::Event::ConnectionStateChange(_) => changed = true,
+                peerage_ice::Event::ConnectionStateChange(state) => {
+                    changed = true;
+                    restored |= state == peerage_ice::IceConnectionState::Connected;
+                }
                 peerage_ice::Event::SelectedPairChange(pair) => {
                     self.path = Some((pair.local, pair.remote));
                     self.pair_changes += 1;
@@ -196,6 +199,7 @@ impl PeerConnection {
                         remote: pair.remote,
                     });
                     changed = true;
+                    restored = true;
                 }
                 peerage_ice::Event::ResolveMdns { name } => {
                     self.events.push_back(Event::ResolveMdns { name });
@@ -211,6 +215,10 @@ impl PeerConnection {
             self.update_states();
             self.start_dtls(now);
             self.replay_early(now);
+        }
+        // Timers that doubled while there was no path would keep a working one idle for seconds.
+        if restored && let Some(sctp) = self.sctp.as_deref_mut() {
+            sctp.path_restored(now);
         }
     }
 
