@@ -1,0 +1,83 @@
+//! Two peer connections in one thread, with nothing between them: megabytes of user data per second of CPU time, CPU time
+//! to connect, memory and CPU time of a pair that idles; both ends together, so that a busy machine changes little.
+//!
+//! `cargo bench -p bench-datachannel` runs all; `-- throughput`, `connect`, `memory` or `idle` one of them.
+
+mod heap;
+mod peerage;
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use cpu_time::ProcessTime;
+
+#[global_allocator]
+static HEAP: heap::Counting = heap::Counting::new();
+
+/// User bytes a throughput measurement moves.
+const VOLUME: usize = 256 << 20;
+/// Bytes of a message.
+const MESSAGE: usize = 65_536;
+/// Datagrams per poll.
+const BATCH: usize = 16;
+/// Pairs whose memory is taken together.
+const PAIRS: usize = 50;
+/// How long a pair idles, in its own time.
+const IDLE: Duration = Duration::from_secs(20_000);
+
+/// A pair under measurement.
+trait Pair: Sized {
+    /// Connects two ends with one open channel, in its own time.
+    fn connect(seed: u64) -> Self;
+    /// Moves `count` messages of `size` bytes from one end to the other, in real time.
+    fn transfer(&mut self, count: usize, size: usize);
+    /// Lets its own time pass with nothing to do.
+    fn idle(&mut self, time: Duration);
+}
+
+fn main() {
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    measure::<peerage::PeeragePair>("peerage", &wanted, VOLUME);
+}
+
+fn measure<P: Pair>(name: &str, wanted: &[String], volume: usize) {
+    let run = |what: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == what);
+    if run("throughput") {
+        let best = (0..3)
+            .map(|seed| {
+                let mut pair = P::connect(seed);
+                let start = ProcessTime::now();
+                pair.transfer(volume / MESSAGE, MESSAGE);
+                volume as f64 / 1e6 / start.elapsed().as_secs_f64()
+            })
+            .fold(0.0, f64::max);
+        println!("{name:<10} throughput, 64 KiB messages        {best:>10.0} MB per CPU-s");
+    }
+    if run("connect") {
+        let rounds = 40;
+        let start = ProcessTime::now();
+        for seed in 0..rounds {
+            black_box(P::connect(seed));
+        }
+        let each = start.elapsed().as_secs_f64() * 1e3 / rounds as f64;
+        println!("{name:<10} connect, both ends                 {each:>10.2} ms of CPU");
+    }
+    if run("memory") {
+        // What is made once in a process is not counted.
+        drop(P::connect(0));
+        let before = HEAP.in_use();
+        let pairs: Vec<P> = (0..PAIRS as u64).map(P::connect).collect();
+        let each = (HEAP.in_use() - before) as f64 / 1e3 / PAIRS as f64;
+        println!("{name:<10} memory of a connected pair         {each:>10.1} kB");
+        drop(pairs);
+    }
+    if run("idle") {
+        let mut pair = P::connect(1);
+        let start = ProcessTime::now();
+        pair.idle(IDLE);
+        // Two connections in a pair.
+        let each = start.elapsed().as_secs_f64() * 1e6 / IDLE.as_secs_f64() / 2.0;
+        println!("{name:<10} idle, per connection and second    {each:>10.1} us of CPU");
+    }
+}
