@@ -161,7 +161,7 @@ fn examples(tally: &mut Tally) -> Result<()> {
 /// The grid, in a process of its own so that it has a time limit; its cells are counted from its JSON report.
 fn interop(tally: &mut Tally) -> Result<()> {
     let exe = std::env::current_exe()?;
-    let result = Step::new("interop", 35)
+    let result = Step::new("interop", 45)
         .run(std::process::Command::new(exe).current_dir(root()).args(["interop", "--quick"]));
     let report = std::fs::read(target_dir().join("interop/report.json")).unwrap_or_default();
     if let Ok(report) = serde_json::from_slice::<Value>(&report) {
