@@ -68,7 +68,7 @@ impl Association {
         self.control = Vec::new();
         self.inbound = None;
         self.outbound.clear();
-        self.events.push_back(event);
+        self.events.push(event);
     }
 
     pub(super) fn on_abort(&mut self, raw: RawChunk<'_>) {

@@ -233,7 +233,14 @@ impl Association {
                 });
                 return false;
             }
-            (_, false, false) if tied => self.restart(now, &cookie),
+            (_, false, false) if tied => {
+                // A peer that restarts over and over waits until its owner took note; COOKIE ECHO is sent again.
+                if !self.events.has_room() {
+                    self.statistics.chunks_discarded += 1;
+                    return false;
+                }
+                self.restart(now, &cookie);
+            }
             // Action C and all others.
             _ => {
                 self.statistics.chunks_discarded += 1;
@@ -287,6 +294,8 @@ impl Association {
             negotiated.interleaving,
             self.config.receive_window,
             self.config.max_message_size,
+            // Messages from before a restart that nobody fetched still fill the window.
+            self.events.held(),
         ));
         self.ack.announced = self.inbound.as_ref().map_or(0, Inbound::a_rwnd);
         self.reset = StreamReset::new(self.local.initial_tsn, peer.initial_tsn);
@@ -303,7 +312,7 @@ impl Association {
         self.timers.init = None;
         self.clear_errors();
         self.arm_heartbeat(now);
-        self.events.push_back(Event::Connected);
+        self.events.push(Event::Connected);
     }
 
     /// RFC 9260 §5.2.4 action A: the peer lost everything and starts again.
@@ -320,6 +329,6 @@ impl Association {
         self.state = State::Established;
         self.clear_errors();
         self.arm_heartbeat(now);
-        self.events.push_back(Event::PeerRestarted);
+        self.events.push(Event::PeerRestarted);
     }
 }

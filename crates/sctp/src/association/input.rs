@@ -277,12 +277,7 @@ impl Association {
         for message in inbound.ready.drain(..) {
             self.statistics.messages_received += 1;
             self.statistics.bytes_received += message.data.len() as u64;
-            self.events.push_back(Event::Message {
-                stream: message.stream,
-                ppid: message.ppid,
-                data: message.data,
-                unordered: message.unordered,
-            });
+            self.events.push_message(message);
         }
     }
 

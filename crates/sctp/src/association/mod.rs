@@ -3,6 +3,7 @@
 
 mod closing;
 mod cookie;
+mod events;
 mod handshake;
 mod input;
 mod state;
@@ -13,12 +14,13 @@ mod transmit;
 use crate::config::{Config, SendOptions};
 use crate::error::SendError;
 use crate::event::{Event, Negotiated, Statistics};
-use crate::inbound::Inbound;
+use crate::inbound::{Inbound, OVERHEAD};
 use crate::outbound::{Outbound, ResetState};
 use crate::random::Random;
 use crate::rtt::RttEstimator;
 use crate::serial::{StreamId, Tsn};
 use bytes::Bytes;
+use events::EventQueue;
 use state::{Endpoint, State, Timers};
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -85,7 +87,7 @@ pub struct Association {
     /// Replies that any packet to the peer may carry: ERROR, HEARTBEAT ACK, RE-CONFIG responses. At most a packet's worth.
     control: Vec<u8>,
     standalone: VecDeque<Standalone>,
-    events: VecDeque<Event>,
+    events: EventQueue,
     /// T1 runs so far, or consecutive timeouts since the peer was last heard (RFC 9260 §8.1).
     errors: u32,
     /// When the last HEARTBEAT was made, until it is answered.
@@ -131,7 +133,7 @@ impl Association {
             due: Due::default(),
             control: Vec::new(),
             standalone: VecDeque::new(),
-            events: VecDeque::new(),
+            events: EventQueue::new(),
             errors: 0,
             heartbeat_outstanding: None,
             born: now,
@@ -145,17 +147,25 @@ impl Association {
     ///
     /// A message counts against the receive window until it is fetched here, so a reader that stops stops the sender.
     pub fn poll_event(&mut self) -> Option<Event> {
-        let event = self.events.pop_front()?;
-        if let (Event::Message { data, .. }, Some(inbound)) = (&event, &mut self.inbound) {
-            inbound.fetched(data.len());
-            // Tell a sender that may have stopped that there is room again (RFC 9260 §6.2).
-            let opened = inbound.a_rwnd().saturating_sub(self.ack.announced) as usize;
-            if opened >= self.config.receive_window / 2
-                && (self.ack.announced as usize) < self.config.receive_window / 4
-            {
-                self.ack.due = true;
-            }
+        let event = self.events.pop()?;
+        if let Event::Message { data, .. } = &event {
+            self.release(data.len() + OVERHEAD);
+        } else {
+            self.perform_deferred_reset();
         }
+        Some(event)
+    }
+
+    /// The oldest event that is not [`Event::Message`], past the messages that wait: for a reader that takes no messages
+    /// now. What it returns, [`poll_event`](Self::poll_event) does not return again; the messages stay, even after the
+    /// association ended.
+    ///
+    /// Where the order matters it is kept: [`Event::IncomingStreamReset`] comes when no earlier message of its streams
+    /// waits any more, [`Event::PeerRestarted`] and what follows it when no earlier message at all does. Only the
+    /// association's end ([`Event::Aborted`], [`Event::Failed`], [`Event::ShutdownComplete`]) passes everything.
+    pub fn poll_control_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_control()?;
+        self.perform_deferred_reset();
         Some(event)
     }
 
@@ -275,6 +285,19 @@ impl Association {
         self.state == State::Ended
     }
 
+    /// Bytes of the receive window, bookkeeping included, that messages no longer need.
+    fn release(&mut self, bytes: usize) {
+        let Some(inbound) = &mut self.inbound else { return };
+        inbound.released(bytes);
+        // Tell a sender that may have stopped that there is room again (RFC 9260 §6.2).
+        let opened = inbound.a_rwnd().saturating_sub(self.ack.announced) as usize;
+        if opened >= self.config.receive_window / 2
+            && (self.ack.announced as usize) < self.config.receive_window / 4
+        {
+            self.ack.due = true;
+        }
+    }
+
     /// Another timeout without an answer. True if that was one too many and the association ended.
     fn count_error(&mut self) -> bool {
         self.errors += 1;
@@ -316,11 +339,11 @@ impl Association {
     fn collect_send_events(&mut self) {
         let streams = &mut self.outbound.streams;
         for stream in streams.low.drain(..) {
-            self.events.push_back(Event::BufferedAmountLow(stream));
+            self.events.push(Event::BufferedAmountLow(stream));
         }
         for stream in streams.dropped.drain(..) {
             self.statistics.messages_abandoned += 1;
-            self.events.push_back(Event::SendAbandoned { stream });
+            self.events.push(Event::SendAbandoned { stream });
         }
     }
 }

@@ -110,9 +110,11 @@ impl Association {
 
     /// Starts the next request if none is under way and a stream is ready.
     pub(super) fn start_reset_request(&mut self, now: Instant) {
+        // The peer can ask for resets of ours, too, and each ends in an event.
         if self.reset.request.is_some()
             || !self.outbound.streams.wants_reset()
             || !self.state.sends_data()
+            || !self.events.has_room()
         {
             return;
         }
@@ -120,7 +122,7 @@ impl Association {
             let streams = self.outbound.streams.take_resettable(usize::MAX);
             if !streams.is_empty() {
                 self.outbound.streams.reset_done(&streams, false);
-                self.events.push_back(Event::StreamResetFailed { streams });
+                self.events.push(Event::StreamResetFailed { streams });
             }
             return;
         }
@@ -234,17 +236,20 @@ impl Association {
             return ReconfigResult::WRONG_SSN;
         }
         let ids: Vec<StreamId> = streams.iter().collect();
-        if last_tsn.is_after(inbound.cumulative()) {
+        if last_tsn.is_after(inbound.cumulative()) || !self.events.has_room() {
             self.reset.deferred = Some(Deferred { sequence, last_tsn, streams: ids });
             return ReconfigResult::IN_PROGRESS;
         }
         let streams = inbound.reset_streams(&ids);
-        self.events.push_back(Event::IncomingStreamReset { streams });
+        self.events.push(Event::IncomingStreamReset { streams });
         ReconfigResult::PERFORMED
     }
 
     /// Carries out a deferred reset when the cumulative TSN has reached it, and says so without being asked again.
     pub(super) fn perform_deferred_reset(&mut self) {
+        if self.reset.deferred.is_none() || !self.events.has_room() {
+            return;
+        }
         let Some(inbound) = &mut self.inbound else { return };
         let cumulative = inbound.cumulative();
         let Some(deferred) =
@@ -253,7 +258,7 @@ impl Association {
             return;
         };
         let streams = inbound.reset_streams(&deferred.streams);
-        self.events.push_back(Event::IncomingStreamReset { streams });
+        self.events.push(Event::IncomingStreamReset { streams });
         if self.reset.expected == deferred.sequence.next() {
             self.reset.last_result = ReconfigResult::PERFORMED;
         }
@@ -313,7 +318,7 @@ impl Association {
             ReconfigResult::PERFORMED | ReconfigResult::NOTHING_TO_DO => {
                 self.timers.reconfig = None;
                 self.outbound.streams.reset_done(&request.streams, true);
-                self.events.push_back(Event::OutgoingStreamsReset { streams: request.streams });
+                self.events.push(Event::OutgoingStreamsReset { streams: request.streams });
             }
             ReconfigResult::IN_PROGRESS => {
                 // RFC 6525 §5.2.7: it will be done; ask again when the timer runs out.
@@ -327,7 +332,7 @@ impl Association {
             _ => {
                 self.timers.reconfig = None;
                 self.outbound.streams.reset_done(&request.streams, false);
-                self.events.push_back(Event::StreamResetFailed { streams: request.streams });
+                self.events.push(Event::StreamResetFailed { streams: request.streams });
             }
         }
     }

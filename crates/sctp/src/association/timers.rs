@@ -131,7 +131,7 @@ impl Association {
             return;
         }
         self.outbound.shrink();
-        self.events.shrink_to_fit();
+        self.events.shrink();
         if let Some(inbound) = &mut self.inbound {
             inbound.ready.shrink_to_fit();
         }

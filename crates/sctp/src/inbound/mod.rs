@@ -101,11 +101,13 @@ pub(crate) struct Inbound {
 }
 
 impl Inbound {
+    /// `held`: bytes of the window that unfetched messages of an earlier incarnation fill.
     pub(crate) fn new(
         initial_tsn: Tsn,
         interleaving: bool,
         window: usize,
         max_message_size: usize,
+        held: usize,
     ) -> Self {
         Self {
             tracker: TsnTracker::new(initial_tsn),
@@ -113,7 +115,7 @@ impl Inbound {
             data: RunSet::default(),
             streams: FxHashMap::default(),
             ready: Vec::new(),
-            held: 0,
+            held,
             window,
             max_message_size,
             pieces: 0,
@@ -143,9 +145,9 @@ impl Inbound {
         self.tracker.write_sack(buf, room, a_rwnd);
     }
 
-    /// The application fetched a message of this length.
-    pub(crate) fn fetched(&mut self, length: usize) {
-        self.held = self.held.saturating_sub(length + OVERHEAD);
+    /// Delivered messages of so many bytes, bookkeeping included, are held no longer.
+    pub(crate) fn released(&mut self, bytes: usize) {
+        self.held = self.held.saturating_sub(bytes);
     }
 
     pub(crate) fn on_fragment(&mut self, incoming: &Incoming<'_>) -> Outcome {

@@ -85,6 +85,8 @@ pub struct Pair {
     pub ends: [Association; 2],
     pub links: [Link; 2],
     pub events: [Vec<Event>; 2],
+    /// This end takes no messages, only other events.
+    pub paused: [bool; 2],
     /// Packets on their way: arrival, order, receiver, bytes.
     wire: BinaryHeap<Reverse<InFlight>>,
     free_at: [Instant; 2],
@@ -111,6 +113,7 @@ impl Pair {
             ends,
             links,
             events: [Vec::new(), Vec::new()],
+            paused: [false; 2],
             wire: BinaryHeap::new(),
             free_at: [now; 2],
             sequence: 0,
@@ -164,7 +167,11 @@ impl Pair {
                 assert!(buf[..13].iter().all(|byte| *byte == 0xaa));
                 self.put_on_wire(from, buf[13..].to_vec());
             }
-            while let Some(event) = self.ends[from].poll_event() {
+            loop {
+                let end = &mut self.ends[from];
+                let event =
+                    if self.paused[from] { end.poll_control_event() } else { end.poll_event() };
+                let Some(event) = event else { break };
                 self.events[from].push(event);
             }
         }
