@@ -10,7 +10,7 @@ use std::str::FromStr;
 use crate::candidate::{Candidate, CandidateAddress, CandidateKind, CandidateTransport};
 use crate::error::Error;
 
-/// Longest candidate text that is read, in bytes.
+/// Longest candidate text that is read, in bytes, after the `candidate:` in front.
 pub const MAX_CANDIDATE_LEN: usize = 2048;
 
 /// Most extension attributes that are kept.
@@ -43,15 +43,14 @@ impl FromStr for Candidate {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        if text.len() > MAX_CANDIDATE_LEN {
-            return Err(Error::InvalidCandidate {
-                offset: MAX_CANDIDATE_LEN,
-                reason: "the line is too long",
-            });
-        }
         let mut fields = Fields { text: text.trim_end_matches(['\r', '\n', ' ']), position: 0 };
         fields.skip("a=");
         fields.skip("candidate:");
+        // The prefixes do not count: they may be absent here, and are always written.
+        let limit = fields.position + MAX_CANDIDATE_LEN;
+        if fields.text.len() > limit {
+            return Err(Error::InvalidCandidate { offset: limit, reason: "the line is too long" });
+        }
         fields.candidate()
     }
 }
