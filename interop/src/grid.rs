@@ -26,6 +26,9 @@ use crate::scenario::{Role, Scenario, Variant};
 /// How long a peer may take to start; a browser on a busy machine is slow.
 const START_LIMIT: Duration = Duration::from_secs(90);
 
+/// How long an end may take to tell its statistics for the report.
+const STATS_LIMIT: Duration = Duration::from_secs(3);
+
 /// Processes a lane keeps: more would be memory that nothing uses.
 const POOL_LIMIT: usize = 4;
 
@@ -70,6 +73,8 @@ pub(crate) struct Outcome {
     pub notes: BTreeMap<String, Value>,
     /// What the two ends said, in order of time.
     pub timeline: Vec<Value>,
+    /// What each end's `stats` told at the end of the cell.
+    pub stats: BTreeMap<&'static str, Value>,
     /// Files kept, relative to the report.
     pub files: Vec<String>,
 }
@@ -96,6 +101,7 @@ impl Cell {
             seconds: 0.0,
             notes: BTreeMap::new(),
             timeline: Vec::new(),
+            stats: BTreeMap::new(),
             files: Vec::new(),
         }
     }
@@ -286,6 +292,13 @@ impl Lane {
             Err(_) => Err(anyhow::anyhow!("the cell was not done after {} s", limit.as_secs())),
         };
         pair.finish();
+        let mut stats = BTreeMap::new();
+        for (name, end) in [("subject", &pair.subject), ("peer", &pair.peer)] {
+            // A closed connection has none, a killed process says nothing.
+            if let Ok(told) = end.call_within("stats", json!({}), STATS_LIMIT).await {
+                stats.insert(name, told);
+            }
+        }
         let result = result.and(self.networks[network].1.check());
         let mut outcome = match result {
             Ok(()) => cell.outcome(Verdict::Pass, ""),
@@ -301,6 +314,7 @@ impl Lane {
             let _ = child.wait().await;
         }
         outcome.notes = pair.notes();
+        outcome.stats = stats;
         outcome.timeline = timeline(&[("subject", &subject), ("peer", &peer)]);
         outcome.files = files;
         for process in [&subject, &peer] {
