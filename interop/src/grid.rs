@@ -423,7 +423,7 @@ fn timeline(ends: &[(&str, &Process)]) -> Vec<Value> {
 
 async fn start_capture(network: &Network, path: &Path) -> Result<tokio::process::Child> {
     let mut command = network.command(0, Path::new("tcpdump"));
-    command.args(["-i", "any", "-U", "-s", "0", "-w"]).arg(path).arg("udp");
+    command.args(["-i", "any", "-U", "--immediate-mode", "-Z", "root", "-w"]).arg(path).arg("udp");
     let child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::time::Instant;
 
 /// Start of every namespace name; then the runner's process id and a number.
 const PREFIX: &str = "pgi";
@@ -109,6 +110,17 @@ impl Namespaces {
             run(&["-n", name, "route", "add", "default", "via", &format!("10.77.0.{other}")])
                 .await?;
         }
+        // The kernel reports a new link as running a little later; a peer that looks before that sees loopback alone.
+        for name in [a, b] {
+            let operstate = ["netns", "exec", name, "cat", "/sys/class/net/veth0/operstate"];
+            let deadline = Instant::now() + Duration::from_secs(5);
+            while read(&operstate).await?.trim() != "up" {
+                if Instant::now() > deadline {
+                    bail!("the link between the namespaces did not come up within 5 s");
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
         Ok(())
     }
 
@@ -205,6 +217,11 @@ fn remove(name: &str) {
 }
 
 async fn run(arguments: &[&str]) -> Result<()> {
+    read(arguments).await.map(drop)
+}
+
+/// Runs `ip` and returns what it printed.
+async fn read(arguments: &[&str]) -> Result<String> {
     let output = Command::new(ip()).args(arguments).output().await.context("cannot run `ip`")?;
     if !output.status.success() {
         bail!(
@@ -213,7 +230,7 @@ async fn run(arguments: &[&str]) -> Result<()> {
             String::from_utf8_lossy(&output.stderr).trim()
         );
     }
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn ip() -> PathBuf {
