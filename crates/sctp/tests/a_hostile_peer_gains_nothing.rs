@@ -314,3 +314,63 @@ fn replies_do_not_pile_up() {
     assert!(bytes.len() <= 6 * 1191);
     attack.still_works();
 }
+
+#[test]
+fn a_late_forward_tsn_does_not_skip_what_follows() {
+    for interleaving in [false, true] {
+        let mut attack = Attack::new(interleaving);
+        let old = attack.next_tsn.wrapping_sub(1);
+        let mut forward = vec![if interleaving { 194 } else { 192 }, 0];
+        if interleaving {
+            forward.extend_from_slice(&16u16.to_be_bytes());
+            forward.extend_from_slice(&old.to_be_bytes());
+            forward.extend_from_slice(&[0, 1, 0, 0, 0, 0, 0, 3]);
+        } else {
+            forward.extend_from_slice(&12u16.to_be_bytes());
+            forward.extend_from_slice(&old.to_be_bytes());
+            forward.extend_from_slice(&[0, 1, 0, 3]);
+        }
+        attack.inject(&forward);
+        let data = if interleaving {
+            Attack::i_data(attack.next_tsn, 1, 0, 53, BEGIN | END, &message(5, 40))
+        } else {
+            Attack::data(attack.next_tsn, 1, 0, BEGIN | END, &message(5, 40))
+        };
+        attack.inject(&data);
+        attack.pair.drain();
+        assert_eq!(attack.pair.messages(1).count(), 2);
+        attack.still_works();
+    }
+}
+
+#[test]
+fn resets_nobody_fetches_do_not_pile_up() {
+    let mut attack = Attack::new(true);
+    let last = attack.next_tsn.wrapping_sub(1);
+    for number in 0..10_000u32 {
+        let mut request = vec![0, 13];
+        request.extend_from_slice(&(16u16 + 1_000).to_be_bytes());
+        request.extend_from_slice(&last.wrapping_add(number).to_be_bytes());
+        request.extend_from_slice(&[0; 4]);
+        request.extend_from_slice(&last.to_be_bytes());
+        for stream in 0..500u16 {
+            request.extend_from_slice(&stream.to_be_bytes());
+        }
+        let mut chunk = vec![130, 0];
+        chunk.extend_from_slice(&(4 + request.len() as u16).to_be_bytes());
+        chunk.extend_from_slice(&request);
+        attack.inject(&chunk);
+        let (now, mut packet) = (attack.pair.now, Vec::new());
+        while attack.pair.ends[1].poll_transmit(now, &mut packet).is_some() {
+            packet.clear();
+        }
+    }
+    let mut named = 0;
+    while let Some(event) = attack.pair.ends[1].poll_event() {
+        if let Event::IncomingStreamReset { streams } = event {
+            named += streams.len();
+        }
+    }
+    assert!((50_000..=66_000).contains(&named), "{named}");
+    attack.still_works();
+}

@@ -209,3 +209,50 @@ fn a_peer_without_forward_tsn_gets_everything() {
     }
     pair.run_until(Duration::from_secs(60), |pair| pair.messages(1).count() == 100);
 }
+
+#[test]
+fn every_one_of_many_skipped_streams_goes_on() {
+    for interleaving in [false, true] {
+        let config = Config { interleaving, ..Config::default() };
+        let mut pair = Pair::connected(1, [config.clone(), config], [Link::default(); 2]);
+        pair.send(0, 999, message(0, 100));
+        pair.run_for(Duration::from_secs(2));
+        // More streams than one FORWARD TSN can list.
+        for stream in 0..400 {
+            let reliability = Reliability::MaxRetransmits(0);
+            pair.send_with(0, stream, true, reliability, message(u32::from(stream), 20));
+        }
+        // All data is lost, FORWARD TSN is not.
+        pair.filter = Some(Box::new(|from, packet| from != 0 || !matches!(packet[12], 0 | 64)));
+        pair.run_for(Duration::from_secs(20));
+        pair.filter = None;
+        assert_eq!(pair.messages(1).count(), 1);
+        assert_eq!(pair.ends[0].statistics().messages_abandoned, 400);
+        for stream in 0..400 {
+            pair.send(0, stream, message(1_000, 20));
+        }
+        pair.run_for(Duration::from_secs(10));
+        assert_eq!(pair.messages(1).count(), 401, "interleaving {interleaving}");
+    }
+}
+
+#[test]
+fn without_forward_tsn_every_message_arrives_whatever_its_lifetime() {
+    for interleaving in [false, true] {
+        let plain = Config { interleaving, partial_reliability: false, ..Config::default() };
+        let link = Link { loss: 200, rate: 1_000_000, ..Link::default() };
+        let configs = [Config { partial_reliability: true, ..plain.clone() }, plain];
+        let mut pair = Pair::connected(3, configs, [link; 2]);
+        for number in 0..20 {
+            let reliability = match number % 2 {
+                0 => Reliability::MaxLifetime(Duration::from_millis(30)),
+                _ => Reliability::MaxRetransmits(0),
+            };
+            pair.send_with(0, 1, true, reliability, message(number, 20_000));
+        }
+        pair.run_until(Duration::from_secs(60), |pair| pair.messages(1).count() == 20);
+        pair.send(0, 1, message(20, 10));
+        pair.run_until(Duration::from_secs(10), |pair| pair.messages(1).count() == 21);
+        assert_eq!(pair.ends[0].statistics().messages_abandoned, 0);
+    }
+}

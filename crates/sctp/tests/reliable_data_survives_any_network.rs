@@ -156,3 +156,30 @@ fn bandwidth_is_shared_by_priority() {
     // One to four.
     assert!((55..=65).contains(&low), "{low}");
 }
+
+#[test]
+fn more_large_messages_at_once_than_the_window_holds() {
+    for loss in [0, 50] {
+        let link = Link { rate: 100_000_000, loss, ..Link::default() };
+        let mut pair = Pair::connected(1, [Config::default(), Config::default()], [link; 2]);
+        for stream in 0..60 {
+            pair.send(0, stream, message(u32::from(stream), 262_144));
+            pair.send(0, stream, message(100 + u32::from(stream), 100));
+        }
+        let now = pair.now;
+        pair.ends[0].shutdown(now);
+        pair.run_until(Duration::from_secs(60), |pair| pair.ends[1].is_closed());
+        assert_eq!(pair.messages(1).count(), 120);
+        assert_eq!(pair.ends[1].statistics().data_refused, 0);
+    }
+}
+
+#[test]
+fn a_window_smaller_than_a_message_still_takes_one_after_the_other() {
+    let small = Config { receive_window: 1, max_message_size: 100_000, ..Config::default() };
+    let mut pair = Pair::connected(1, [Config::default(), small], [Link::default(); 2]);
+    for number in 0..40 {
+        pair.send(0, number as u16 % 8, message(number, 100_000));
+    }
+    pair.run_until(Duration::from_secs(60), |pair| pair.messages(1).count() == 40);
+}

@@ -115,3 +115,33 @@ fn a_peer_without_reconfig() {
     pair.send(0, 1, message(1, 10));
     pair.run_until(Duration::from_secs(5), |pair| pair.messages(1).count() == 1);
 }
+
+#[test]
+fn a_reset_waits_until_the_data_before_it_arrived() {
+    for seed in 0..8 {
+        let link = Link { loss: 200, reorder: 300, ..Link::default() };
+        let mut pair = Pair::connected(seed, [Config::default(), Config::default()], [link; 2]);
+        // RE-CONFIG responses that say "in progress" (RFC 6525 §4.4: 6).
+        let in_progress = std::rc::Rc::new(std::cell::Cell::new(0));
+        let count = in_progress.clone();
+        pair.filter = Some(Box::new(move |_, packet| {
+            if packet.windows(4).any(|at| at == [0, 16, 0, 12])
+                && packet.windows(4).any(|at| at == [0, 0, 0, 6])
+            {
+                count.set(count.get() + 1);
+            }
+            true
+        }));
+        for round in 0..5 {
+            // Another stream keeps the association busy all the while.
+            pair.send(0, 8, vec![0xff; 200_000]);
+            pair.send(0, 5, vec![0xff; 20_000]);
+            let now = pair.now;
+            pair.ends[0].reset_outgoing_streams(now, &[StreamId(5)]).unwrap();
+            pair.run_until(Duration::from_secs(60), |pair| {
+                resets(pair, 0, true).len() == round + 1
+            });
+        }
+        assert_eq!(in_progress.get(), 0, "seed {seed}");
+    }
+}

@@ -119,14 +119,17 @@ impl Association {
             return;
         }
         if self.negotiated.is_some_and(|negotiated| !negotiated.stream_reset) {
-            let streams = self.outbound.streams.take_resettable(usize::MAX);
+            let (_, streams) = self.outbound.take_resettable(usize::MAX, false);
             if !streams.is_empty() {
                 self.outbound.streams.reset_done(&streams, false);
                 self.events.push(Event::StreamResetFailed { streams });
             }
             return;
         }
-        let streams = self.outbound.streams.take_resettable(MAX_STREAMS_A_REQUEST);
+        // Sent at once, the request could overtake data, the peer would answer that it is in progress, and several releases
+        // of Chromium then answer so for ever. It waits until the peer has all it waits for, and names the TSN it would have
+        // named at once (RFC 6525 §4.1).
+        let (last_tsn, streams) = self.outbound.take_resettable(MAX_STREAMS_A_REQUEST, true);
         if streams.is_empty() {
             return;
         }
@@ -135,7 +138,7 @@ impl Association {
         self.reset.request = Some(Request {
             sequence,
             response: self.reset.answering.take().unwrap_or_else(|| self.reset.expected.previous()),
-            last_tsn: self.outbound.last_assigned_tsn(),
+            last_tsn,
             streams,
             due: true,
         });

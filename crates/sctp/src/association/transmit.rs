@@ -74,7 +74,7 @@ impl Association {
         if gate == Gate::Open {
             self.write_data(now, buf, start);
             // Data may have turned out to be abandoned rather than sent.
-            if self.outbound.forward_due() && self.room(buf, start) >= 64 {
+            if self.outbound.forward_due() && self.room(buf, start) >= self.control_room() {
                 let room = self.room(buf, start);
                 self.outbound.write_forward_tsn(now, buf, room);
                 self.arm_data_timer(now);
@@ -147,7 +147,11 @@ impl Association {
         if self.reset.request_due() && self.room(buf, start) >= 256 {
             self.write_reset_request(buf);
         }
-        if self.outbound.forward_due() && self.state.sends_data() && self.room(buf, start) >= 64 {
+        // Half a packet or another one: it lists a stream for each message skipped.
+        if self.outbound.forward_due()
+            && self.state.sends_data()
+            && self.room(buf, start) >= self.control_room()
+        {
             let room = self.room(buf, start);
             self.outbound.write_forward_tsn(now, buf, room);
             self.arm_data_timer(now);

@@ -277,13 +277,14 @@ impl Inbound {
         // Only a sender of 65536 chunks without answer could be further ahead: take it for noise.
         let position = self.tracker.unwrap(tsn);
         let news = self.tracker.forward(tsn);
+        // RFC 3758 §3.6: an old one is only answered; its streams may have been reset since.
         if news {
             let before = self.data.cost();
             self.data.drop_through(position);
             self.held = self.held + self.data.cost() - before;
-        }
-        for (id, ssn) in streams {
-            self.skip(id, u32::from(ssn.0));
+            for (id, ssn) in streams {
+                self.skip(id, u32::from(ssn.0));
+            }
         }
         news
     }
@@ -294,7 +295,11 @@ impl Inbound {
         tsn: Tsn,
         streams: impl Iterator<Item = (StreamId, bool, Mid)>,
     ) -> bool {
+        // RFC 3758 §3.6: an old one is only answered; its streams may have been reset since.
         let news = self.tracker.forward(tsn);
+        if !news {
+            return false;
+        }
         for (id, unordered, mid) in streams {
             if let Some(stream) = self.streams.get_mut(&id) {
                 let (held, pieces) = (&mut self.held, &mut self.pieces);
@@ -311,7 +316,7 @@ impl Inbound {
                 self.skip(id, mid.0);
             }
         }
-        news
+        true
     }
 
     /// Ordered messages up to and including `number` are not waited for.

@@ -54,6 +54,8 @@ pub(crate) struct SentChunk {
     /// Retransmissions allowed.
     pub(crate) limit: Option<u16>,
     pub(crate) expires: Option<Instant>,
+    /// The length of the chunk header it was last sent with: the handshake may change it (DATA or I-DATA) once.
+    header: usize,
     /// Which transmission carried it last.
     transmission: u64,
 }
@@ -81,6 +83,8 @@ pub(crate) struct NewChunk {
     pub(crate) previous: u64,
     pub(crate) limit: Option<u16>,
     pub(crate) expires: Option<Instant>,
+    /// With the last of several fragments: what its message counted against the peer's window.
+    pub(crate) committed: usize,
 }
 
 /// What a SACK changed.
@@ -201,7 +205,18 @@ impl Flight {
         Tsn(self.end() as u32)
     }
 
-    fn end(&self) -> u64 {
+    /// All unwrapped TSNs before this one were acknowledged cumulatively.
+    pub(crate) fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// The cumulative TSN acknowledged.
+    pub(crate) fn acknowledged(&self) -> Tsn {
+        Tsn((self.base - 1) as u32)
+    }
+
+    /// The unwrapped TSN that the next chunk gets.
+    pub(crate) fn end(&self) -> u64 {
         self.base + self.chunks.len() as u64
     }
 
@@ -216,8 +231,9 @@ impl Flight {
             .filter(|index| *index < self.chunks.len())
     }
 
-    fn size(&self, chunk: &SentChunk) -> usize {
-        chunk.payload.len() + self.chunk_header
+    /// What a chunk in flight counts.
+    fn size(chunk: &SentChunk) -> usize {
+        chunk.payload.len() + chunk.header
     }
 
     /// Begins a packet that will carry data.
@@ -268,6 +284,7 @@ impl Flight {
             retransmits: 0,
             limit: new.limit,
             expires: new.expires,
+            header: self.chunk_header,
             transmission,
         });
         tsn
@@ -297,7 +314,7 @@ impl Flight {
                 self.abandon_message(index);
                 continue;
             }
-            if self.size(chunk).next_multiple_of(4) > room {
+            if (chunk.payload.len() + self.chunk_header).next_multiple_of(4) > room {
                 return None;
             }
             self.retransmit.pop_front();
@@ -312,6 +329,7 @@ impl Flight {
             chunk.state = ChunkState::InFlight;
             chunk.retransmits = chunk.retransmits.saturating_add(1);
             chunk.transmission = transmission;
+            chunk.header = header;
             self.in_flight += chunk.payload.len() + header;
             self.payload_in_flight += chunk.payload.len();
             return Some((Tsn(tsn as u32), chunk));
@@ -322,7 +340,7 @@ impl Flight {
         let chunk = &self.chunks[index];
         match chunk.state {
             ChunkState::InFlight => {
-                self.in_flight -= chunk.payload.len() + self.chunk_header;
+                self.in_flight -= Self::size(chunk);
                 self.payload_in_flight -= chunk.payload.len();
             }
             ChunkState::Lost => self.lost_count -= 1,
@@ -356,12 +374,13 @@ impl Flight {
 
     /// Gives a TSN to the rest of a message that will never be sent, so that FORWARD TSN can name the message even when
     /// all that was sent of it is acknowledged.
-    pub(crate) fn push_abandoned(&mut self, now: Instant, rest: NewChunk) {
+    pub(crate) fn push_abandoned(&mut self, now: Instant, rest: NewChunk) -> u64 {
         let tsn = self.push(now, NewChunk { payload: Bytes::new(), ..rest });
         if let Some(index) = self.index(tsn) {
             self.abandon_chunk(index);
         }
         self.advance();
+        tsn
     }
 
     fn abandon_chunk(&mut self, index: usize) {
@@ -493,7 +512,7 @@ impl Flight {
         if matches!(chunk.state, ChunkState::Acked | ChunkState::Abandoned) {
             return;
         }
-        let size = self.size(chunk);
+        let size = Self::size(chunk);
         let (transmission, retransmits) = (chunk.transmission, chunk.retransmits);
         self.leave_flight(index);
         outcome.acked_bytes += size;
@@ -579,7 +598,7 @@ impl Flight {
                     let index = (tsn - self.base) as usize;
                     let chunk = &self.chunks[index];
                     if chunk.state == ChunkState::InFlight && chunk.transmission == transmission {
-                        outcome.lost_bytes += self.size(chunk);
+                        outcome.lost_bytes += Self::size(chunk);
                         if record.packet >= self.episode_end {
                             outcome.new_loss_episode = true;
                             self.episode_end = self.next_packet + 1;

@@ -24,7 +24,7 @@ use crate::packet::iforward_tsn::{IForwardTsn, SkippedMid};
 use crate::packet::sack::Sack;
 use crate::rtt::RttEstimator;
 use crate::serial::{Fsn, Mid, Ssn, StreamId, Tsn};
-use flight::{Flight, SentChunk};
+use flight::{Flight, NewChunk, SentChunk};
 use rustc_hash::FxHashMap;
 use std::time::{Duration, Instant};
 use stream::Next;
@@ -42,6 +42,16 @@ pub(crate) enum Gate {
     Blocked,
     /// Not before this moment.
     Paced(Instant),
+}
+
+/// The last FORWARD TSN.
+#[derive(Clone, Copy, Debug)]
+struct ForwardSent {
+    /// The TSN it named.
+    named: Tsn,
+    /// There was more to name than fitted.
+    partial: bool,
+    at: Instant,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,7 +78,7 @@ pub(crate) struct Outbound {
     window_limited: bool,
     last_sent: Option<Instant>,
     forward_due: bool,
-    forward_sent: Option<(Tsn, Instant)>,
+    forward_sent: Option<ForwardSent>,
     pub(crate) retransmissions: u64,
 }
 
@@ -111,7 +121,7 @@ impl Outbound {
         let header = if interleaving { I_DATA_HEADER_LENGTH } else { DATA_HEADER_LENGTH };
         self.max_payload = (mtu - crate::packet::header::COMMON_HEADER_LENGTH - header) & !3;
         self.flight.set_chunk_header(header);
-        self.streams.set_interleaving(interleaving);
+        self.streams.establish(interleaving, partial_reliability, peer_window);
     }
 
     /// The peer restarted: everything in flight is lost (RFC 9260 §5.2.4 action A).
@@ -154,10 +164,6 @@ impl Outbound {
 
     pub(crate) fn peer_window(&self) -> usize {
         self.peer_window.saturating_sub(self.flight.payload_in_flight())
-    }
-
-    pub(crate) fn last_assigned_tsn(&self) -> Tsn {
-        self.flight.next_tsn().previous()
     }
 
     /// Nothing waits and everything was acknowledged.
@@ -255,7 +261,7 @@ impl Outbound {
                     if immediate || (last && in_flight < self.max_payload) {
                         new.flags.0 |= FragmentFlags::IMMEDIATE;
                     }
-                    let (stream, message) = (new.stream, new.message);
+                    let (stream, message, committed) = (new.stream, new.message, new.committed);
                     let ends = new.flags.end();
                     let chunk = ChunkHead {
                         flags: new.flags,
@@ -275,13 +281,15 @@ impl Outbound {
                     let tsn = self.flight.push(now, new);
                     if !ends {
                         self.streams.sent_with(stream, message, tsn);
+                    } else if committed > 0 {
+                        self.streams.finished_with(tsn, committed);
                     }
                     written.chunks += 1;
                     written.new_bytes += bytes;
                 }
                 Next::Expired(rest) => {
                     self.flight.abandon_containing(rest.previous);
-                    self.flight.push_abandoned(now, rest);
+                    self.push_abandoned(now, rest);
                     // The message was counted as dropped by the queue already.
                     self.flight.abandoned.clear();
                     self.forward_due = self.flight.forward_point().is_some();
@@ -310,11 +318,32 @@ impl Outbound {
         }
         for (stream, message) in std::mem::take(&mut self.flight.abandoned) {
             if let Some(rest) = self.streams.drop_message(stream, message) {
-                self.flight.push_abandoned(now, rest);
+                self.push_abandoned(now, rest);
             }
             self.streams.dropped.push(stream);
         }
         self.forward_due = self.flight.forward_point().is_some();
+    }
+
+    fn push_abandoned(&mut self, now: Instant, rest: NewChunk) {
+        let committed = rest.committed;
+        let tsn = self.flight.push_abandoned(now, rest);
+        if committed > 0 {
+            self.streams.finished_with(tsn, committed);
+        }
+    }
+
+    /// Streams that want a reset, at most `limit`, with the TSN that was the last assigned when they had sent all: those
+    /// whose chunks are acknowledged, or with `acknowledged` false all that sent theirs.
+    pub(crate) fn take_resettable(
+        &mut self,
+        limit: usize,
+        acknowledged: bool,
+    ) -> (Tsn, Vec<StreamId>) {
+        let before = if acknowledged { self.flight.base() } else { u64::MAX };
+        let last = self.flight.end() - 1;
+        let (tsn, streams) = self.streams.take_resettable(limit, last, before);
+        (Tsn(tsn as u32), streams)
     }
 
     /// A SACK, or the cumulative TSN of a SHUTDOWN as one without blocks.
@@ -364,6 +393,9 @@ impl Outbound {
         if let Some(sample) = outcome.round_trip {
             rtt.measured(sample);
         }
+        if outcome.cumulative_advanced {
+            self.streams.acknowledged(self.flight.base());
+        }
         self.after_losses(now, outcome);
         if outcome.acked_bytes > 0 {
             let rate = outcome.rate;
@@ -385,10 +417,13 @@ impl Outbound {
         }
         match (self.flight.forward_point(), self.forward_sent) {
             (None, _) => self.forward_due = false,
-            (Some(point), Some((sent, at))) if sent == point => {
+            (Some(point), Some(sent))
+                if sent.named == point
+                    || (sent.partial && sent.named.is_after(self.flight.acknowledged())) =>
+            {
                 // RFC 3758 §3.5 C3: the peer has not heard of it yet. Once a round trip is enough.
                 let patience = rtt.smoothed().unwrap_or_else(|| rtt.rto());
-                self.forward_due |= now.saturating_duration_since(at) > patience;
+                self.forward_due |= now.saturating_duration_since(sent.at) > patience;
             }
             (Some(_), _) => self.forward_due = true,
         }
@@ -440,22 +475,33 @@ impl Outbound {
     /// Writes FORWARD TSN or I-FORWARD-TSN into `room` bytes (RFC 3758 §3.2, RFC 8260 §2.3.1).
     pub(crate) fn write_forward_tsn(&mut self, now: Instant, buf: &mut Vec<u8>, room: usize) {
         self.forward_due = false;
-        let Some(point) = self.flight.forward_point() else { return };
+        if self.flight.forward_point().is_none() {
+            return;
+        }
+        let entries = room.saturating_sub(8) / if self.interleaving { 8 } else { 4 };
         // One entry a stream, the last message skipped. Later chunks overwrite earlier ones.
         let mut last: FxHashMap<(StreamId, bool), u32> = FxHashMap::default();
+        let mut point = self.flight.acknowledged();
+        let mut partial = false;
         for chunk in self.flight.skipped() {
             debug_assert_eq!(chunk.state, ChunkState::Abandoned);
             if self.interleaving || !chunk.flags.unordered() {
-                last.insert((chunk.stream, chunk.flags.unordered()), chunk.number);
+                let key = (chunk.stream, chunk.flags.unordered());
+                // A stream that is not listed would wait for ever, so no TSN is named whose stream has no room
+                // (RFC 3758 §3.5 C4). The rest follows when this is acknowledged.
+                if last.len() == entries && !last.contains_key(&key) {
+                    partial = true;
+                    break;
+                }
+                last.insert(key, chunk.number);
             }
+            point = point.next();
         }
-        let entries = room.saturating_sub(8) / if self.interleaving { 8 } else { 4 };
-        // Streams beyond the room of one packet are skipped by the receiver's own reckoning of the TSN.
         if self.interleaving {
             IForwardTsn::write(
                 buf,
                 point,
-                last.iter().take(entries).map(|((stream, unordered), number)| SkippedMid {
+                last.iter().map(|((stream, unordered), number)| SkippedMid {
                     stream: *stream,
                     unordered: *unordered,
                     mid: Mid(*number),
@@ -465,12 +511,10 @@ impl Outbound {
             ForwardTsn::write(
                 buf,
                 point,
-                last.iter()
-                    .take(entries)
-                    .map(|((stream, _), number)| (*stream, Ssn(*number as u16))),
+                last.iter().map(|((stream, _), number)| (*stream, Ssn(*number as u16))),
             );
         }
-        self.forward_sent = Some((point, now));
+        self.forward_sent = Some(ForwardSent { named: point, partial, at: now });
     }
 }
 

@@ -13,6 +13,8 @@ use std::time::Instant;
 
 /// Priority of streams that were given none ("low" of RFC 8831 §6.4, the default of W3C data channels).
 const DEFAULT_PRIORITY: u16 = 256;
+/// Added to the length of a message for what the peer's bookkeeping may cost its window.
+const MESSAGE_ALLOWANCE: usize = 512;
 
 /// A message that waits, or is partly sent.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ struct Started {
     number: u32,
     next_fsn: u32,
     last_tsn: u64,
+    /// What the whole message counts against the peer's window; 0 if it is one fragment, or not interleaved.
+    committed: usize,
 }
 
 /// Where a stream stands in being reset (RFC 6525 §5.1.2).
@@ -88,13 +92,27 @@ pub(crate) struct SendStreams {
     streams: FxHashMap<StreamId, SendStream>,
     scheduler: Scheduler,
     interleaving: bool,
+    partial_reliability: bool,
+    /// The window the peer announced first.
+    peer_window: usize,
+    /// What messages of several fragments count that were begun and are not acknowledged to their end.
+    committed: usize,
+    /// How many of them are not sent to their end.
+    partly_sent: usize,
+    /// The last TSN of those that are, and what each counts.
+    finishing: VecDeque<(u64, usize)>,
+    /// Streams taken out of the schedule because their next message may not begin yet.
+    parked: VecDeque<StreamId>,
     buffered: usize,
     next_message: u64,
     /// Streams whose buffered amount fell to the threshold, since last asked.
     pub(crate) low: Vec<StreamId>,
     /// Streams of messages given up before they were begun, since last asked.
     pub(crate) dropped: Vec<StreamId>,
-    wanted: Vec<StreamId>,
+    /// Streams that want a reset and have sent all, since last asked.
+    drained: Vec<StreamId>,
+    /// The same with the last TSN assigned then, in its order.
+    resettable: VecDeque<(u64, StreamId)>,
 }
 
 impl SendStreams {
@@ -103,22 +121,37 @@ impl SendStreams {
             streams: FxHashMap::default(),
             scheduler: Scheduler::new(false),
             interleaving: false,
+            partial_reliability: false,
+            peer_window: 0,
+            committed: 0,
+            partly_sent: 0,
+            finishing: VecDeque::new(),
+            parked: VecDeque::new(),
             buffered: 0,
             next_message: 0,
             low: Vec::new(),
             dropped: Vec::new(),
-            wanted: Vec::new(),
+            drained: Vec::new(),
+            resettable: VecDeque::new(),
         }
     }
 
     /// Fixed by the handshake, before the first fragment is cut.
-    pub(crate) fn set_interleaving(&mut self, interleaving: bool) {
+    pub(crate) fn establish(
+        &mut self,
+        interleaving: bool,
+        partial_reliability: bool,
+        peer_window: usize,
+    ) {
         self.interleaving = interleaving;
+        self.partial_reliability = partial_reliability;
+        self.peer_window = peer_window;
         self.rebuild_schedule();
     }
 
     fn rebuild_schedule(&mut self) {
         self.scheduler = Scheduler::new(self.interleaving);
+        self.parked.clear();
         let mut active: Vec<StreamId> = self
             .streams
             .iter()
@@ -162,10 +195,14 @@ impl SendStreams {
     /// `cut_from`, so that the end of a packet is not filled with crumbs.
     pub(crate) fn next(&mut self, now: Instant, room: usize, cut_from: usize) -> Next {
         loop {
+            if self.scheduler.current().is_none() {
+                self.unpark();
+            }
             let Some(id) = self.scheduler.current() else { return Next::Nothing };
             let Some(stream) = self.streams.get_mut(&id) else { return Next::Nothing };
             let Some(message) = stream.queue.front_mut() else { return Next::Nothing };
-            if message.expires.is_some_and(|expires| expires <= now) {
+            // RFC 3758 §3.3: a peer that does not know FORWARD TSN gets every message.
+            if self.partial_reliability && message.expires.is_some_and(|expires| expires <= now) {
                 self.dropped.push(id);
                 match self.drop_front(id) {
                     Some(rest) => return Next::Expired(rest),
@@ -175,6 +212,19 @@ impl SendStreams {
             let whole = message.rest.len() <= room;
             if !whole && room < cut_from {
                 return Next::Nothing;
+            }
+            let cost = message.rest.len() + MESSAGE_ALLOWANCE;
+            let commits = self.interleaving && !whole && message.started.is_none();
+            if commits && self.partly_sent > 0 && self.committed + cost > self.peer_window {
+                // Were this begun as well, the peer's window could fill with beginnings of messages that it must keep and
+                // cannot deliver, and no end would find room any more.
+                self.parked.push_back(id);
+                self.scheduler.sent(0, stream.priority, &mut stream.virtual_time, false, false);
+                continue;
+            }
+            if commits {
+                self.committed += cost;
+                self.partly_sent += 1;
             }
             let payload =
                 if whole { std::mem::take(&mut message.rest) } else { message.rest.split_to(room) };
@@ -191,7 +241,8 @@ impl SendStreams {
                     *counter = counter.wrapping_add(1);
                     number
                 });
-                Started { number, next_fsn: 0, last_tsn: 0 }
+                let committed = if commits { cost } else { 0 };
+                Started { number, next_fsn: 0, last_tsn: 0, committed }
             });
             let mut flags = 0;
             if begin {
@@ -211,8 +262,9 @@ impl SendStreams {
                 ppid: message.ppid,
                 message: message.id,
                 previous: started.last_tsn,
-                limit: message.limit,
-                expires: message.expires,
+                limit: message.limit.filter(|_| self.partial_reliability),
+                expires: message.expires.filter(|_| self.partial_reliability),
+                committed: if whole { started.committed } else { 0 },
                 payload,
             };
             started.next_fsn = started.next_fsn.wrapping_add(1);
@@ -221,8 +273,14 @@ impl SendStreams {
                 stream.queue.pop_front();
             }
             let more = !stream.queue.is_empty();
+            if !more && stream.reset == ResetState::Wanted {
+                self.drained.push(id);
+            }
             self.scheduler.sent(size, stream.priority, &mut stream.virtual_time, whole, more);
             self.unbuffer(id, size);
+            if new.committed > 0 {
+                self.partly_sent -= 1;
+            }
             return Next::Fragment(new);
         }
     }
@@ -235,6 +293,36 @@ impl SendStreams {
             && let Some(started) = &mut front.started
         {
             started.last_tsn = tsn;
+        }
+    }
+
+    /// The last fragment of a message that counted `committed` left with this TSN.
+    pub(crate) fn finished_with(&mut self, tsn: u64, committed: usize) {
+        self.finishing.push_back((tsn, committed));
+    }
+
+    /// All TSNs before `base` were acknowledged.
+    pub(crate) fn acknowledged(&mut self, base: u64) {
+        while let Some((_, committed)) = self.finishing.front().filter(|(tsn, _)| *tsn < base) {
+            self.committed -= committed;
+            self.finishing.pop_front();
+        }
+        self.unpark();
+    }
+
+    /// Puts streams back into the schedule, in the order in which they left it, whose messages may begin now.
+    fn unpark(&mut self) {
+        let mut committed = self.committed;
+        while let Some(id) = self.parked.front().copied() {
+            let Some(stream) = self.streams.get_mut(&id) else { break };
+            let length = stream.queue.front().map_or(0, |message| message.rest.len());
+            committed += length + MESSAGE_ALLOWANCE;
+            // With nothing else to send, one may always begin.
+            if committed > self.peer_window && self.scheduler.current().is_some() {
+                break;
+            }
+            self.parked.pop_front();
+            self.scheduler.activate(id, &mut stream.virtual_time);
         }
     }
 
@@ -253,6 +341,12 @@ impl SendStreams {
         let stream = self.streams.get_mut(&id)?;
         let message = stream.queue.pop_front()?;
         let size = message.rest.len();
+        if stream.queue.is_empty() && stream.reset == ResetState::Wanted {
+            self.drained.push(id);
+        }
+        if message.started.is_some_and(|started| started.committed > 0) {
+            self.partly_sent -= 1;
+        }
         if stream.queue.is_empty() || self.scheduler.current() == Some(id) {
             // Rare: whole queues are rebuilt rather than searched.
             if self.scheduler.current() == Some(id) {
@@ -275,6 +369,7 @@ impl SendStreams {
             previous: started.last_tsn,
             limit: message.limit,
             expires: message.expires,
+            committed: started.committed,
         })
     }
 
@@ -303,7 +398,7 @@ impl SendStreams {
     }
 
     pub(crate) fn has_messages(&self) -> bool {
-        self.scheduler.current().is_some()
+        self.scheduler.current().is_some() || !self.parked.is_empty()
     }
 
     pub(crate) fn buffered_on(&self, id: StreamId) -> usize {
@@ -326,32 +421,43 @@ impl SendStreams {
         let stream = self.streams.entry(id).or_default();
         if stream.reset == ResetState::Open {
             stream.reset = ResetState::Wanted;
-            self.wanted.push(id);
+            if stream.queue.is_empty() {
+                self.drained.push(id);
+            }
         }
     }
 
+    /// A stream wants a reset and has sent all.
     pub(crate) fn wants_reset(&self) -> bool {
-        !self.wanted.is_empty()
+        !self.drained.is_empty() || !self.resettable.is_empty()
     }
 
     pub(crate) fn known(&self) -> Vec<StreamId> {
         self.streams.keys().copied().collect()
     }
 
-    /// Streams that want a reset and have sent all their messages, at most `limit`; they count as requested afterwards.
-    pub(crate) fn take_resettable(&mut self, limit: usize) -> Vec<StreamId> {
-        let mut taken = Vec::new();
-        let streams = &mut self.streams;
-        self.wanted.retain(|id| {
-            let Some(stream) = streams.get_mut(id) else { return false };
-            if !stream.queue.is_empty() || taken.len() == limit {
-                return true;
-            }
+    /// Streams that want a reset and whose messages all left with TSNs below `before`, at most `limit`; they count as
+    /// requested afterwards. `last`: the last TSN assigned. Returns the TSN that was the last when the last of them had sent
+    /// all.
+    pub(crate) fn take_resettable(
+        &mut self,
+        limit: usize,
+        last: u64,
+        before: u64,
+    ) -> (u64, Vec<StreamId>) {
+        self.resettable.extend(self.drained.drain(..).map(|id| (last, id)));
+        let (mut point, mut taken) = (last, Vec::new());
+        while taken.len() < limit
+            && let Some((tsn, id)) =
+                self.resettable.front().filter(|(tsn, _)| *tsn < before).copied()
+        {
+            self.resettable.pop_front();
+            let Some(stream) = self.streams.get_mut(&id) else { continue };
             stream.reset = ResetState::Requested;
-            taken.push(*id);
-            false
-        });
-        taken
+            point = tsn;
+            taken.push(id);
+        }
+        (point, taken)
     }
 
     /// The request for these streams was answered.
@@ -380,7 +486,7 @@ impl SendStreams {
         for id in ids {
             if let Some(stream) = self.streams.get_mut(id) {
                 stream.reset = ResetState::Wanted;
-                self.wanted.push(*id);
+                self.drained.push(*id);
             }
         }
     }
@@ -403,6 +509,11 @@ impl SendStreams {
             stream.next_unordered = 0;
             stream.reset = ResetState::Open;
         }
-        self.wanted.clear();
+        self.drained.clear();
+        self.resettable.clear();
+        self.committed = 0;
+        self.partly_sent = 0;
+        self.finishing.clear();
+        self.rebuild_schedule();
     }
 }
