@@ -122,16 +122,8 @@ impl Value for Candidate {
         let extensions = scanner.take_rest();
         let extensions = extensions.trim_end_matches([' ', '\t']);
         // Some software puts the TCP type behind other extensions; the pair then stays among them.
-        if tcp_type.is_none() && extensions.contains("tcptype ") {
-            let mut words = extensions.split(' ').filter(|word| !word.is_empty());
-            while let Some(name) = words.next() {
-                let value = words.next().unwrap_or_default();
-                if name == "tcptype" {
-                    tcp_type = [TcpType::Active, TcpType::Passive, TcpType::SimultaneousOpen]
-                        .into_iter()
-                        .find(|kind| kind.as_str() == value);
-                }
-            }
+        if tcp_type.is_none() {
+            tcp_type = tcp_type_among(extensions);
         }
         Ok(Candidate {
             foundation: Word::checked(foundation),
@@ -171,7 +163,7 @@ impl Value for Candidate {
             out.number(port.into());
         }
         if let Some(kind) = self.tcp_type
-            && self.extension("tcptype").is_none()
+            && tcp_type_among(&self.extensions) != Some(kind)
         {
             out.put(" tcptype ");
             out.put(kind.as_str());
@@ -181,6 +173,24 @@ impl Value for Candidate {
             out.put(&self.extensions);
         }
     }
+}
+
+/// The TCP type that stands among extensions; the last one counts.
+fn tcp_type_among(extensions: &str) -> Option<TcpType> {
+    if !extensions.contains("tcptype ") {
+        return None;
+    }
+    let mut found = None;
+    let mut words = extensions.split(' ').filter(|word| !word.is_empty());
+    while let Some(name) = words.next() {
+        let value = words.next().unwrap_or_default();
+        if name == "tcptype" {
+            found = [TcpType::Active, TcpType::Passive, TcpType::SimultaneousOpen]
+                .into_iter()
+                .find(|kind| kind.as_str() == value);
+        }
+    }
+    found
 }
 
 fn is_foundation(text: &str) -> bool {
