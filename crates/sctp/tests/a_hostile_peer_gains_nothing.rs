@@ -85,6 +85,23 @@ impl Attack {
         chunk
     }
 
+    /// RE-CONFIG with an Outgoing SSN Reset Request (RFC 6525 §4.1).
+    fn reset(request: u32, last_tsn: u32, streams: std::ops::Range<u16>) -> Vec<u8> {
+        let length = 16 + 2 * streams.len() as u16;
+        let mut chunk = vec![130, 0];
+        chunk.extend_from_slice(&(4 + length).to_be_bytes());
+        chunk.extend_from_slice(&[0, 13]);
+        chunk.extend_from_slice(&length.to_be_bytes());
+        chunk.extend_from_slice(&request.to_be_bytes());
+        chunk.extend_from_slice(&[0; 4]);
+        chunk.extend_from_slice(&last_tsn.to_be_bytes());
+        for stream in streams {
+            chunk.extend_from_slice(&stream.to_be_bytes());
+        }
+        chunk.resize(chunk.len().next_multiple_of(4), 0);
+        chunk
+    }
+
     /// The association must still serve the honest end.
     fn still_works(mut self) {
         assert!(self.pair.ends[1].is_established());
@@ -348,17 +365,7 @@ fn resets_nobody_fetches_do_not_pile_up() {
     let mut attack = Attack::new(true);
     let last = attack.next_tsn.wrapping_sub(1);
     for number in 0..10_000u32 {
-        let mut request = vec![0, 13];
-        request.extend_from_slice(&(16u16 + 1_000).to_be_bytes());
-        request.extend_from_slice(&last.wrapping_add(number).to_be_bytes());
-        request.extend_from_slice(&[0; 4]);
-        request.extend_from_slice(&last.to_be_bytes());
-        for stream in 0..500u16 {
-            request.extend_from_slice(&stream.to_be_bytes());
-        }
-        let mut chunk = vec![130, 0];
-        chunk.extend_from_slice(&(4 + request.len() as u16).to_be_bytes());
-        chunk.extend_from_slice(&request);
+        let chunk = Attack::reset(last.wrapping_add(number), last, 0..500);
         attack.inject(&chunk);
         let (now, mut packet) = (attack.pair.now, Vec::new());
         while attack.pair.ends[1].poll_transmit(now, &mut packet).is_some() {
@@ -373,4 +380,59 @@ fn resets_nobody_fetches_do_not_pile_up() {
     }
     assert!((50_000..=66_000).contains(&named), "{named}");
     attack.still_works();
+}
+
+#[test]
+fn a_reset_asked_for_again_under_a_new_number_is_carried_out_once() {
+    let mut attack = Attack::new(false);
+    let (tsn, request) = (attack.next_tsn, attack.next_tsn.wrapping_sub(1));
+    // Its data is still under way: in progress.
+    attack.inject(&Attack::reset(request, tsn, 1..2));
+    attack.inject(&Attack::reset(request.wrapping_add(1), tsn, 1..2));
+    attack.inject(&Attack::data(tsn, 1, 0, BEGIN | END, &message(1, 40)));
+    // Our answer and this question cross, and the stream is in use again.
+    attack.inject(&Attack::data(tsn.wrapping_add(1), 1, 0, BEGIN | END, &message(2, 40)));
+    attack.inject(&Attack::reset(request.wrapping_add(2), tsn, 1..2));
+    attack.inject(&Attack::data(tsn.wrapping_add(2), 1, 1, BEGIN | END, &message(3, 40)));
+    attack.pair.drain();
+    assert_eq!(attack.pair.messages(1).count(), 4);
+    let reset = Event::IncomingStreamReset { streams: vec![peerage_sctp::StreamId(1)] };
+    assert_eq!(attack.pair.events[1].iter().filter(|event| **event == reset).count(), 1);
+    // The next one is meant.
+    attack.inject(&Attack::reset(request.wrapping_add(3), tsn.wrapping_add(2), 1..2));
+    attack.pair.drain();
+    assert_eq!(attack.pair.events[1].iter().filter(|event| **event == reset).count(), 2);
+    attack.still_works();
+}
+
+#[test]
+fn restarts_do_not_open_the_window_again() {
+    let config = Config {
+        max_message_size: 20_000,
+        receive_window: 200_000,
+        heartbeat_interval: None,
+        ..Config::default()
+    };
+    let mut pair = Pair::connected(1, [config.clone(), config.clone()], [Link::default(); 2]);
+    pair.paused[0] = true;
+    for round in 0..6u8 {
+        for number in 0..15 {
+            pair.send(1, 1, message(number, 10_000));
+        }
+        pair.run_for(Duration::from_secs(2));
+        assert!(pair.ends[0].statistics().receive_buffered <= LIMIT);
+        let now = pair.now;
+        pair.ends[1] = Association::new(now, config.clone(), [round + 50; 32]);
+        pair.ends[1].connect(now).unwrap();
+        pair.run_for(Duration::from_secs(2));
+        assert!(pair.ends[1].is_established());
+    }
+    let mut bytes = 0;
+    while let Some(event) = pair.ends[0].poll_event() {
+        if let Event::Message { data, .. } = event {
+            bytes += data.len();
+        }
+    }
+    assert!((150_000..=LIMIT).contains(&bytes), "{bytes}");
+    assert_eq!(pair.ends[0].statistics().receive_buffered, 0);
 }

@@ -213,6 +213,21 @@ fn a_restarted_peer_is_recognised() {
 }
 
 #[test]
+fn a_shutdown_outlives_the_peers_restart() {
+    let mut pair = Pair::connected(4, [Config::default(), Config::default()], [Link::default(); 2]);
+    pair.send(0, 1, message(1, 200_000));
+    let now = pair.now;
+    pair.ends[0].shutdown(now);
+    // Before anything arrives the peer's program dies and comes back.
+    pair.ends[1] = Association::new(now, Config::default(), Dice::new(77).seed());
+    pair.ends[1].connect(now).unwrap();
+    pair.run_until(Duration::from_secs(60), |pair| {
+        pair.saw(0, &Event::PeerRestarted) && (0..2).all(|at| pair.ends[at].is_closed())
+    });
+    assert!((0..2).all(|at| pair.saw(at, &Event::ShutdownComplete)));
+}
+
+#[test]
 fn sends_that_cannot_be() {
     let config =
         Config { send_buffer_limit: 1000, max_send_message_size: 2000, ..Config::default() };

@@ -16,6 +16,7 @@ impl Association {
     /// Ends the association once everything queued was acknowledged; `send` takes nothing from now on.
     /// [`Event::ShutdownComplete`] tells when it is over; before the handshake is complete that is at once.
     pub fn shutdown(&mut self, now: Instant) {
+        self.shutdown_wanted = true;
         match self.state {
             State::Closed | State::CookieWait | State::CookieEchoed { .. } => {
                 self.end(Event::ShutdownComplete);

@@ -5,7 +5,7 @@
 use crate::event::Event;
 use crate::inbound::{Delivered, OVERHEAD};
 use crate::serial::StreamId;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 
 /// What unfetched events other than messages may cost: one for each stream they name, and [`EVENT_COST`] each.
@@ -48,6 +48,8 @@ pub(super) struct EventQueue {
     held: usize,
     /// The place of the last message of each stream; stale where that was fetched.
     last_message: FxHashMap<StreamId, u64>,
+    /// Streams whose messages nobody wants, until the peer resets them. Named by the owner alone.
+    discarded: FxHashSet<StreamId>,
 }
 
 impl EventQueue {
@@ -59,7 +61,29 @@ impl EventQueue {
             control_cost: 0,
             held: 0,
             last_message: FxHashMap::default(),
+            discarded: FxHashSet::default(),
         }
+    }
+
+    /// Begins or ends the discarding of a stream's messages. Returns what those that waited held of the receive window.
+    pub(super) fn set_discarded(&mut self, stream: StreamId, discarded: bool) -> usize {
+        if !discarded {
+            self.discarded.remove(&stream);
+            return 0;
+        }
+        self.discarded.insert(stream);
+        let before = self.held;
+        if self.last_message.contains_key(&stream) {
+            let held = &mut self.held;
+            self.messages.retain(|(_, message)| {
+                let keep = message.stream != stream;
+                if !keep {
+                    *held -= message.data.len() + OVERHEAD;
+                }
+                keep
+            });
+        }
+        before - self.held
     }
 
     fn place(&mut self) -> u64 {
@@ -68,11 +92,16 @@ impl EventQueue {
         place
     }
 
-    pub(super) fn push_message(&mut self, message: Delivered) {
+    /// Queues a message. Returns what it held of the receive window if it is discarded instead.
+    pub(super) fn push_message(&mut self, message: Delivered) -> usize {
+        if !self.discarded.is_empty() && self.discarded.contains(&message.stream) {
+            return message.data.len() + OVERHEAD;
+        }
         let place = self.place();
         self.held += message.data.len() + OVERHEAD;
         self.last_message.insert(message.stream, place);
         self.messages.push_back((place, message));
+        0
     }
 
     /// Any event but a message.
@@ -80,9 +109,14 @@ impl EventQueue {
         let place = self.place();
         let after = match &event {
             Event::IncomingStreamReset { streams } => {
+                // What comes now is of another use of the stream.
+                self.discarded.retain(|id| !streams.contains(id));
                 streams.iter().filter_map(|id| self.last_message.get(id)).copied().max()
             }
-            Event::PeerRestarted => Some(place),
+            Event::PeerRestarted => {
+                self.discarded.clear();
+                Some(place)
+            }
             _ => None,
         };
         let control = Control { place, after: after.unwrap_or(0), event };

@@ -326,9 +326,16 @@ impl Association {
         self.control.clear();
         self.heartbeat_outstanding = None;
         self.agree(cookie.peer);
-        self.state = State::Established;
+        self.due = super::Due::default();
         self.clear_errors();
         self.arm_heartbeat(now);
         self.events.push(Event::PeerRestarted);
+        // What was begun with the peer's former incarnation is begun again with this one.
+        if self.shutdown_wanted {
+            self.state = State::ShutdownPending;
+            self.advance_shutdown(now);
+        } else {
+            self.state = State::Established;
+        }
     }
 }

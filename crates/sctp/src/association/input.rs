@@ -274,10 +274,14 @@ impl Association {
 
     fn deliver(&mut self) {
         let Some(inbound) = &mut self.inbound else { return };
+        let mut discarded = 0;
         for message in inbound.ready.drain(..) {
             self.statistics.messages_received += 1;
             self.statistics.bytes_received += message.data.len() as u64;
-            self.events.push_message(message);
+            discarded += self.events.push_message(message);
+        }
+        if discarded > 0 {
+            self.release(discarded);
         }
     }
 

@@ -84,6 +84,8 @@ pub struct Association {
     timers: Timers,
     ack: AckState,
     due: Due,
+    /// `shutdown` was called; a restart of the peer does not change that.
+    shutdown_wanted: bool,
     /// Replies that any packet to the peer may carry: ERROR, HEARTBEAT ACK, RE-CONFIG responses. At most a packet's worth.
     control: Vec<u8>,
     standalone: VecDeque<Standalone>,
@@ -131,6 +133,7 @@ impl Association {
             timers: Timers::default(),
             ack: AckState::default(),
             due: Due::default(),
+            shutdown_wanted: false,
             control: Vec::new(),
             standalone: VecDeque::new(),
             events: EventQueue::new(),
@@ -167,6 +170,17 @@ impl Association {
         let event = self.events.pop_control()?;
         self.perform_deferred_reset();
         Some(event)
+    }
+
+    /// Begins or ends the discarding of messages on a stream: those that wait to be fetched and those to come are dropped
+    /// and take no room of the receive window. Ends by itself when the peer resets the stream or restarts. For a data
+    /// channel that the application closed: what comes until the peer closes it too is wanted by nobody.
+    pub fn set_discarded(&mut self, stream: StreamId, discarded: bool) {
+        let bytes = self.events.set_discarded(stream, discarded);
+        if bytes > 0 {
+            self.release(bytes);
+            self.perform_deferred_reset();
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next.

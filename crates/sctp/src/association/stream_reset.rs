@@ -45,6 +45,8 @@ pub(super) struct StreamReset {
     expected: ReconfigSeq,
     last_result: ReconfigResult,
     deferred: Option<Deferred>,
+    /// The last one, once carried out, until the next request.
+    performed: Option<Deferred>,
     /// The incoming request that our next outgoing one answers.
     answering: Option<ReconfigSeq>,
 }
@@ -58,6 +60,7 @@ impl StreamReset {
             expected: ReconfigSeq(peer.0),
             last_result: ReconfigResult::NOTHING_TO_DO,
             deferred: None,
+            performed: None,
             answering: None,
         }
     }
@@ -239,6 +242,19 @@ impl Association {
             return ReconfigResult::WRONG_SSN;
         }
         let ids: Vec<StreamId> = streams.iter().collect();
+        let same = |earlier: &Deferred| earlier.last_tsn == last_tsn && earlier.streams == ids;
+        if let Some(deferred) = &mut self.reset.deferred {
+            if !same(deferred) {
+                return ReconfigResult::ALREADY_IN_PROGRESS;
+            }
+            // dcsctp asks again with a new number.
+            deferred.sequence = sequence;
+            return ReconfigResult::IN_PROGRESS;
+        }
+        // So it does where our response crossed its question. The streams may be in use again by now.
+        if self.reset.performed.take().is_some_and(|performed| same(&performed)) {
+            return ReconfigResult::PERFORMED;
+        }
         if last_tsn.is_after(inbound.cumulative()) || !self.events.has_room() {
             self.reset.deferred = Some(Deferred { sequence, last_tsn, streams: ids });
             return ReconfigResult::IN_PROGRESS;
@@ -266,6 +282,7 @@ impl Association {
             self.reset.last_result = ReconfigResult::PERFORMED;
         }
         self.push_control(|buf| write_response(buf, deferred.sequence, ReconfigResult::PERFORMED));
+        self.reset.performed = Some(deferred);
     }
 
     /// The peer asks us to reset streams of ours.

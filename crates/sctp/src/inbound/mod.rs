@@ -22,6 +22,8 @@ use tracker::{Arrival, TsnTracker};
 
 /// Incomplete messages for which room may be reserved in advance.
 const MAX_RESERVING: usize = 8;
+/// Reckoned for each incomplete I-DATA message beside its fragments: what its entry among those of its stream takes.
+const MESSAGE_OVERHEAD: usize = 384;
 
 /// A fragment as both kinds of chunk carry it.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +68,7 @@ struct ReceiveStream {
     /// Whole ordered messages that arrived early.
     early: BTreeMap<u64, (PayloadProtocolId, Bytes)>,
     /// I-DATA messages in pieces: unordered, MID.
-    pieces: BTreeMap<(bool, u32), RunSet>,
+    pieces: BTreeMap<(bool, u32), Box<RunSet>>,
 }
 
 impl ReceiveStream {
@@ -202,10 +204,11 @@ impl Inbound {
                 return Outcome::Taken;
             }
             let place = (incoming.unordered, incoming.number);
-            let pieces = &mut self.pieces;
+            let (pieces, held) = (&mut self.pieces, &mut self.held);
             let runs = stream.pieces.entry(place).or_insert_with(|| {
                 *pieces += 1;
-                RunSet::default()
+                *held += MESSAGE_OVERHEAD;
+                Box::default()
             });
             let before = runs.cost();
             let result = runs.insert(&fragment, capacity, self.max_message_size);
@@ -213,6 +216,7 @@ impl Inbound {
             if runs.is_empty() {
                 stream.pieces.remove(&place);
                 self.pieces -= 1;
+                self.held -= MESSAGE_OVERHEAD;
             }
             result
         } else {
@@ -306,7 +310,7 @@ impl Inbound {
                 stream.pieces.retain(|(is_unordered, number), runs| {
                     let keep = *is_unordered != unordered || Mid(*number).is_after(mid);
                     if !keep {
-                        *held -= runs.cost();
+                        *held -= runs.cost() + MESSAGE_OVERHEAD;
                         *pieces -= 1;
                     }
                     keep
@@ -348,7 +352,7 @@ impl Inbound {
                     self.held -= data.len() + OVERHEAD;
                 }
                 for runs in stream.pieces.into_values() {
-                    self.held -= runs.cost();
+                    self.held -= runs.cost() + MESSAGE_OVERHEAD;
                     self.pieces -= 1;
                 }
             }

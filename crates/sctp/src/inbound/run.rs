@@ -40,6 +40,8 @@ struct Run {
     end: bool,
     ppid: PayloadProtocolId,
     length: usize,
+    /// More room than the first fragment needed was reserved.
+    reserved: bool,
     segments: VecDeque<Vec<u8>>,
 }
 
@@ -55,6 +57,7 @@ impl Run {
             end: fragment.end,
             ppid: fragment.ppid,
             length: fragment.payload.len(),
+            reserved: capacity > fragment.payload.len(),
             segments: VecDeque::from([segment]),
         }
     }
@@ -136,6 +139,8 @@ pub(crate) struct RunSet {
     recent: Option<Run>,
     others: BTreeMap<u64, Run>,
     cost: usize,
+    /// A run has room reserved that `cost` does not tell of: one at most.
+    reserving: bool,
 }
 
 impl RunSet {
@@ -148,7 +153,8 @@ impl RunSet {
         self.cost
     }
 
-    /// Adds a fragment that is not a whole message itself. `capacity` is reserved if it is the first of one.
+    /// Adds a fragment that is not a whole message itself. `capacity` is reserved if it is the first of one and no
+    /// other run has room reserved.
     pub(crate) fn insert(
         &mut self,
         fragment: &Fragment<'_>,
@@ -163,7 +169,10 @@ impl RunSet {
             }
             recent => {
                 if let Some(recent) = recent {
-                    self.others.insert(recent.first, recent);
+                    // With I-DATA a hostile sender may use an FSN twice.
+                    if let Some(replaced) = self.others.insert(recent.first, recent) {
+                        self.forget(&replaced);
+                    }
                 }
                 let before = self.others.range(..fragment.position).next_back();
                 match before.filter(|(_, run)| run.continued_by(fragment)).map(|(first, _)| *first)
@@ -175,7 +184,9 @@ impl RunSet {
                         run
                     }
                     None => {
-                        let run = Run::new(fragment, if fragment.begin { capacity } else { 0 });
+                        let reserve = fragment.begin && !self.reserving;
+                        let run = Run::new(fragment, if reserve { capacity } else { 0 });
+                        self.reserving |= run.reserved;
                         self.cost += run.cost();
                         run
                     }
@@ -197,11 +208,17 @@ impl RunSet {
             return Err(TooLong);
         }
         if run.begin && run.end {
-            self.cost -= run.cost();
+            self.forget(&run);
             return Ok(Some(run.finish()));
         }
         self.recent = Some(run);
         Ok(None)
+    }
+
+    /// A run is held no longer.
+    fn forget(&mut self, run: &Run) {
+        self.cost -= run.cost();
+        self.reserving &= !run.reserved;
     }
 
     /// Drops the runs that begin at or before `position` (and so can never be whole).
@@ -209,13 +226,14 @@ impl RunSet {
         if self.recent.as_ref().is_some_and(|run| run.first <= position)
             && let Some(run) = self.recent.take()
         {
-            self.cost -= run.cost();
+            self.forget(&run);
         }
         while let Some(entry) = self.others.first_entry() {
             if *entry.key() > position {
                 break;
             }
-            self.cost -= entry.remove().cost();
+            let run = entry.remove();
+            self.forget(&run);
         }
     }
 
@@ -224,13 +242,14 @@ impl RunSet {
         let dropped =
             |run: &Run| streams.is_none_or(|ids| ids.iter().any(|id| id.0 == run.key.stream));
         if let Some(run) = self.recent.take_if(|run| dropped(run)) {
-            self.cost -= run.cost();
+            self.forget(&run);
         }
-        let cost = &mut self.cost;
+        let (cost, reserving) = (&mut self.cost, &mut self.reserving);
         self.others.retain(|_, run| {
             let keep = !dropped(run);
             if !keep {
                 *cost -= run.cost();
+                *reserving &= !run.reserved;
             }
             keep
         });
@@ -290,6 +309,38 @@ mod tests {
         assert!(set.insert(&other, 0, 100).unwrap().is_none());
         set.drop_streams(Some(&[crate::serial::StreamId(2)]));
         assert_eq!(set.cost(), 1 + OVERHEAD);
+        set.drop_through(0);
+        assert_eq!(set.cost(), 0);
+    }
+
+    #[test]
+    fn beginnings_without_end_reserve_room_once() {
+        let mut set = RunSet::default();
+        for position in 0..1_000 {
+            let mut begin = fragment(2 * position, u64::MAX, b"x");
+            begin.begin = true;
+            assert!(set.insert(&begin, 100_000, 100_000).unwrap().is_none());
+        }
+        let reserved = |set: &RunSet| {
+            let runs = set.others.values().chain(&set.recent);
+            runs.flat_map(|run| &run.segments).map(Vec::capacity).sum::<usize>()
+        };
+        assert!(reserved(&set) < 100_000 + set.cost(), "{}", reserved(&set));
+        // The one that reserved is gone: another may.
+        set.drop_through(0);
+        let mut begin = fragment(5_000, u64::MAX, b"x");
+        begin.begin = true;
+        assert!(set.insert(&begin, 100_000, 100_000).unwrap().is_none());
+        assert!(reserved(&set) >= 100_000);
+    }
+
+    #[test]
+    fn a_fragment_number_used_twice_costs_once() {
+        let mut set = RunSet::default();
+        for _ in 0..100 {
+            assert!(set.insert(&fragment(0, 9, b"x"), 0, 100).unwrap().is_none());
+        }
+        assert!(set.cost() <= 2 * (1 + OVERHEAD));
         set.drop_through(0);
         assert_eq!(set.cost(), 0);
     }
