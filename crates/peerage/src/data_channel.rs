@@ -1,7 +1,7 @@
 //! The handle of a data channel: awaitable sends with real back-pressure, and messages as a stream.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 
 use peerage_peerconnection::{DataChannelHandle, DataChannelInit, DataChannelState, Message};
 use tokio::sync::{Mutex, Notify, mpsc};
@@ -24,6 +24,8 @@ pub(crate) struct ChannelShared {
     /// The same plus [`MESSAGE_OVERHEAD`] per message that has not reached the transport: what back-pressure counts.
     used: AtomicUsize,
     limit: usize,
+    /// Messages that handles have queued: a close waits for them, because it takes a faster lane.
+    sent: AtomicU64,
     low_threshold: AtomicUsize,
     max_message_size: AtomicUsize,
     /// Wakes whoever waits for room, for the channel to open, or for the buffer to run low.
@@ -38,6 +40,7 @@ impl ChannelShared {
             buffered: AtomicUsize::new(0),
             used: AtomicUsize::new(0),
             limit,
+            sent: AtomicU64::new(0),
             low_threshold: AtomicUsize::new(0),
             max_message_size: AtomicUsize::new(usize::MAX),
             changed: Notify::new(),
@@ -81,6 +84,7 @@ impl ChannelShared {
         });
         if reserved.is_ok() {
             self.buffered.fetch_add(len, Ordering::AcqRel);
+            self.sent.fetch_add(1, Ordering::AcqRel);
         }
         reserved.is_ok()
     }
@@ -167,7 +171,11 @@ struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         if self.shared.state() != DataChannelState::Closed {
-            self.lifeline.control(Control::DropChannel(self.lifeline.id(), self.handle));
+            self.lifeline.control(Control::DropChannel(
+                self.lifeline.id(),
+                self.handle,
+                self.shared.sent.load(Ordering::Acquire),
+            ));
         }
     }
 }
@@ -347,7 +355,12 @@ impl DataChannel {
     /// Closes the channel: what was sent goes out first, then the streams of both directions are reset (RFC 8831 §6.7).
     /// Does not wait; see [`closed`](Self::closed).
     pub fn close(&self) {
-        self.0.lifeline.control(Control::CloseChannel(self.0.lifeline.id(), self.0.handle));
+        let Inner { lifeline, handle, shared, .. } = &*self.0;
+        if matches!(shared.state(), DataChannelState::Connecting | DataChannelState::Open) {
+            shared.set_state(DataChannelState::Closing);
+            let sent = shared.sent.load(Ordering::Acquire);
+            lifeline.control(Control::CloseChannel(lifeline.id(), *handle, sent));
+        }
     }
 
     /// W3C `readyState`.

@@ -37,7 +37,7 @@ pub(crate) use self::connection::Connection;
 use self::connection::Request;
 use self::mdns::MdnsPort;
 use self::resolver::Resolver;
-use self::routes::Routes;
+use self::routes::{Path, Routes};
 use self::timers::Timers;
 use crate::endpoint::EndpointConfig;
 use crate::lifeline::{Command, Control, Lifeline};
@@ -195,6 +195,10 @@ impl Driver {
 
     fn add_connection(&mut self, new: NewConnection, now: Instant) {
         let NewConnection { id, mut configuration, rng, lifeline, reply } = new;
+        // The caller gave up before its turn came; nobody would ever drop the connection.
+        if lifeline.strong_count() == 0 {
+            return;
+        }
         if self.connections.len() >= self.config.max_connections {
             let _ = reply.send(Err(Error::TooManyConnections(self.config.max_connections)));
             return;
@@ -230,6 +234,7 @@ impl Driver {
         connection.claim_ufrag(&mut self.routes);
         self.connections.insert(id, Box::new(connection));
         self.mark(id);
+        // If the caller gives up just now its lifeline ends, and tells us so by itself.
         let _ = reply.send(Ok(NewParts { events: receiver, snapshot }));
     }
 
@@ -245,15 +250,15 @@ impl Driver {
                     }
                     id
                 }
-                Control::DropChannel(id, handle) => {
+                Control::DropChannel(id, handle, sent) => {
                     if let Some(connection) = self.connections.get_mut(&id) {
-                        connection.drop_channel(now, handle);
+                        connection.drop_channel(now, handle, sent);
                     }
                     id
                 }
-                Control::CloseChannel(id, handle) => {
+                Control::CloseChannel(id, handle, sent) => {
                     if let Some(connection) = self.connections.get_mut(&id) {
-                        connection.close_channel(now, handle);
+                        connection.close_channel(now, handle, sent);
                     }
                     id
                 }
@@ -329,6 +334,10 @@ impl Driver {
     }
 
     fn poll_timers(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        if self.is_blocked() {
+            // Nothing can be sent before the socket is ready: that is what to wait for.
+            return false;
+        }
         self.due.clear();
         self.due.extend(self.timers.due(now));
         let progress = !self.due.is_empty();
@@ -377,6 +386,11 @@ impl Driver {
         let mut dirty = std::mem::take(&mut self.dirty);
         let progress = !dirty.is_empty();
         for id in dirty.drain(..) {
+            // The kernel's buffer is full: it empties at the rate of the line, and the rest waits in the connections.
+            if self.is_blocked() {
+                self.dirty.push(id);
+                continue;
+            }
             let Some(mut connection) = self.connections.remove(&id) else { continue };
             let finished = self.drain_connection(&mut connection, now);
             if finished && connection.dropped {
@@ -411,8 +425,7 @@ impl Driver {
                 finished = true;
                 break;
             };
-            connection.claim_path((transmit.source, transmit.destination), &mut self.routes);
-            self.routes.note_transaction(&self.output, connection.id);
+            self.note_output(connection, (transmit.source, transmit.destination));
             let Some(port) =
                 self.port_of.get(&transmit.source).map(|index| &mut self.ports[*index])
             else {
@@ -436,6 +449,30 @@ impl Driver {
             connection.finish();
         }
         finished
+    }
+
+    /// Keeps the routing tables true to what a connection is about to send.
+    fn note_output(&mut self, connection: &mut Connection, path: Path) {
+        match self.output.first_chunk() {
+            // A check proves nothing about its destination, which the peer named: only its response is expected back.
+            Some([0x00, 0x01]) => return self.routes.note_request(&self.output, connection.id),
+            // Neither do refusals.
+            Some([0..=3, kind]) if *kind != 0x01 => return,
+            _ => {}
+        }
+        match self.routes.by_path(&path) {
+            Some(owner) if owner == connection.id => return,
+            Some(owner)
+                if self.connections.get(&owner).is_some_and(|owner| owner.uses_path(&path)) =>
+            {
+                return;
+            }
+            _ => {}
+        }
+        self.routes.claim_path(path, connection.id);
+        if let Some(oldest) = connection.note_path(path) {
+            self.routes.release_path(&oldest, connection.id);
+        }
     }
 
     fn is_blocked(&self) -> bool {

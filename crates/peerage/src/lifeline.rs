@@ -29,10 +29,10 @@ pub(crate) enum Command {
 pub(crate) enum Control {
     /// The last handle of a connection is gone.
     DropConnection(ConnectionId),
-    /// The last handle of a channel is gone.
-    DropChannel(ConnectionId, DataChannelHandle),
-    /// The application closes a channel.
-    CloseChannel(ConnectionId, DataChannelHandle),
+    /// The last handle of a channel is gone, after so many messages were sent on it.
+    DropChannel(ConnectionId, DataChannelHandle, u64),
+    /// The application closes a channel, after so many messages were sent on it.
+    CloseChannel(ConnectionId, DataChannelHandle, u64),
     /// The application has read: take more from the transport.
     Resume(ConnectionId),
     /// The application closes the endpoint.

@@ -146,7 +146,8 @@ impl PeerConnection {
             let handle = connection.pc.create_data_channel(now, &label, init)?;
             Ok(connection.open_channel(lifeline, handle))
         })
-        .await
+        .await?
+        .ok_or(Error::ChannelClosed)
     }
 
     /// Asks for an ICE restart with the next negotiation (webrtc-pc §4.4.2 `restartIce`).

@@ -53,6 +53,10 @@ struct Channel {
     outstanding: usize,
     /// Whether the channel is in [`Connection::sending`].
     sending: bool,
+    /// Messages that came from handles so far.
+    taken: u64,
+    /// The application closed the channel after sending so many: they go out first.
+    close_after: Option<u64>,
 }
 
 /// A connection in the driver.
@@ -74,7 +78,8 @@ pub(crate) struct Connection {
     send_buffer: usize,
     ufrags: VecDeque<String>,
     paths: VecDeque<Path>,
-    last_path: Option<Path>,
+    /// The path that ICE selected.
+    selected: Option<Path>,
     dropped_events: u64,
 }
 
@@ -103,7 +108,7 @@ impl Connection {
             send_buffer,
             ufrags: VecDeque::new(),
             paths: VecDeque::new(),
-            last_path: None,
+            selected: None,
             dropped_events: 0,
         };
         (connection, reader)
@@ -119,8 +124,8 @@ impl Connection {
         &mut self,
         lifeline: Arc<Lifeline>,
         handle: DataChannelHandle,
-    ) -> DataChannel {
-        let info = self.pc.data_channel(handle).expect("the state machine just named this channel");
+    ) -> Option<DataChannel> {
+        let info = self.pc.data_channel(handle)?;
         let shared = Arc::new(ChannelShared::new(info.state, self.send_buffer));
         shared.set_id(info.init.id);
         shared.set_max_message_size(self.pc.max_message_size());
@@ -132,17 +137,20 @@ impl Connection {
             waiting_bytes: 0,
             outstanding: 0,
             sending: false,
+            taken: 0,
+            close_after: None,
         };
         self.channels.insert(handle, channel);
-        DataChannel::new(
+        Some(DataChannel::new(
             lifeline,
             ChannelParts { handle, shared, messages, budget: Arc::clone(&self.budget), info },
-        )
+        ))
     }
 
     /// Takes a message from a handle.
     pub(crate) fn send(&mut self, now: Instant, handle: DataChannelHandle, message: Message) {
         let Some(channel) = self.channels.get_mut(&handle) else { return };
+        channel.taken += 1;
         channel.outstanding += message.len();
         channel.waiting_bytes += message.len();
         channel.waiting.push_back(message);
@@ -151,6 +159,7 @@ impl Connection {
             self.sending.push(handle);
         }
         flush(&mut self.pc, now, handle, channel);
+        self.close_if_sent(now, handle);
     }
 
     /// Hands waiting messages to the transport and gives their senders room. Call after each drain.
@@ -171,31 +180,45 @@ impl Connection {
             } else {
                 index += 1;
             }
+            self.close_if_sent(now, handle);
         }
     }
 
-    /// The application closes a channel; what waits goes out first because the state machine queues the reset behind it.
-    pub(crate) fn close_channel(&mut self, now: Instant, handle: DataChannelHandle) {
+    /// The application closes a channel after sending `sent` messages in all; they go out first.
+    pub(crate) fn close_channel(&mut self, now: Instant, handle: DataChannelHandle, sent: u64) {
         if let Some(channel) = self.channels.get_mut(&handle) {
-            flush(&mut self.pc, now, handle, channel);
+            channel.close_after = Some(sent);
+            self.close_if_sent(now, handle);
         }
-        self.pc.close_data_channel(now, handle);
-        self.update_channel_state(handle);
+    }
+
+    fn close_if_sent(&mut self, now: Instant, handle: DataChannelHandle) {
+        let Some(channel) = self.channels.get_mut(&handle) else { return };
+        if channel.waiting.is_empty()
+            && channel.close_after.is_some_and(|sent| channel.taken >= sent)
+        {
+            channel.close_after = None;
+            self.pc.close_data_channel(now, handle);
+            self.update_channel_state(handle);
+        }
     }
 
     /// Nobody reads this channel any more.
-    pub(crate) fn drop_channel(&mut self, now: Instant, handle: DataChannelHandle) {
+    pub(crate) fn drop_channel(&mut self, now: Instant, handle: DataChannelHandle, sent: u64) {
         if let Some(channel) = self.channels.get_mut(&handle) {
             channel.messages = None;
         }
-        self.close_channel(now, handle);
+        self.close_channel(now, handle, sent);
     }
 
     fn update_channel_state(&mut self, handle: DataChannelHandle) {
         let state =
             self.pc.data_channel(handle).map_or(DataChannelState::Closed, |info| info.state);
         let Some(channel) = self.channels.get_mut(&handle) else { return };
-        channel.shared.set_state(state);
+        // A handle that was closed says so at once, although its last messages may still be on their way.
+        if channel.close_after.is_none() || state == DataChannelState::Closed {
+            channel.shared.set_state(state);
+        }
         if state == DataChannelState::Closed {
             // Dropping the sender ends the stream of messages after what is queued in it.
             self.channels.remove(&handle);
@@ -217,8 +240,9 @@ impl Connection {
                 }
                 proto::Event::DataChannel(handle) => {
                     // Without a lifeline nobody is left to see the channel.
-                    if let Some(lifeline) = self.lifeline.upgrade() {
-                        let channel = self.open_channel(lifeline, handle);
+                    if let Some(lifeline) = self.lifeline.upgrade()
+                        && let Some(channel) = self.open_channel(lifeline, handle)
+                    {
                         self.emit(Event::DataChannel(channel));
                     }
                 }
@@ -262,12 +286,20 @@ impl Connection {
     fn forward(&mut self, event: proto::Event) {
         let event = match event {
             proto::Event::NegotiationNeeded => Event::NegotiationNeeded,
-            proto::Event::SignalingStateChange(state) => Event::SignalingStateChange(state),
+            proto::Event::SignalingStateChange(state) => {
+                // A new description may carry another max-message-size.
+                let limit = self.pc.max_message_size();
+                for channel in self.channels.values() {
+                    channel.shared.set_max_message_size(limit);
+                }
+                Event::SignalingStateChange(state)
+            }
             proto::Event::IceCandidate(candidate) => Event::IceCandidate(candidate),
             proto::Event::IceGatheringStateChange(state) => Event::IceGatheringStateChange(state),
             proto::Event::IceConnectionStateChange(state) => Event::IceConnectionStateChange(state),
             proto::Event::ConnectionStateChange(state) => Event::ConnectionStateChange(state),
             proto::Event::SelectedCandidatePairChange { local, remote } => {
+                self.selected = Some((local, remote));
                 Event::SelectedCandidatePairChange { local, remote }
             }
             proto::Event::HandshakeComplete(handshake) => Event::HandshakeComplete(handshake),
@@ -315,21 +347,19 @@ impl Connection {
         self.events = None;
     }
 
-    /// Claims the path of an outgoing datagram for this connection.
-    pub(crate) fn claim_path(&mut self, path: Path, routes: &mut Routes) {
-        if self.last_path == Some(path) {
-            return;
-        }
-        self.last_path = Some(path);
-        if routes.by_path(&path) == Some(self.id) {
-            return;
-        }
-        routes.claim_path(path, self.id);
+    /// Notes that a path was claimed for this connection; gives the oldest one back when there are too many.
+    pub(crate) fn note_path(&mut self, path: Path) -> Option<Path> {
         self.paths.push_back(path);
-        if self.paths.len() > MAX_ROUTES_PER_CONNECTION {
-            let oldest = self.paths.pop_front().expect("not empty");
-            routes.release_path(&oldest, self.id);
-        }
+        (self.paths.len() > MAX_ROUTES_PER_CONNECTION).then(|| self.paths.pop_front()).flatten()
+    }
+
+    /// Whether the connection's data takes this path and gets through.
+    pub(crate) fn uses_path(&self, path: &Path) -> bool {
+        self.selected == Some(*path)
+            && matches!(
+                self.pc.ice_connection_state(),
+                proto::IceConnectionState::Connected | proto::IceConnectionState::Completed
+            )
     }
 
     /// Claims the present local ufrag; earlier ones stay for a while.
@@ -374,8 +404,11 @@ fn flush(pc: &mut Protocol, now: Instant, handle: DataChannelHandle, channel: &m
                 channel.waiting.push_front(message);
                 break;
             }
-            // Any other error means that the channel closed meanwhile: the message has nowhere to go, its room is free.
-            Ok(()) | Err(_) => {
+            result => {
+                // The channel closed meanwhile, or the peer lowered its limit: the message has nowhere to go.
+                if let Err(error) = result {
+                    tracing::warn!(?handle, %error, "a queued message was not sent");
+                }
                 handed_over += 1;
                 channel.waiting_bytes -= len;
             }

@@ -1,8 +1,9 @@
 //! Which connection a datagram belongs to, when many connections share one socket.
 //!
-//! A STUN Binding request names its receiver: the USERNAME begins with the local ufrag (RFC 8445 §7.2.2). Everything
-//! else is told apart by the remote address, which a connection claims when it first sends there: a connection only
-//! answers checks that passed MESSAGE-INTEGRITY, so a stranger cannot make it claim an address.
+//! A STUN Binding request names its receiver: the USERNAME begins with the local ufrag (RFC 8445 §7.2.2). A response
+//! names the request. Everything else is told apart by the remote address, which a connection claims when it answers a
+//! check from there, which has passed MESSAGE-INTEGRITY, or sends data there. A path that carries another connection's
+//! data cannot be claimed: a candidate with somebody else's address takes nothing away from them.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -14,8 +15,8 @@ use super::ConnectionId;
 /// Addresses one connection may hold; the oldest goes first. Candidate pairs are limited far below this by ICE.
 pub(crate) const MAX_ROUTES_PER_CONNECTION: usize = 256;
 
-/// Questions to STUN servers that may be under way at once on one endpoint.
-const MAX_TRANSACTIONS: usize = 512;
+/// Requests that are remembered: several seconds' worth of consent checks of tens of thousands of connections.
+const MAX_TRANSACTIONS: usize = 16_384;
 
 type TransactionId = [u8; 12];
 
@@ -27,8 +28,9 @@ pub(crate) type Path = (SocketAddr, SocketAddr);
 pub(crate) struct Routes {
     by_path: FxHashMap<Path, ConnectionId>,
     by_ufrag: FxHashMap<Box<[u8]>, ConnectionId>,
-    /// Requests to STUN servers, which many connections send to the same address from the same socket.
-    transactions: VecDeque<(TransactionId, ConnectionId)>,
+    /// Requests under way, by their ids, which are our own random numbers.
+    transactions: FxHashMap<TransactionId, ConnectionId>,
+    order: VecDeque<TransactionId>,
 }
 
 impl Routes {
@@ -43,28 +45,27 @@ impl Routes {
         self.by_ufrag.get(&username[..colon]).copied()
     }
 
-    /// Remembers who asked a STUN server, if `datagram` is a Binding request without USERNAME.
-    pub(crate) fn note_transaction(&mut self, datagram: &[u8], connection: ConnectionId) {
-        if let Some(id) = server_transaction(datagram, [0x00, 0x01]) {
-            if self.transactions.len() == MAX_TRANSACTIONS {
-                self.transactions.pop_front();
-            }
-            self.transactions.push_back((id, connection));
+    /// Remembers who sent a STUN request, so that the response finds back: checks of several connections may go to the same
+    /// address, and a STUN server answers all of them from one.
+    pub(crate) fn note_request(&mut self, datagram: &[u8], connection: ConnectionId) {
+        let Some(id) = transaction(datagram) else { return };
+        if self.order.len() == MAX_TRANSACTIONS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.transactions.remove(&oldest);
+        }
+        // A retransmission has the same id, and is in the queue already.
+        if self.transactions.insert(id, connection).is_none() {
+            self.order.push_back(id);
         }
     }
 
-    /// Who asked what this Binding response answers.
+    /// Who sent the request that this response answers.
     pub(crate) fn by_transaction(&self, datagram: &[u8]) -> Option<ConnectionId> {
-        let id = server_transaction(datagram, [0x01, 0x01])?;
-        // From the back: an answer is nearly always to one of the latest questions.
-        self.transactions
-            .iter()
-            .rev()
-            .find(|(known, _)| *known == id)
-            .map(|(_, connection)| *connection)
+        self.transactions.get(&transaction(datagram)?).copied()
     }
 
-    /// Lets `connection` own a path; the latest claim wins, because the earlier connection may be long gone.
+    /// Lets `connection` own a path. The driver asks first whether somebody else is using it.
     pub(crate) fn claim_path(&mut self, path: Path, connection: ConnectionId) {
         self.by_path.insert(path, connection);
     }
@@ -101,17 +102,11 @@ impl Routes {
     }
 }
 
-/// The transaction of a STUN message of this type that carries no ICE attributes; checks have at least USERNAME,
-/// responses to checks MESSAGE-INTEGRITY, and both are longer than what is exchanged with a STUN server.
-fn server_transaction(datagram: &[u8], message_type: [u8; 2]) -> Option<TransactionId> {
-    // RFC 8489 §5: type, length, magic cookie, 96 bits of transaction id.
+/// The transaction id of a STUN message (RFC 8489 §5: type, length, magic cookie, 96 bits of id).
+fn transaction(datagram: &[u8]) -> Option<TransactionId> {
     let header: &[u8; 20] = datagram.first_chunk()?;
-    (header[..2] == message_type && header[4..8] == [0x21, 0x12, 0xA4, 0x42])
+    (header[4..8] == [0x21, 0x12, 0xA4, 0x42])
         .then(|| header[8..].try_into().expect("12 of 20 bytes"))
-        .filter(|_| {
-            message_type[0] == 1
-                || peerage_stun::Message::parse(datagram).is_ok_and(|m| m.username().is_none())
-        })
 }
 
 #[cfg(test)]
