@@ -70,3 +70,37 @@ fn the_end_passes_everything_and_messages_stay() {
     assert!(matches!(pair.ends[1].poll_event(), Some(Event::Message { .. })));
     assert_eq!(pair.ends[1].poll_event(), None);
 }
+
+#[test]
+fn a_stream_nobody_wants_neither_fills_the_window_nor_holds_its_reset() {
+    for before in [true, false] {
+        let small = Config { receive_window: 100_000, ..Config::default() };
+        let limit = small.max_message_size + 64 * 1024;
+        let mut pair = Pair::connected(1, [Config::default(), small], [Link::default(); 2]);
+        pair.paused[1] = true;
+        pair.send(0, 2, message(2, 1_000));
+        pair.run_for(Duration::from_secs(1));
+        // More than the window holds, once it is discarded.
+        for number in 0..if before { 40 } else { 4 } {
+            pair.send(0, 1, message(number, limit / 10));
+        }
+        pair.run_for(Duration::from_secs(1));
+        if before {
+            pair.ends[1].set_discarded(StreamId(1), true);
+        }
+        let now = pair.now;
+        pair.ends[0].reset_outgoing_streams(now, &[StreamId(1)]).unwrap();
+        pair.run_for(Duration::from_secs(10));
+        if !before {
+            // The reset is there already, behind the messages.
+            assert!(!pair.saw(1, &reset_of(1)));
+            pair.ends[1].set_discarded(StreamId(1), true);
+            pair.drain();
+        }
+        assert!(pair.saw(1, &reset_of(1)), "{before}");
+        let event = pair.ends[1].poll_event();
+        assert!(matches!(event, Some(Event::Message { stream: StreamId(2), .. })));
+        assert_eq!(pair.ends[1].poll_event(), None);
+        assert_eq!(pair.ends[1].statistics().receive_buffered, 0);
+    }
+}

@@ -73,7 +73,7 @@ impl EventQueue {
         }
         self.discarded.insert(stream);
         let before = self.held;
-        if self.last_message.contains_key(&stream) {
+        if self.last_message.remove(&stream).is_some() {
             let held = &mut self.held;
             self.messages.retain(|(_, message)| {
                 let keep = message.stream != stream;
@@ -82,8 +82,26 @@ impl EventQueue {
                 }
                 keep
             });
+            self.wait_no_longer_for(stream);
         }
         before - self.held
+    }
+
+    /// The stream's messages are gone: resets that waited for them wait for those of their other streams alone.
+    fn wait_no_longer_for(&mut self, stream: StreamId) {
+        for control in &mut self.control {
+            if let Event::IncomingStreamReset { streams } = &control.event
+                && streams.contains(&stream)
+            {
+                let earlier =
+                    self.messages.iter().rev().skip_while(|(place, _)| *place > control.place);
+                control.after = earlier
+                    .filter(|(_, message)| streams.contains(&message.stream))
+                    .map(|(place, _)| *place)
+                    .next()
+                    .unwrap_or(0);
+            }
+        }
     }
 
     fn place(&mut self) -> u64 {
