@@ -209,17 +209,30 @@ impl Lane {
             let context = self.context.clone();
             let cell = context.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let Some(cell) = cell else { break };
-            let outcome = if cell.scenario.alone {
-                let _alone = context.floor.write().await;
-                self.run_cell(&cell).await
-            } else {
-                let _shared = context.floor.read().await;
-                self.run_cell(&cell).await
-            };
+            let mut outcome = self.run_in_turn(&context, &cell).await;
+            for _ in 0..context.options.retry {
+                if outcome.verdict != Verdict::Fail {
+                    break;
+                }
+                // The report says that it took more than one run, and why the run before failed.
+                let reason = outcome.reason;
+                outcome = self.run_in_turn(&context, &cell).await;
+                outcome.notes.insert("failed before".to_owned(), Value::from(reason));
+            }
             report(outcome);
         }
         for (_, process) in self.pool.drain(..) {
             process.stop().await;
+        }
+    }
+
+    async fn run_in_turn(&mut self, context: &Run, cell: &Cell) -> Outcome {
+        if cell.scenario.alone {
+            let _alone = context.floor.write().await;
+            self.run_cell(cell).await
+        } else {
+            let _shared = context.floor.read().await;
+            self.run_cell(cell).await
         }
     }
 

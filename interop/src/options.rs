@@ -22,6 +22,9 @@ pub(crate) struct Options {
     /// Run each cell this many times
     #[arg(long, default_value_t = 1)]
     pub repeat: u32,
+    /// Run a cell that failed so many times more; the report keeps why it failed before
+    #[arg(long, default_value_t = 0)]
+    pub retry: u32,
     /// Cells run side by side (bulk and throughput cells always run alone)
     #[arg(short, long)]
     pub jobs: Option<usize>,

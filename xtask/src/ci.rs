@@ -161,8 +161,11 @@ fn examples(tally: &mut Tally) -> Result<()> {
 /// The grid, in a process of its own so that it has a time limit; its cells are counted from its JSON report.
 fn interop(tally: &mut Tally) -> Result<()> {
     let exe = std::env::current_exe()?;
-    let result = Step::new("interop", 45)
-        .run(std::process::Command::new(exe).current_dir(root()).args(["interop", "--quick"]));
+    let result = Step::new("interop", 45).run(
+        std::process::Command::new(exe)
+            .current_dir(root())
+            .args(["interop", "--quick", "--retry", "1"]),
+    );
     let report = std::fs::read(target_dir().join("interop/report.json")).unwrap_or_default();
     if let Ok(report) = serde_json::from_slice::<Value>(&report) {
         tally.passed += report["totals"]["pass"].as_u64().unwrap_or(0);
