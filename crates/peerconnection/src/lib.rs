@@ -1,6 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+// Tests inside and beside the crate share their helpers, which name it.
+#[cfg(test)]
+extern crate self as peerage_peerconnection;
+
 mod channel;
 mod config;
 mod connection;

@@ -334,3 +334,57 @@ fn a_paused_receiver_holds_the_sender_back_and_loses_nothing() {
         pair.b.messages.len()
     );
 }
+
+#[test]
+fn a_channel_closes_though_its_messages_are_not_read() {
+    let (mut pair, a, b) = Pair::connected(54);
+    pair.b.pc.set_receive_paused(true);
+    for _ in 0..40 {
+        pair.a.pc.send(pair.now, a, Message::Binary(pattern(200_000).into())).unwrap();
+    }
+    pair.run_for(Duration::from_secs(5));
+    assert!(pair.a.pc.buffered_amount(a) > 2_000_000, "the window is full");
+    pair.b.pc.close_data_channel(pair.now, b);
+    assert!(
+        pair.run_until(PATIENCE, |pair| !pair.a.closed().is_empty() && !pair.b.closed().is_empty())
+    );
+    assert!(pair.b.messages.is_empty(), "the application closed the channel");
+    // The ids and the window are free again.
+    pair.b.pc.set_receive_paused(false);
+    let (again, there) = pair.open("again");
+    pair.a.pc.send(pair.now, again, Message::text("anew")).unwrap();
+    assert!(pair.run_until(PATIENCE, |pair| !pair.b.messages.is_empty()));
+    assert_eq!(pair.b.messages, [(there, Message::text("anew"))]);
+}
+
+#[test]
+fn a_paused_receiver_reads_what_came_before_the_peer_closed_the_channel() {
+    let (mut pair, a, b) = Pair::connected(55);
+    pair.b.pc.set_receive_paused(true);
+    for _ in 0..20 {
+        pair.a.pc.send(pair.now, a, Message::Binary(pattern(10_000).into())).unwrap();
+    }
+    pair.a.pc.close_data_channel(pair.now, a);
+    pair.run_for(Duration::from_secs(3));
+    assert!(pair.b.messages.is_empty() && pair.b.closed().is_empty());
+    pair.b.pc.set_receive_paused(false);
+    assert!(
+        pair.run_until(PATIENCE, |pair| !pair.a.closed().is_empty() && !pair.b.closed().is_empty())
+    );
+    assert_eq!(pair.b.messages.len(), 20);
+    assert_eq!(pair.b.closed(), [b]);
+}
+
+#[test]
+fn a_paused_receiver_learns_that_the_peer_is_gone() {
+    let (mut pair, a, b) = Pair::connected(56);
+    pair.b.pc.set_receive_paused(true);
+    for _ in 0..20 {
+        pair.a.pc.send(pair.now, a, Message::Binary(pattern(100_000).into())).unwrap();
+    }
+    assert!(pair.run_until(PATIENCE, |pair| pair.a.pc.buffered_amount(a) == 0));
+    pair.run_for(Duration::from_secs(1));
+    pair.a.pc.close(pair.now);
+    assert!(pair.run_until(Duration::from_secs(1), |pair| pair.b.closed() == [b]));
+    assert_eq!(pair.b.messages.len(), 20, "what had arrived is not lost");
+}

@@ -12,6 +12,9 @@ use crate::message::Message;
 use crate::state::DataChannelState;
 use crate::statistics::DataChannelStatistics;
 
+/// Stands for the slot of a stream id that no channel may take. Slots are far fewer.
+const NO_SLOT: u32 = u32::MAX;
+
 /// One data channel.
 #[derive(Debug)]
 pub(crate) struct Channel {
@@ -230,6 +233,18 @@ impl DataChannels {
         Some(channel)
     }
 
+    /// Keeps an id from new channels while its stream is reset without a channel; false if it is in use.
+    pub(crate) fn reserve_id(&mut self, id: u16) -> bool {
+        self.streams.insert(id, NO_SLOT)
+    }
+
+    /// Ends [`DataChannels::reserve_id`].
+    pub(crate) fn release_id(&mut self, id: u16) {
+        if self.streams.get(id) == Some(NO_SLOT) {
+            self.streams.remove(id);
+        }
+    }
+
     /// The handles of all channels, in no order that means anything.
     pub(crate) fn handles(&self) -> Vec<DataChannelHandle> {
         self.slots.iter().map(|(slot, channel)| handle(slot as u32, channel.generation)).collect()
@@ -294,6 +309,23 @@ mod tests {
         assert_eq!(table.get(other).unwrap().id, Some(2));
         assert!(!table.assign_id(other, true, u16::MAX), "an id is given once");
         table.remove(negotiated);
+        assert!(table.insert(channel(Some(0))).is_some());
+    }
+
+    #[test]
+    fn a_reserved_id_goes_to_no_channel() {
+        let mut table = DataChannels::default();
+        assert!(table.reserve_id(0));
+        assert!(!table.reserve_id(0));
+        assert!(table.by_stream(0).is_none());
+        assert!(table.insert(channel(Some(0))).is_none());
+        let other = table.insert(channel(None)).unwrap();
+        assert!(table.assign_id(other, true, u16::MAX));
+        assert_eq!(table.get(other).unwrap().id, Some(2));
+        assert!(!table.reserve_id(2), "a channel has it");
+        table.release_id(2);
+        assert!(table.by_stream(2).is_some(), "only what is reserved is released");
+        table.release_id(0);
         assert!(table.insert(channel(Some(0))).is_some());
     }
 }

@@ -55,7 +55,9 @@ impl PeerConnection {
             )));
         }
         let Some(handle) = self.channels.insert(channel) else {
-            return Err(Error::Operation("the id is in use by another data channel".into()));
+            return Err(Error::Operation(
+                "the id is in use by another data channel, or its stream is being reset".into(),
+            ));
         };
         if !init.negotiated
             && let Some(is_client) = self.dtls.is_client()
@@ -68,8 +70,12 @@ impl PeerConnection {
             self.channels.ever_created = true;
             self.check_negotiation = true;
         }
-        if self.sctp.as_ref().is_some_and(|sctp| sctp.is_established()) {
-            self.open_channel(now, handle);
+        if self.sctp.as_ref().is_some_and(|sctp| sctp.is_established())
+            && let Err(error) = self.open_channel(now, handle)
+        {
+            // Nobody knows this channel yet: the caller hears of it here, and not by events.
+            self.channels.remove(handle);
+            return Err(Error::Operation(format!("the channel's OPEN cannot be sent: {error}")));
         }
         Ok(handle)
     }
@@ -133,7 +139,8 @@ impl PeerConnection {
     }
 
     /// Leaves received data in the transport while `paused`, so that its receive window closes and the peer waits; states
-    /// and other events still come. For drivers whose application does not keep up with reading.
+    /// and other events still come, but for a channel that the peer closes only after its messages. When the association
+    /// ends, what it still holds is handed out. For drivers whose application does not keep up with reading.
     pub fn set_receive_paused(&mut self, paused: bool) {
         self.receive_paused = paused;
     }
@@ -165,6 +172,11 @@ impl PeerConnection {
             DataChannelState::Connecting => self.finish_channel(channel, None),
             DataChannelState::Open => {
                 entry.state = DataChannelState::Closing;
+                // webrtc-pc §6.2: a channel that the application closed delivers nothing. Until the peer has closed it too
+                // its messages must not fill a window that nobody empties.
+                if let (Some(id), Some(sctp)) = (entry.id, self.sctp.as_deref_mut()) {
+                    sctp.set_discarded(StreamId(id), true);
+                }
                 self.reset_stream_of(now, channel);
             }
             DataChannelState::Closing | DataChannelState::Closed => {}
@@ -213,7 +225,15 @@ impl PeerConnection {
         handles.sort_unstable();
         for handle in handles {
             match self.channels.get(handle).and_then(|channel| channel.id) {
-                Some(id) if id < limit => self.open_channel(now, handle),
+                Some(id) if id < limit => {
+                    if let Err(error) = self.open_channel(now, handle) {
+                        let reason = error.to_string();
+                        self.finish_channel(
+                            handle,
+                            Some((ErrorDetail::DataChannelFailure, reason)),
+                        );
+                    }
+                }
                 _ => {
                     let reason = format!("the association has only {limit} streams");
                     self.finish_channel(handle, Some((ErrorDetail::DataChannelFailure, reason)));
@@ -224,30 +244,29 @@ impl PeerConnection {
 
     /// Sends the OPEN, unless the channel is negotiated, and announces it as open: data may follow the OPEN at once
     /// (RFC 8832 §6).
-    fn open_channel(&mut self, now: Instant, handle: DataChannelHandle) {
+    fn open_channel(
+        &mut self,
+        now: Instant,
+        handle: DataChannelHandle,
+    ) -> Result<(), SctpSendError> {
         let (Some(channel), Some(sctp)) = (self.channels.get_mut(handle), self.sctp.as_deref_mut())
         else {
-            return;
+            return Ok(());
         };
         let Some(id) = channel.id.filter(|_| channel.state == DataChannelState::Connecting) else {
-            return;
+            return Ok(());
         };
         let stream = StreamId(id);
         if !channel.negotiated {
             let open = DcepMessage::Open(channel.to_open()).to_bytes();
-            if let Err(error) = sctp.send(now, stream, dcep_options(), open) {
-                self.finish_channel(
-                    handle,
-                    Some((ErrorDetail::DataChannelFailure, error.to_string())),
-                );
-                return;
-            }
+            sctp.send(now, stream, dcep_options(), open)?;
         }
         sctp.set_stream_priority(stream, channel.priority.weight());
         sctp.set_buffered_amount_low_threshold(stream, channel.low_threshold);
         channel.state = DataChannelState::Open;
         self.channels.opened += 1;
         self.events.push_back(Event::DataChannelOpen(handle));
+        Ok(())
     }
 
     // --- receiving ---
@@ -261,7 +280,7 @@ impl PeerConnection {
             Sctp::Connected => self.association_connected(now),
             Sctp::OutgoingStreamsReset { streams } => {
                 for stream in streams {
-                    self.refused_streams.retain(|&refused| refused != stream.0);
+                    self.release_refused(stream);
                     if let Some((handle, channel)) = self.channels.by_stream(stream.0) {
                         channel.outgoing_reset = true;
                         self.finish_if_reset(handle);
@@ -275,7 +294,7 @@ impl PeerConnection {
             }
             Sctp::StreamResetFailed { streams } => {
                 for stream in streams {
-                    self.refused_streams.retain(|&refused| refused != stream.0);
+                    self.release_refused(stream);
                     // The peer will not reset; nothing more can come of this channel.
                     if let Some((handle, _)) = self.channels.by_stream(stream.0) {
                         self.finish_channel(handle, None);
@@ -304,8 +323,13 @@ impl PeerConnection {
             Sctp::PeerRestarted => {
                 // The peer has forgotten its channels (RFC 9260 §5.2): so must we.
                 let reason = "the peer restarted its association (RFC 9260 §5.2)".to_owned();
+                self.held_open = None;
                 for handle in self.channels.handles() {
                     self.finish_channel(handle, Some((ErrorDetail::SctpFailure, reason.clone())));
+                }
+                // SCTP has forgotten the resets under way, so no answer will come.
+                for stream in std::mem::take(&mut self.refused_streams) {
+                    self.channels.release_id(stream);
                 }
             }
             _ => {}
@@ -372,7 +396,13 @@ impl PeerConnection {
     }
 
     fn handle_open(&mut self, now: Instant, stream: StreamId, open: Open) {
-        if let Some((handle, _)) = self.channels.by_stream(stream.0) {
+        if let Some((handle, channel)) = self.channels.by_stream(stream.0) {
+            if channel.state == DataChannelState::Closing && channel.incoming_reset {
+                // The peer has carried out our reset and opens a new channel, but its answer was lost: it will come, for
+                // SCTP asks again. Until then the OPEN waits, and with it all messages.
+                self.held_open = Some((stream, open));
+                return;
+            }
             // RFC 8832 §6: an OPEN on a used stream closes the channel.
             self.close_data_channel(now, handle);
             return;
@@ -411,6 +441,16 @@ impl PeerConnection {
             && sctp.reset_outgoing_streams(now, &[stream]).is_ok()
         {
             self.refused_streams.push(stream.0);
+            // A channel that took the id meanwhile could not send, and would take the answer for its own.
+            self.channels.reserve_id(stream.0);
+        }
+    }
+
+    /// A refused stream's reset was answered: channels may take its id again.
+    fn release_refused(&mut self, stream: StreamId) {
+        if let Some(index) = self.refused_streams.iter().position(|&refused| refused == stream.0) {
+            self.refused_streams.swap_remove(index);
+            self.channels.release_id(stream.0);
         }
     }
 
@@ -452,6 +492,9 @@ impl PeerConnection {
     fn finish_channel(&mut self, handle: DataChannelHandle, error: Option<(ErrorDetail, String)>) {
         let Some(channel) = self.channels.remove(handle) else { return };
         self.partial_bytes -= channel.partial.len();
+        if let (Some(id), Some(sctp)) = (channel.id, self.sctp.as_deref_mut()) {
+            sctp.set_discarded(StreamId(id), false);
+        }
         if channel.state != DataChannelState::Connecting {
             self.channels.closed += 1;
         }
@@ -459,12 +502,24 @@ impl PeerConnection {
             self.events.push_back(Event::DataChannelError { channel: handle, detail, message });
         }
         self.events.push_back(Event::DataChannelClosed(handle));
+        if let Some((stream, open)) =
+            self.held_open.take_if(|(stream, _)| channel.id == Some(stream.0))
+        {
+            self.handle_open(self.now, stream, open);
+        }
     }
 
     /// The association is over: no channel outlives it.
     pub(super) fn end_association(&mut self, now: Instant, error: Option<(ErrorDetail, String)>) {
+        self.held_open = None;
+        // What has arrived is delivered still, though reception is paused: at most a receive window.
+        while let Some(event) = self.sctp.as_deref_mut().and_then(|sctp| sctp.poll_event()) {
+            self.handle_sctp_event(now, event);
+        }
+        self.held_open = None;
         if let Some(mut sctp) = self.sctp.take() {
             sctp.abort(now, "");
+            self.hold_last_packet(now, &mut sctp);
             self.data_ended = true;
         }
         let mut handles = self.channels.handles();

@@ -5,6 +5,8 @@ mod candidates;
 mod channels;
 mod descriptions;
 mod states;
+#[cfg(test)]
+mod tests;
 mod verbs;
 
 use std::collections::VecDeque;
@@ -17,11 +19,12 @@ use peerage_crypto::{
     Certificate, CertificateParams, Fingerprint, HashAlgorithm, Rng, default_provider,
 };
 use peerage_ice::Credentials;
-use peerage_sctp::Association;
+use peerage_sctp::{Association, StreamId};
 
 use self::states::ReportedStates;
 use crate::channel::DataChannels;
 use crate::config::{Configuration, Settings};
+use crate::dcep::Open;
 use crate::error::Error;
 use crate::event::Event;
 use crate::jsep::Negotiation;
@@ -57,13 +60,15 @@ pub struct PeerConnection {
     early: EarlyPackets,
     dtls: DtlsTransport,
     sctp: Option<Box<Association>>,
-    /// A sealed datagram that did not fit the last batch, or the goodbye of a connection that was closed.
+    /// A sealed datagram that did not fit the last batch, or the goodbye of an association that ended.
     held_back: Vec<u8>,
     max_segments: usize,
 
     channels: DataChannels,
     /// Streams that were reset because no channel may be on them.
     refused_streams: Vec<u16>,
+    /// An OPEN of the peer on a stream whose reset it has not answered yet.
+    held_open: Option<(StreamId, Open)>,
     /// Bytes of messages in the deprecated fragmentation that wait for their last part.
     partial_bytes: usize,
     /// The association is over, and with it all data.
@@ -121,6 +126,7 @@ impl PeerConnection {
             max_segments: config.settings.max_gso_segments,
             channels: DataChannels::default(),
             refused_streams: Vec::new(),
+            held_open: None,
             partial_bytes: 0,
             data_ended: false,
             receive_paused: false,
@@ -220,17 +226,24 @@ impl PeerConnection {
     /// Aborts SCTP and closes DTLS. SCTP's last packet is sealed now, for DTLS will not seal once it is closed.
     fn say_goodbye(&mut self, now: Instant) {
         self.path = self.ice.agent.selected_pair().map(|pair| (pair.local, pair.remote));
-        self.held_back.clear();
-        if let (Some(mut sctp), Some(endpoint)) = (self.sctp.take(), self.dtls.connected()) {
+        if let Some(mut sctp) = self.sctp.take() {
             sctp.abort(now, "closed by the application");
-            let mut packet = vec![0; endpoint.header_len()];
-            if sctp.poll_transmit(now, &mut packet).is_some()
-                && endpoint.seal_application_data(&mut packet, 0).is_ok()
-            {
-                self.held_back = packet;
-            }
+            self.hold_last_packet(now, &mut sctp);
         }
         self.dtls.close(now);
+    }
+
+    /// Seals the ABORT or SHUTDOWN COMPLETE of an association that ended, for it is about to be dropped. What waited to
+    /// be sent is of no use to the peer any more.
+    fn hold_last_packet(&mut self, now: Instant, sctp: &mut Association) {
+        self.held_back.clear();
+        let Some(endpoint) = self.dtls.connected() else { return };
+        let mut packet = vec![0; endpoint.header_len()];
+        if sctp.poll_transmit(now, &mut packet).is_some()
+            && endpoint.seal_application_data(&mut packet, 0).is_ok()
+        {
+            self.held_back = packet;
+        }
     }
 }
 

@@ -128,14 +128,13 @@ impl PeerConnection {
             }
         } else {
             buf.append(&mut self.held_back);
-            if self.closed {
-                return Some(buf.len() - start);
-            }
         }
-        let sctp = self.sctp.as_deref_mut()?;
-        let endpoint = self.dtls.connected()?;
-        let header_len = endpoint.header_len();
         let mut segment_size = buf.len() - start;
+        let (Some(sctp), Some(endpoint)) = (self.sctp.as_deref_mut(), self.dtls.connected()) else {
+            // The association's goodbye goes out without it.
+            return (segment_size > 0).then_some(segment_size);
+        };
+        let header_len = endpoint.header_len();
         let mut segments = usize::from(segment_size > 0);
         while segments < self.max_segments && buf.len() - start + segment_size <= MAX_BATCH_BYTES {
             let record = buf.len();
@@ -300,13 +299,16 @@ impl PeerConnection {
             let room = self.events.len() < MAX_EAGER_EVENTS && self.queued_bytes < MAX_EAGER_BYTES;
             let wanted = room || (asked && self.events.is_empty());
             // Before a channel is open there is nothing to pause, and SCTP must come up.
-            let paused = self.receive_paused && self.channels.opened > 0;
-            if !wanted || paused {
-                return;
-            }
-            let Some(event) = self.sctp.as_deref_mut().and_then(|sctp| sctp.poll_event()) else {
-                return;
+            let paused =
+                self.held_open.is_some() || (self.receive_paused && self.channels.opened > 0);
+            let Some(sctp) = self.sctp.as_deref_mut() else { return };
+            let event = match (paused, wanted) {
+                // Closings and the end must be seen though nobody reads. The messages stay in the window.
+                (true, _) => sctp.poll_control_event(),
+                (false, true) => sctp.poll_event(),
+                (false, false) => None,
             };
+            let Some(event) = event else { return };
             self.handle_sctp_event(now, event);
         }
     }

@@ -1,0 +1,120 @@
+//! What takes a peer that misbehaves, or an unlucky loss: seen from inside, for no public call brings it about.
+
+#[path = "../../tests/common/mod.rs"]
+mod common;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::{Pair, config};
+use peerage_sctp::{PayloadProtocolId, SendOptions, StreamId};
+
+use crate::dcep::ppid;
+use crate::{DataChannelInit, DataChannelState, Message, SendError};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A pair whose `b` has sent data on a stream that is `a`'s to open, and `a`'s reset is not answered yet.
+fn pair_that_refused(seed: u64, stream: u16) -> Pair {
+    let (mut pair, ..) = Pair::connected(seed);
+    let options = SendOptions::reliable(PayloadProtocolId(ppid::BINARY));
+    let (now, data) = (pair.now, Bytes::from_static(b"unasked"));
+    pair.b.pc.sctp.as_deref_mut().unwrap().send(now, StreamId(stream), options, data).unwrap();
+    assert!(pair.run_until(PATIENCE, |pair| !pair.a.pc.refused_streams.is_empty()));
+    assert_eq!(pair.a.pc.refused_streams, [stream]);
+    pair
+}
+
+#[test]
+fn an_id_whose_stream_is_refused_goes_to_no_new_channel() {
+    let mut pair = pair_that_refused(100, 3);
+    let first = pair.a.pc.create_data_channel(pair.now, "x", DataChannelInit::default()).unwrap();
+    assert_eq!(pair.a.pc.data_channel(first).unwrap().init.id, Some(5));
+    assert!(pair.run_until(PATIENCE, |pair| pair.a.pc.refused_streams.is_empty()));
+    let second = pair.a.pc.create_data_channel(pair.now, "y", DataChannelInit::default()).unwrap();
+    assert_eq!(pair.a.pc.data_channel(second).unwrap().init.id, Some(3), "the id is free again");
+    assert!(pair.run_until(PATIENCE, |pair| pair.b.incoming().len() == 3));
+}
+
+#[test]
+fn a_negotiated_channel_does_not_take_a_refusals_reset_for_its_own() {
+    let mut pair = pair_that_refused(101, 9);
+    let init = DataChannelInit { negotiated: true, id: Some(9), ..DataChannelInit::default() };
+    let error = pair.a.pc.create_data_channel(pair.now, "x", init.clone()).unwrap_err();
+    assert_eq!(error.name(), "OperationError");
+    assert!(pair.run_until(PATIENCE, |pair| pair.a.pc.refused_streams.is_empty()));
+    let handle = pair.a.pc.create_data_channel(pair.now, "x", init).unwrap();
+    assert!(!pair.a.pc.channels.get(handle).unwrap().outgoing_reset);
+}
+
+#[test]
+fn a_channel_that_cannot_be_opened_is_an_error_and_leaves_nothing_behind() {
+    let mut small = config();
+    small.settings.sctp.send_buffer = 10_000;
+    let mut pair = Pair::with(102, small, config());
+    let (a, _) = pair.open("test");
+    while pair.a.pc.send(pair.now, a, Message::Binary(vec![0; 5000].into())).is_ok() {}
+    let full = pair.a.pc.send(pair.now, a, Message::Binary(vec![0; 5000].into()));
+    assert!(matches!(full, Err(SendError::BufferFull(_))));
+    let mut refused = 0;
+    for _ in 0..2000 {
+        let label = "x".repeat(2000);
+        let made = pair.a.pc.create_data_channel(pair.now, &label, DataChannelInit::default());
+        match made {
+            Ok(handle) => assert!(pair.a.pc.data_channel(handle).is_some()),
+            Err(error) => {
+                assert_eq!(error.name(), "OperationError");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 1900, "{refused}");
+    pair.drain();
+    assert!(pair.a.closed().is_empty(), "nobody heard of these channels");
+    assert!(pair.a.pc.statistics().data_channels.len() < 100);
+}
+
+#[test]
+fn the_last_packet_of_an_association_is_sent() {
+    // SHUTDOWN COMPLETE: without it the other end repeats its SHUTDOWN ACK for ever.
+    let (mut pair, a, b) = Pair::connected(103);
+    let now = pair.now;
+    pair.b.pc.sctp.as_deref_mut().unwrap().shutdown(now);
+    assert!(pair.run_until(Duration::from_secs(1), |pair| !pair.a.closed().is_empty()));
+    assert_eq!((pair.a.closed(), pair.b.closed()), (vec![a], vec![b]));
+    // ABORT: without it the other end never learns.
+    let (mut pair, a, b) = Pair::connected(104);
+    let now = pair.now;
+    pair.a.pc.end_association(now, None);
+    assert!(pair.run_until(Duration::from_secs(1), |pair| !pair.b.closed().is_empty()));
+    assert_eq!((pair.a.closed(), pair.b.closed()), (vec![a], vec![b]));
+}
+
+#[test]
+fn a_channel_reopened_before_our_reset_is_answered_opens() {
+    let (mut pair, ..) = Pair::connected(105);
+    let first = pair.b.pc.create_data_channel(pair.now, "first", DataChannelInit::default());
+    let first = first.unwrap();
+    assert!(pair.run_until(PATIENCE, |pair| pair.a.incoming().len() == 1));
+    let ours = pair.a.incoming()[0];
+    pair.b.pc.close_data_channel(pair.now, first);
+    let closing = |pair: &mut Pair| {
+        pair.a.pc.data_channel(ours).is_some_and(|info| info.state == DataChannelState::Closing)
+    };
+    assert!(pair.run_until(PATIENCE, closing));
+    // The peer carries our reset out, but we do not hear of it.
+    pair.filter = Box::new(|from_a, _| from_a);
+    assert!(pair.run_until(PATIENCE, |pair| !pair.b.closed().is_empty()));
+    pair.filter = Box::new(|_, _| true);
+    let id = |pair: &Pair, handle| pair.b.pc.data_channel(handle).unwrap().init.id;
+    let again = pair.b.pc.create_data_channel(pair.now, "again", DataChannelInit::default());
+    let again = again.unwrap();
+    assert_eq!(id(&pair, again), Some(0), "the id is used again");
+    pair.b.pc.send(pair.now, again, Message::text("first words")).unwrap();
+    assert!(pair.run_until(PATIENCE, |pair| pair.a.pc.held_open.is_some()));
+    assert!(pair.run_until(PATIENCE, |pair| !pair.a.messages.is_empty()));
+    assert_eq!(pair.a.closed(), [ours]);
+    let reopened = pair.a.incoming()[1];
+    assert_eq!(pair.a.pc.data_channel(reopened).unwrap().label, "again");
+    assert_eq!(pair.a.messages, [(reopened, Message::text("first words"))]);
+}
