@@ -104,3 +104,21 @@ fn a_stream_nobody_wants_neither_fills_the_window_nor_holds_its_reset() {
         assert_eq!(pair.ends[1].statistics().receive_buffered, 0);
     }
 }
+
+#[test]
+fn what_follows_a_reset_is_not_discarded_with_what_came_before() {
+    let mut pair = pair();
+    pair.paused[1] = true;
+    for number in 0..2 {
+        pair.send(0, 1, message(number, 100));
+        pair.run_for(Duration::from_secs(1));
+        let now = pair.now;
+        pair.ends[0].reset_outgoing_streams(now, &[StreamId(1)]).unwrap();
+        pair.run_for(Duration::from_secs(1));
+    }
+    pair.ends[1].set_discarded(StreamId(1), true);
+    assert_eq!(pair.ends[1].poll_control_event(), Some(reset_of(1)));
+    assert_eq!(pair.ends[1].poll_control_event(), None);
+    assert!(matches!(pair.ends[1].poll_event(), Some(Event::Message { .. })));
+    assert_eq!(pair.ends[1].poll_event(), Some(reset_of(1)));
+}

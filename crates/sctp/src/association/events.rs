@@ -71,12 +71,24 @@ impl EventQueue {
             self.discarded.remove(&stream);
             return 0;
         }
-        self.discarded.insert(stream);
+        // What follows a reset that waits to be fetched is of another use of the stream.
+        let reset = self.control.iter().find_map(|control| match &control.event {
+            Event::IncomingStreamReset { streams } if streams.contains(&stream) => {
+                Some(control.place)
+            }
+            _ => None,
+        });
+        if reset.is_none() {
+            self.discarded.insert(stream);
+        }
         let before = self.held;
-        if self.last_message.remove(&stream).is_some() {
+        if let Some(last) = self.last_message.get(&stream).copied() {
+            if reset.is_none_or(|reset| last < reset) {
+                self.last_message.remove(&stream);
+            }
             let held = &mut self.held;
-            self.messages.retain(|(_, message)| {
-                let keep = message.stream != stream;
+            self.messages.retain(|(place, message)| {
+                let keep = message.stream != stream || reset.is_some_and(|reset| *place > reset);
                 if !keep {
                     *held -= message.data.len() + OVERHEAD;
                 }
