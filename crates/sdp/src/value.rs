@@ -89,7 +89,7 @@ macro_rules! keyword_type {
 
             /// The value for a token; known tokens in any case.
             #[inline]
-            #[allow(dead_code)]
+            #[allow(dead_code, reason = "every token set has both directions, used or not")]
             pub(crate) fn from_word(word: &str) -> $name {
                 $( if word.eq_ignore_ascii_case($text) { return $name::$variant; } )*
                 $name::Other($crate::text::Word::checked(word))
