@@ -5,8 +5,8 @@
 //!
 //! `cargo bench -p bench-sctp` runs all; `cargo bench -p bench-sctp -- 65536` one message size.
 
+use bench_measure::{cpu_time, figure, median};
 use bytes::Bytes;
-use cpu_time::ProcessTime;
 use std::time::Instant;
 
 /// User bytes a measurement moves.
@@ -34,14 +34,12 @@ fn main() {
 }
 
 fn report(name: &str, size: usize, run: impl Fn() -> usize) {
-    let best = (0..3)
-        .map(|_| {
-            let start = ProcessTime::now();
-            let moved = run();
-            moved as f64 / 1e6 / start.elapsed().as_secs_f64()
-        })
-        .fold(0.0, f64::max);
-    println!("{name:<44} {size:>8} {best:>12.0}");
+    let rate = median(|_| {
+        let (moved, spent) = cpu_time(&run);
+        moved as f64 / 1e6 / spent.as_secs_f64()
+    });
+    println!("{name:<44} {size:>8} {rate:>12.0}");
+    figure(&format!("sctp/{size}/{name}"), rate);
 }
 
 fn peerage(size: usize, interleaving: bool, zero_checksum: bool) -> usize {
@@ -148,7 +146,7 @@ fn dcsctp(size: usize) -> usize {
             ends[0].send(message, &SendOptions::default()).expect("room to send");
             sent += 1;
         }
-        for from in 0..2 {
+        for from in [0, 1] {
             let mut batch = 0;
             while batch < BATCH {
                 match ends[from].poll_event() {
@@ -263,7 +261,7 @@ fn rtc(size: usize) -> usize {
     let mut read = vec![0; size];
     while received < count {
         let now = Instant::now();
-        for from in 0..2 {
+        for from in [0, 1] {
             let [first, second] = &mut wires;
             let (incoming, outgoing) = if from == 0 { (second, first) } else { (first, second) };
             ends[from].drive(now, incoming, outgoing);

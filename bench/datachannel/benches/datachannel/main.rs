@@ -9,7 +9,7 @@ mod peerage;
 use std::hint::black_box;
 use std::time::Duration;
 
-use cpu_time::ProcessTime;
+use bench_measure::{cpu_time, figure, median};
 
 #[global_allocator]
 static HEAP: heap::Counting = heap::Counting::new();
@@ -43,25 +43,26 @@ fn main() {
 
 fn measure<P: Pair>(name: &str, wanted: &[String], volume: usize) {
     let run = |what: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == what);
+    let report = |what: &str, text: &str, value: f64, digits: usize, unit: &str| {
+        println!("{name:<10} {text:<36} {value:>10.digits$} {unit}");
+        figure(&format!("datachannel/{what}/{name}"), value);
+    };
     if run("throughput") {
-        let best = (0..3)
-            .map(|seed| {
-                let mut pair = P::connect(seed);
-                let start = ProcessTime::now();
-                pair.transfer(volume / MESSAGE, MESSAGE);
-                volume as f64 / 1e6 / start.elapsed().as_secs_f64()
-            })
-            .fold(0.0, f64::max);
-        println!("{name:<10} throughput, 64 KiB messages        {best:>10.0} MB per CPU-s");
+        let rate = median(|seed| {
+            let mut pair = P::connect(seed);
+            let ((), spent) = cpu_time(|| pair.transfer(volume / MESSAGE, MESSAGE));
+            volume as f64 / 1e6 / spent.as_secs_f64()
+        });
+        report("throughput", "throughput, 64 KiB messages", rate, 0, "MB per CPU-s");
     }
     if run("connect") {
         let rounds = 40;
-        let start = ProcessTime::now();
-        for seed in 0..rounds {
-            black_box(P::connect(seed));
-        }
-        let each = start.elapsed().as_secs_f64() * 1e3 / rounds as f64;
-        println!("{name:<10} connect, both ends                 {each:>10.2} ms of CPU");
+        let each = median(|third| {
+            let seeds = third * rounds..(third + 1) * rounds;
+            let ((), spent) = cpu_time(|| seeds.for_each(|seed| drop(black_box(P::connect(seed)))));
+            spent.as_secs_f64() * 1e3 / rounds as f64
+        });
+        report("connect", "connect, both ends", each, 2, "ms of CPU");
     }
     if run("memory") {
         // What is made once in a process is not counted.
@@ -69,15 +70,16 @@ fn measure<P: Pair>(name: &str, wanted: &[String], volume: usize) {
         let before = HEAP.in_use();
         let pairs: Vec<P> = (0..PAIRS as u64).map(P::connect).collect();
         let each = (HEAP.in_use() - before) as f64 / 1e3 / PAIRS as f64;
-        println!("{name:<10} memory of a connected pair         {each:>10.1} kB");
+        report("memory", "memory of a connected pair", each, 1, "kB");
         drop(pairs);
     }
     if run("idle") {
-        let mut pair = P::connect(1);
-        let start = ProcessTime::now();
-        pair.idle(IDLE);
-        // Two connections in a pair.
-        let each = start.elapsed().as_secs_f64() * 1e6 / IDLE.as_secs_f64() / 2.0;
-        println!("{name:<10} idle, per connection and second    {each:>10.1} us of CPU");
+        let each = median(|seed| {
+            let mut pair = P::connect(seed);
+            let ((), spent) = cpu_time(|| pair.idle(IDLE));
+            // Two connections in a pair.
+            spent.as_secs_f64() * 1e6 / IDLE.as_secs_f64() / 2.0
+        });
+        report("idle", "idle, per connection and second", each, 1, "us of CPU");
     }
 }
