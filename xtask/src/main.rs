@@ -6,6 +6,7 @@
 mod architecture;
 mod bench;
 mod ci;
+mod differential;
 mod doc;
 mod fuzz;
 mod interop;
@@ -35,6 +36,8 @@ enum Verb {
     Test(test::Args),
     /// Replay published test vectors and recorded captures through the parsers and state machines
     Vectors(vectors::Args),
+    /// Run Peerage's protocols against other implementations of them, in one process or two
+    Differential(differential::Args),
     /// Build the fuzz targets on stable Rust and run them
     Fuzz(fuzz::Args),
     /// Compare Peerage with other crates, side by side in one run
@@ -50,6 +53,7 @@ fn main() -> std::process::ExitCode {
         Verb::Interop(options) => interop::run(&options),
         Verb::Test(args) => test::run(&args),
         Verb::Vectors(args) => vectors::run(&args),
+        Verb::Differential(args) => differential::run(&args),
         Verb::Fuzz(args) => fuzz::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Ci(args) => ci::run(&args),
