@@ -4,6 +4,8 @@
 
 (() => {
   const LOG_LIMIT = 512;
+  const BUCKET_MS = 250;
+  const BUCKET_LIMIT = 4096;
   const HIGH_WATER = 1 << 20;
   const LOW_WATER = 256 << 10;
   const outbox = [];
@@ -79,6 +81,7 @@
       this.last = null;
       this.log = [];
       this.stamps = [];
+      this.buckets = [];
       this.digest = new Digest();
       this.watchers = new Set();
       channel.binaryType = "arraybuffer";
@@ -95,6 +98,11 @@
       this.bytes += bytes.length;
       this.first ??= at;
       this.last = at;
+      const bucket = Math.floor((at - this.first) / BUCKET_MS);
+      if (bucket >= 0 && bucket < BUCKET_LIMIT) {
+        while (this.buckets.length <= bucket) this.buckets.push(0);
+        this.buckets[bucket] += bytes.length;
+      }
       if (this.mode === "stamps" && bytes.length >= 12) {
         const view = new DataView(bytes.buffer, bytes.byteOffset);
         this.stamps.push([view.getUint32(0), at - view.getFloat64(4)]);
@@ -121,8 +129,8 @@
         });
       }
       const digest = await this.digest.read();
-      const { first, last, log, stamps } = this;
-      return { complete: enough(), messages: this.messages, bytes: this.bytes, digest, first, last, log, stamps };
+      const { first, last, log, stamps, buckets } = this;
+      return { complete: enough(), messages: this.messages, bytes: this.bytes, digest, first, last, log, stamps, buckets };
     }
 
     async drained() {

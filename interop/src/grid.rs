@@ -16,12 +16,16 @@ use tokio::sync::RwLock;
 use tokio::time::Instant;
 
 use crate::checks;
-use crate::network::{Namespaces, Network, Wire};
+use crate::network::{Namespaces, Network, Wire, sibling};
 use crate::options::Options;
-use crate::pair::{End, Pair};
+use crate::pair::{End, Pair, Plot};
 use crate::peers::Peer;
 use crate::process::{Process, Unsupported};
+use crate::record;
 use crate::scenario::{Role, Scenario, Variant};
+
+/// Who is examined unless the command line says otherwise.
+pub(crate) const DEFAULT_SUBJECT: &str = "peerage";
 
 /// How long a peer may take to start; a browser on a busy machine is slow.
 const START_LIMIT: Duration = Duration::from_secs(90);
@@ -39,6 +43,8 @@ const TIMELINE_LIMIT: usize = 300;
 #[derive(Clone)]
 pub(crate) struct Cell {
     pub scenario: Arc<Scenario>,
+    /// Who is examined; in a reference cell it is the peer itself.
+    pub subject: String,
     pub peer: String,
     pub role: Role,
     pub trickle: bool,
@@ -61,6 +67,7 @@ pub(crate) struct Outcome {
     pub case: String,
     pub letter: char,
     pub claim: String,
+    pub subject: String,
     pub peer: String,
     pub role: &'static str,
     pub trickle: bool,
@@ -71,6 +78,8 @@ pub(crate) struct Outcome {
     pub seconds: f64,
     /// Figures that the check kept.
     pub notes: BTreeMap<String, Value>,
+    /// How fast its transfers were over time.
+    pub plots: Vec<Plot>,
     /// What the two ends said, in order of time.
     pub timeline: Vec<Value>,
     /// What each end's `stats` told at the end of the cell.
@@ -84,7 +93,17 @@ impl Cell {
     pub(crate) fn name(&self) -> String {
         let form = if self.trickle { "trickle" } else { "complete" };
         let attempt = if self.attempt > 1 { format!("-{}", self.attempt) } else { String::new() };
-        format!("{}-{}-{}-{form}{attempt}", self.scenario.name, self.peer, self.role.name())
+        let peer = self.column();
+        format!("{}-{peer}-{}-{form}{attempt}", self.scenario.name, self.role.name())
+    }
+
+    /// The peer's name; with the subject's in a reference cell.
+    fn column(&self) -> String {
+        if self.subject == self.peer && self.scenario.reference.contains(&self.peer) {
+            format!("{}-{}", self.subject, self.peer)
+        } else {
+            self.peer.clone()
+        }
     }
 
     fn outcome(&self, verdict: Verdict, reason: impl Into<String>) -> Outcome {
@@ -92,7 +111,8 @@ impl Cell {
             case: self.scenario.name.clone(),
             letter: self.scenario.letter,
             claim: self.scenario.claim.clone(),
-            peer: self.peer.clone(),
+            subject: self.subject.clone(),
+            peer: self.column(),
             role: self.role.name(),
             trickle: self.trickle,
             attempt: self.attempt,
@@ -100,6 +120,7 @@ impl Cell {
             reason: reason.into(),
             seconds: 0.0,
             notes: BTreeMap::new(),
+            plots: Vec::new(),
             timeline: Vec::new(),
             stats: BTreeMap::new(),
             files: Vec::new(),
@@ -126,6 +147,7 @@ pub(crate) fn cells(scenarios: &[Scenario], options: &Options) -> Result<Vec<Cel
             bail!("no peer `{word}`; there are: {}", Peer::names().join(", "));
         }
     }
+    let subject = options.subject.as_deref().unwrap_or(DEFAULT_SUBJECT);
     let mut cells = Vec::new();
     for scenario in scenarios {
         if !options.case.is_empty() && !options.case.iter().any(|word| scenario.is(word)) {
@@ -149,6 +171,7 @@ pub(crate) fn cells(scenarios: &[Scenario], options: &Options) -> Result<Vec<Cel
                     for attempt in 1..=options.repeat {
                         cells.push(Cell {
                             scenario: scenario.clone(),
+                            subject: subject.to_owned(),
                             peer: peer.clone(),
                             role,
                             trickle,
@@ -156,6 +179,20 @@ pub(crate) fn cells(scenarios: &[Scenario], options: &Options) -> Result<Vec<Cel
                         });
                     }
                 }
+            }
+        }
+        for peer in &scenario.reference {
+            // With `--subject` the subject itself may be the reference; and one form of signalling is as fast as another.
+            if options.subject.is_none() && (options.peer.is_empty() || options.peer.contains(peer))
+            {
+                cells.push(Cell {
+                    scenario: scenario.clone(),
+                    subject: peer.clone(),
+                    peer: peer.clone(),
+                    role: Role::Offerer,
+                    trickle: true,
+                    attempt: 1,
+                });
             }
         }
     }
@@ -174,7 +211,6 @@ pub(crate) fn cells(scenarios: &[Scenario], options: &Options) -> Result<Vec<Cel
 /// What all lanes share.
 pub(crate) struct Run {
     pub options: Options,
-    pub subject: String,
     /// Where logs and captures go.
     pub folder: PathBuf,
     /// Why there are no namespaces, if there are none.
@@ -241,7 +277,7 @@ impl Lane {
         if let Some(reason) = cell.scenario.unsupported.get(&cell.peer) {
             return cell.outcome(Verdict::Unsupported, reason);
         }
-        for name in [&self.context.subject, &cell.peer] {
+        for name in [&cell.subject, &cell.peer] {
             if let Some(reason) = Peer::from_name(name).and_then(Peer::missing) {
                 return cell.outcome(Verdict::Skipped, reason);
             }
@@ -265,8 +301,7 @@ impl Lane {
 
     async fn prepare(&mut self, cell: &Cell) -> Result<(Arc<Process>, Arc<Process>, usize)> {
         let network = self.network(cell.scenario.wire.as_ref()).await?;
-        let subject_name = self.context.subject.clone();
-        let subject = self.process(&subject_name, 0, network, cell.scenario.variant).await?;
+        let subject = self.process(&cell.subject, 0, network, cell.scenario.variant).await?;
         let peer = self.process(&cell.peer, 1, network, cell.scenario.variant).await?;
         Ok((subject, peer, network))
     }
@@ -280,11 +315,12 @@ impl Lane {
     ) -> Outcome {
         let mut files = Vec::new();
         let mut capture = None;
-        if self.context.options.keep_pcap {
+        let options = &self.context.options;
+        if options.keep_pcap || options.record.is_some() {
             let path = self.context.folder.join(format!("{}.pcap", cell.name()));
             match start_capture(&self.networks[network].1, &path).await {
                 Ok(child) => {
-                    capture = Some(child);
+                    capture = Some((child, path.clone()));
                     files.push(relative(&path));
                 }
                 Err(error) => subject.log(&format!("no capture: {error:#}")),
@@ -298,6 +334,9 @@ impl Lane {
             cell.trickle,
             patience,
         );
+        let network_of_cell = &self.networks[network].1;
+        let program = network_of_cell.command(0, &sibling("peerage"));
+        pair.command_line = Some((program, network_of_cell.subject_address()));
         let limit = Duration::from_secs(cell.scenario.timeout);
         let result = match tokio::time::timeout(limit, checks::run(&mut pair, &cell.scenario)).await
         {
@@ -320,13 +359,23 @@ impl Lane {
             }
             Err(error) => cell.outcome(Verdict::Fail, format!("{error:#}")),
         };
-        if let Some(mut child) = capture {
+        if let Some((mut child, path)) = capture {
             // The last packets are still in the capture's buffer.
             tokio::time::sleep(Duration::from_millis(200)).await;
             let _ = child.start_kill();
             let _ = child.wait().await;
+            if let Some(folder) = &options.record
+                && outcome.verdict == Verdict::Pass
+            {
+                let keys = self.context.folder.join(key_log_name(subject.log_name()));
+                if let Err(error) = record::write(folder, cell, &pair, &path, &keys) {
+                    outcome.verdict = Verdict::Fail;
+                    outcome.reason = format!("the recording failed: {error:#}");
+                }
+            }
         }
         outcome.notes = pair.notes();
+        outcome.plots = pair.plots();
         outcome.stats = stats;
         outcome.timeline = timeline(&[("subject", &subject), ("peer", &peer)]);
         outcome.files = files;
@@ -340,10 +389,9 @@ impl Lane {
     }
 
     async fn forget_processes(&mut self, cell: &Cell) {
-        let subject = self.context.subject.clone();
         let mut kept = VecDeque::new();
         for (key, process) in self.pool.drain(..) {
-            if key.0 == subject || key.0 == cell.peer {
+            if key.0 == cell.subject || key.0 == cell.peer {
                 process.stop().await;
             } else {
                 kept.push_back((key, process));
@@ -403,11 +451,8 @@ impl Lane {
         let log = self.context.folder.join("logs").join(&log_name);
         let mut command =
             peer.command(&self.networks[network].1, end, variant, self.context.options.headed);
-        if self.context.options.keep_pcap {
-            command.env(
-                "SSLKEYLOGFILE",
-                self.context.folder.join(format!("{name}-{}-{}.keys", self.number, self.started)),
-            );
+        if self.context.options.keep_pcap || self.context.options.record.is_some() {
+            command.env("SSLKEYLOGFILE", self.context.folder.join(key_log_name(&log_name)));
         }
         let process = Process::start(name, command, &log, START_LIMIT).await?;
         self.context
@@ -448,6 +493,11 @@ async fn start_capture(network: &Network, path: &Path) -> Result<tokio::process:
     Ok(child)
 }
 
+/// The file with the session keys of the process that logs there.
+fn key_log_name(log: &str) -> String {
+    log.replace(".log", ".keys")
+}
+
 fn relative(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
@@ -476,6 +526,11 @@ mod tests {
             repeat: 3,
             ..options
         };
+        let narrow =
+            cells(&scenarios(), &Options { case: vec!["narrow".into()], ..one.clone() }).unwrap();
+        let references: Vec<_> = narrow.iter().filter(|cell| cell.subject == "chromium").collect();
+        assert_eq!((narrow.len(), references.len()), (4, 1));
+        assert_eq!(references[0].name(), "narrow-chromium-chromium-offerer-trickle");
         let cells = cells(&scenarios(), &one).unwrap();
         assert_eq!(cells.len(), 3);
         assert!(cells.iter().all(|cell| cell.role == Role::Offerer && !cell.trickle));

@@ -7,6 +7,7 @@ mod options;
 mod pair;
 mod peers;
 mod process;
+mod record;
 mod report;
 mod scenario;
 
@@ -84,12 +85,11 @@ async fn run(options: Options) -> Result<bool> {
         eprintln!("note: running on this host's own network: {reason}");
     }
 
-    let subject = options.subject.clone().unwrap_or_else(|| "peerage".into());
+    let subject = options.subject.clone().unwrap_or_else(|| grid::DEFAULT_SUBJECT.into());
     let jobs = options.jobs.unwrap_or(DEFAULT_JOBS).clamp(1, cells.len());
     let mut report = Report::new(&subject, cells.len());
     let run = Arc::new(Run {
         options,
-        subject,
         folder: folder.clone(),
         no_namespaces,
         queue: Mutex::new(VecDeque::from(cells)),

@@ -4,6 +4,7 @@
 //! one). A plain link is a veth pair; an emulated link is `peerage-wire` of `peerage-netsim` between two TUN devices.
 //! Names carry the runner's process id, so that runs do not meet, and a run that crashed is swept away by the next.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -16,6 +17,9 @@ use tokio::time::Instant;
 
 /// Start of every namespace name; then the runner's process id and a number.
 const PREFIX: &str = "pgi";
+
+/// The subject's address on a plain link.
+const SUBJECT: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
 /// An emulated link, the same in both directions.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
@@ -55,6 +59,14 @@ impl Network {
                 command.args(["netns", "exec", &namespaces.names[end]]).arg(program);
                 command
             }
+        }
+    }
+
+    /// The address of the subject that the peer reaches, on a plain link.
+    pub(crate) fn subject_address(&self) -> IpAddr {
+        match self {
+            Network::Host => Ipv4Addr::LOCALHOST.into(),
+            Network::Namespaces(_) => SUBJECT.into(),
         }
     }
 

@@ -37,6 +37,10 @@ pub(crate) struct Options {
     /// Keep a capture of each cell
     #[arg(long)]
     pub keep_pcap: bool,
+    /// Keep a recording of each cell that passes in a folder of its own below this one: the packets, encrypted and
+    /// decrypted, the session keys, offer and answer
+    #[arg(long, value_name = "FOLDER")]
+    pub record: Option<std::path::PathBuf>,
     /// List the cells and stop
     #[arg(short, long)]
     pub list: bool,

@@ -1,11 +1,14 @@
 //! A cell's two ends and the signalling between them: what every check works with.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -14,6 +17,9 @@ use crate::scenario::Role;
 
 /// How long an ordinary command may take.
 const COMMAND: Duration = Duration::from_secs(15);
+
+/// Milliseconds over which peers add up what arrives (`buckets` of `receive`).
+const BUCKET_MS: f64 = 250.0;
 
 /// One end of a cell: a connection in a peer process.
 #[derive(Clone)]
@@ -34,8 +40,23 @@ pub(crate) struct Pair {
     pub trickle: bool,
     /// Seconds left for waiting on a slow network.
     pub patience: Duration,
+    /// The `peerage` command in the subject's place, and the address that the peer finds it at.
+    pub command_line: Option<(Command, IpAddr)>,
     forwarders: Vec<JoinHandle<()>>,
     notes: Mutex<BTreeMap<String, Value>>,
+    plots: Mutex<Vec<Plot>>,
+    descriptions: Vec<(&'static str, String)>,
+}
+
+/// Bytes that arrived in each stretch of time, for the report.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Plot {
+    /// The figure that it belongs to, such as `sent_mbit`.
+    pub name: String,
+    /// Length of a stretch in milliseconds.
+    pub bucket_ms: f64,
+    /// Megabits a second in each stretch.
+    pub mbit: Vec<f64>,
 }
 
 /// What `receive` tells.
@@ -218,8 +239,11 @@ impl Pair {
             role,
             trickle,
             patience,
+            command_line: None,
             forwarders: Vec::new(),
             notes: Mutex::default(),
+            plots: Mutex::default(),
+            descriptions: Vec::new(),
         }
     }
 
@@ -255,6 +279,29 @@ impl Pair {
     /// The figures kept.
     pub(crate) fn notes(&self) -> BTreeMap<String, Value> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps how fast a transfer was: the figure, and its course over time.
+    pub(crate) fn note_rate(&self, name: &str, got: &Received) -> f64 {
+        let rate = mbit(got.bytes, got.span_ms);
+        self.note(name, rate);
+        let buckets = got.raw["buckets"].as_array().into_iter().flatten();
+        let whole = (got.span_ms / BUCKET_MS) as usize;
+        // The last stretch is not over when the last byte comes: it would show a dip that was none.
+        let mbit = buckets.take(whole).map(|bytes| mbit(bytes.as_u64().unwrap_or(0), BUCKET_MS));
+        let plot = Plot { name: name.to_owned(), bucket_ms: BUCKET_MS, mbit: mbit.collect() };
+        self.plots.lock().unwrap_or_else(PoisonError::into_inner).push(plot);
+        rate
+    }
+
+    /// Offers and answers, as they were exchanged.
+    pub(crate) fn descriptions(&self) -> &[(&'static str, String)] {
+        &self.descriptions
+    }
+
+    /// The courses kept.
+    pub(crate) fn plots(&self) -> Vec<Plot> {
+        self.plots.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Makes a connection at each end; channels that the other end opens get this mode.
@@ -304,6 +351,7 @@ impl Pair {
         if self.trickle {
             self.forwarders.push(forward(answerer, seen[1], offerer));
         }
+        self.descriptions.extend([("offer", offer.clone()), ("answer", answer.clone())]);
         Ok((offer, answer))
     }
 
@@ -349,6 +397,11 @@ impl Drop for Pair {
     fn drop(&mut self) {
         self.finish();
     }
+}
+
+/// Megabits a second, to two places.
+fn mbit(bytes: u64, ms: f64) -> f64 {
+    if ms > 0.0 { (bytes as f64 * 8.0 / ms / 10.0).round() / 100.0 } else { 0.0 }
 }
 
 fn sdp(result: Value, what: &str) -> Result<String> {

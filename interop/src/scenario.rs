@@ -24,6 +24,9 @@ pub(crate) struct Scenario {
     pub check: String,
     /// The peers it applies to.
     pub peers: Vec<String>,
+    /// Peers that also run with themselves, in the subject's place: their figures stand beside ours in the report.
+    #[serde(default)]
+    pub reference: Vec<String>,
     /// Peers that cannot, and why.
     #[serde(default)]
     pub unsupported: BTreeMap<String, String>,
@@ -138,6 +141,7 @@ impl Scenario {
         self.trickle = quick.trickle.unwrap_or(self.trickle);
         self.roles = quick.roles.unwrap_or(self.roles);
         self.parameters.extend(quick.parameters);
+        self.reference.clear();
         self
     }
 }
@@ -163,7 +167,8 @@ pub(crate) fn load(folder: &Path) -> Result<Vec<Scenario>> {
         if !checks::exists(&scenario.check) {
             bail!("{}: there is no check `{}`", file.display(), scenario.check);
         }
-        let mut names = scenario.peers.iter().chain(scenario.unsupported.keys());
+        let mut names =
+            scenario.peers.iter().chain(&scenario.reference).chain(scenario.unsupported.keys());
         if let Some(peer) = names.find(|name| Peer::from_name(name).is_none()) {
             bail!("{}: there is no peer `{peer}`", file.display());
         }

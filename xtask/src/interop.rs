@@ -25,7 +25,8 @@ const CAPTURE: [Program; 1] = [Program { name: "tcpdump", package: "tcpdump" }];
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let mut build = cargo();
-    build.args(["build", "--release", "-p", "peerage-interop", "-p", "peerage-netsim", "--bins"]);
+    build.args(["build", "--release", "--bins"]);
+    build.args(["-p", "peerage-interop", "-p", "peerage-netsim", "-p", "peerage-cli"]);
     build.args(["--features", "peerage-netsim/wire"]);
     Step::new("building the runner", 30).run(&mut build)?;
     let mut runner = std::process::Command::new(target_dir().join("release/peerage-interop"));
@@ -62,7 +63,7 @@ fn prepare(options: &Options, runner: &mut std::process::Command) -> Result<()> 
             Err(error) => hints.push(format!("{error:#}")),
         }
     }
-    if options.keep_pcap {
+    if options.keep_pcap || options.record.is_some() {
         hints.extend(tools::system_programs(&CAPTURE)?);
     }
     if wants("aiortc") || wants("libwebrtc") {

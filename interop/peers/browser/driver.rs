@@ -18,6 +18,9 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long one script may run: a page that is busy with bulk data answers late.
 const SCRIPT_LIMIT: Duration = Duration::from_secs(60);
 
+/// How long a script may work on a page of somebody else's.
+const VISIT_LIMIT: Duration = Duration::from_secs(120);
+
 /// A running browser with one page.
 pub(crate) struct Browser {
     session: Option<WebDriver>,
@@ -87,6 +90,17 @@ impl Browser {
             .context("the page does not answer")?;
         let text = answer.json().as_str().context("the page's answer is no text")?;
         Ok(serde_json::from_str(text)?)
+    }
+
+    /// Loads a page of somebody else's and runs a script on it; returns what the script handed over.
+    pub(crate) async fn visit(&self, url: &str, script: &str) -> Result<Value> {
+        self.open(url).await?;
+        let session = self.session()?;
+        session.set_script_timeout(VISIT_LIMIT).await?;
+        let told = session.execute_async(script, Vec::new()).await;
+        session.set_script_timeout(SCRIPT_LIMIT).await?;
+        let told = told.context("the script did not end")?;
+        Ok(serde_json::from_str(told.json().as_str().context("the script told no text")?)?)
     }
 
     /// Closes the browser and its driver program.

@@ -91,6 +91,19 @@ async fn serve(browser: &mut driver::Browser, url: &str) -> Result<()> {
             say(&mut stdout, &json!({"id": reset["id"], "result": {}})).await?;
             continue;
         }
+        if let Some(at) = batch.iter().position(|command| command["cmd"] == "visit") {
+            let visit = batch.swap_remove(at);
+            let [url, script] = ["url", "script"].map(|name| visit[name].as_str().unwrap_or(""));
+            let mut answer = match browser.visit(url, script).await {
+                Ok(told) => told,
+                Err(error) => json!({"error": format!("{error:#}")}),
+            };
+            answer["id"] = visit["id"].clone();
+            say(&mut stdout, &answer).await?;
+            batch.clear();
+            busy = false;
+            continue;
+        }
         busy |= batch.iter().any(|command| command["cmd"] == "create");
         let asked = !batch.is_empty();
         let messages = browser.exchange(std::mem::take(&mut batch), HOLD_MS).await?;

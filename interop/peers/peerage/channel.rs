@@ -16,6 +16,12 @@ use crate::{Out, now};
 /// Messages that the log tells one by one.
 const LOG_LIMIT: usize = 512;
 
+/// Milliseconds over which arriving bytes are added up for a plot.
+const BUCKET_MS: f64 = 250.0;
+
+/// Buckets kept: seventeen minutes.
+const BUCKET_LIMIT: usize = 4096;
+
 /// What is done with messages besides counting them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -43,6 +49,7 @@ struct Tally {
     last: Option<f64>,
     log: Vec<Value>,
     stamps: Vec<(u32, f64)>,
+    buckets: Vec<u64>,
 }
 
 pub(crate) struct Channel {
@@ -68,6 +75,7 @@ impl Channel {
             last: None,
             log: Vec::new(),
             stamps: Vec::new(),
+            buckets: Vec::new(),
         };
         let (tally, arrived) = (Arc::new(Mutex::new(tally)), Arc::new(Notify::new()));
         let reader =
@@ -159,6 +167,7 @@ impl Channel {
                     "last": tally.last,
                     "log": tally.log,
                     "stamps": tally.stamps,
+                    "buckets": tally.buckets,
                 });
             }
         }
@@ -192,8 +201,15 @@ async fn read(
             let inner = tally.digest.add(kind, body);
             tally.messages += 1;
             tally.bytes += body.len() as u64;
-            tally.first.get_or_insert(at);
+            let first = *tally.first.get_or_insert(at);
             tally.last = Some(at);
+            let bucket = ((at - first) / BUCKET_MS) as usize;
+            if bucket < BUCKET_LIMIT {
+                if tally.buckets.len() <= bucket {
+                    tally.buckets.resize(bucket + 1, 0);
+                }
+                tally.buckets[bucket] += body.len() as u64;
+            }
             if tally.log.len() < LOG_LIMIT {
                 tally
                     .log

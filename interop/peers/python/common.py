@@ -14,6 +14,8 @@ import sys
 import time
 
 LOG_LIMIT = 512
+BUCKET_MS = 250
+BUCKET_LIMIT = 4096
 HIGH_WATER = 1 << 20
 LOW_WATER = 256 << 10
 
@@ -65,7 +67,7 @@ class Channel:
         self.peer, self.pc, self.label, self.raw, self.mode = peer, pc, label, raw, mode
         self.messages = self.bytes = 0
         self.first = self.last = None
-        self.log, self.stamps = [], []
+        self.log, self.stamps, self.buckets = [], [], []
         self.digest = Digest()
         self.arrived = asyncio.Event()
         self.was_open = False
@@ -87,6 +89,10 @@ class Channel:
         self.bytes += len(body)
         self.first = self.first or at
         self.last = at
+        bucket = int((at - self.first) // BUCKET_MS)
+        if 0 <= bucket < BUCKET_LIMIT:
+            self.buckets.extend([0] * (bucket + 1 - len(self.buckets)))
+            self.buckets[bucket] += len(body)
         if self.mode == "stamps" and len(body) >= 12:
             index, sent = struct.unpack_from(">Id", body)
             self.stamps.append([index, at - sent])
@@ -119,6 +125,7 @@ class Channel:
             "last": self.last,
             "log": self.log,
             "stamps": self.stamps,
+            "buckets": self.buckets,
         }
 
     async def send(self, command):

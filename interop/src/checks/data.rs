@@ -8,7 +8,7 @@ use peerage_interop::payload::{Digest, Kind, hex, payload};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::{attribute, echo, id, mbit};
+use super::{attribute, echo, id};
 use crate::pair::{End, Pair};
 use crate::scenario::Scenario;
 
@@ -200,7 +200,7 @@ pub(super) async fn bulk(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
             from.name()
         );
         ensure!(got.digest == sent, "what {} received is not what {} sent", to.name(), from.name());
-        pair.note(name, mbit(got.bytes, got.span_ms));
+        pair.note_rate(name, &got);
     }
     Ok(())
 }

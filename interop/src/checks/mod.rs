@@ -4,6 +4,7 @@ mod close;
 mod connect;
 mod data;
 mod security;
+mod serve;
 mod transport;
 
 use anyhow::{Result, bail, ensure};
@@ -13,7 +14,7 @@ use crate::pair::{End, Pair};
 use crate::scenario::Scenario;
 
 /// The names that scenarios may use.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "connect",
     "messages",
     "channels",
@@ -25,6 +26,7 @@ const NAMES: [&str; 12] = [
     "restart",
     "versions",
     "mdns",
+    "serve",
     "unreliable",
 ];
 
@@ -53,6 +55,7 @@ pub(crate) async fn run(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
         "restart" => transport::restart(pair, scenario).await,
         "versions" => security::versions(pair, scenario).await,
         "mdns" => security::mdns(pair).await,
+        "serve" => serve::serve(pair).await,
         "unreliable" => transport::unreliable(pair, scenario).await,
         THROUGHPUT => transport::throughput(pair, scenario).await,
         other => bail!("scenario {}: there is no check `{other}`", scenario.name),
@@ -87,14 +90,9 @@ async fn echo(pair: &Pair, end: &End, label: &str) -> Result<()> {
 }
 
 /// The value of the first `a=NAME:` line.
-fn attribute<'a>(sdp: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn attribute<'a>(sdp: &'a str, name: &str) -> Option<&'a str> {
     sdp.lines()
         .find_map(|line| line.trim_end().strip_prefix("a=")?.strip_prefix(name)?.strip_prefix(':'))
-}
-
-/// Megabits a second.
-fn mbit(bytes: u64, ms: f64) -> f64 {
-    if ms > 0.0 { (bytes as f64 * 8.0 / ms / 10.0).round() / 100.0 } else { 0.0 }
 }
 
 /// The identifier in an `open` event.

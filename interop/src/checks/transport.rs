@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use super::{attribute, mbit};
+use super::attribute;
 use crate::pair::{End, Pair, Received};
 use crate::scenario::Scenario;
 
@@ -191,8 +191,7 @@ pub(super) async fn throughput(pair: &mut Pair, scenario: &Scenario) -> Result<(
             to.name(),
             from.name()
         );
-        let rate = mbit(got.bytes, got.span_ms);
-        pair.note(name, rate);
+        let rate = pair.note_rate(name, &got);
         if from.name() == "peerage" && name == "sent_mbit" {
             ensure!(
                 rate > floor,

@@ -1,0 +1,117 @@
+//! `--record`: one folder a cell with what travelled, what was exchanged, and who spoke.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use peerage_interop::recording::capture::{Datagram, udp_datagrams, write_sctp, write_udp};
+use peerage_interop::recording::{KeyLog, dtls};
+use serde_json::json;
+
+use crate::checks;
+use crate::grid::Cell;
+use crate::pair::Pair;
+
+/// Writes the recording of a cell that passed.
+///
+/// # Errors
+/// When the capture or the key log is not there, or does not open the session.
+pub(crate) fn write(
+    folder: &Path,
+    cell: &Cell,
+    pair: &Pair,
+    capture: &Path,
+    key_log: &Path,
+) -> Result<()> {
+    let folder = folder.join(cell.name());
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
+    let read = |path: &Path| {
+        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let save = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    };
+    let datagrams = of_session(udp_datagrams(&read(capture)?)?, pair.descriptions());
+    let keys = String::from_utf8(read(key_log)?).context("the key log is no text")?;
+    let session = dtls::decrypt(&datagrams, &KeyLog::parse(&keys))?;
+    save("wire.pcap", &write_udp(&datagrams)?)?;
+    save("sctp.pcap", &write_sctp(&session.application_data)?)?;
+    save("keys.log", KeyLog::lines_of(&keys, &[session.client_random]).as_bytes())?;
+    for (index, (kind, sdp)) in pair.descriptions().iter().enumerate() {
+        let round = if index < 2 { String::new() } else { format!("-{}", index / 2 + 1) };
+        save(&format!("{kind}{round}.sdp"), sdp.as_bytes())?;
+    }
+    let candidates = |end: &crate::pair::End| -> Vec<_> {
+        let events = end.process.events().into_iter();
+        events
+            .filter(|event| end.is(event, "candidate"))
+            .map(|event| event["candidate"].clone())
+            .collect()
+    };
+    let about = json!({
+        "case": cell.scenario.name,
+        "claim": cell.scenario.claim,
+        "subject": {"name": pair.subject.name(), "version": pair.subject.process.version, "candidates": candidates(&pair.subject)},
+        "peer": {"name": pair.peer.name(), "version": pair.peer.process.version, "candidates": candidates(&pair.peer)},
+        "role_of_subject": cell.role.name(),
+        "trickle": cell.trickle,
+        "dtls": {"version": session.version, "cipher_suite": format!("{:#06x}", session.cipher_suite)},
+    });
+    save("about.json", format!("{}\n", serde_json::to_string_pretty(&about)?).as_bytes())
+}
+
+/// What travelled between addresses where the two ends checked connectivity: a kept process may still be saying goodbye to
+/// the cell before.
+fn of_session(datagrams: Vec<Datagram>, descriptions: &[(&str, String)]) -> Vec<Datagram> {
+    let fragments: Vec<&str> =
+        descriptions.iter().filter_map(|(_, sdp)| checks::attribute(sdp, "ice-ufrag")).collect();
+    // RFC 8445 §7.2.2: the user name of a check is both fragments.
+    let names: Vec<String> = fragments
+        .iter()
+        .flat_map(|one| fragments.iter().map(move |other| format!("{one}:{other}")))
+        .collect();
+    let ends = |datagram: &Datagram| -> [SocketAddr; 2] {
+        let mut ends = [datagram.source, datagram.destination];
+        ends.sort();
+        ends
+    };
+    let has = |datagram: &Datagram, name: &str| {
+        datagram.payload.windows(name.len()).any(|window| window == name.as_bytes())
+    };
+    let paths: HashSet<_> = datagrams
+        .iter()
+        .filter(|datagram| names.iter().any(|name| has(datagram, name)))
+        .map(ends)
+        .collect();
+    datagrams.into_iter().filter(|datagram| paths.contains(&ends(datagram))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_session_is_kept() {
+        let datagram = |source: &str, destination: &str, payload: &[u8]| Datagram {
+            time: std::time::Duration::ZERO,
+            source: source.parse().unwrap(),
+            destination: destination.parse().unwrap(),
+            payload: payload.to_vec(),
+        };
+        let (ours, theirs, old) = ("10.0.0.1:1", "10.0.0.2:2", "10.0.0.2:3");
+        let all = vec![
+            datagram(old, ours, b"..left:over.."),
+            datagram(ours, theirs, b"..abcd:efgh.."),
+            datagram(theirs, ours, b"an answer"),
+            datagram(ours, old, b"a goodbye"),
+        ];
+        let descriptions = [
+            ("offer", "a=ice-ufrag:efgh\r\n".to_owned()),
+            ("answer", "a=ice-ufrag:abcd\r\n".to_owned()),
+        ];
+        assert_eq!(of_session(all.clone(), &descriptions), all[1..3]);
+    }
+}
