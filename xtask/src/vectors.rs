@@ -9,8 +9,16 @@ use crate::shell::{Step, cargo, root, which};
 use crate::test::{Tally, count, select};
 
 /// Words in the names of tests and test files that replay recorded material.
-const WORDS: [&str; 7] =
-    ["corpora", "corpus", "vector", "capture", "conformance", "schedule", "browser_offers"];
+const WORDS: [&str; 8] = [
+    "corpora",
+    "corpus",
+    "vector",
+    "capture",
+    "conformance",
+    "schedule",
+    "browser_offers",
+    "recorded",
+];
 
 /// Replay published test vectors and recorded captures through the parsers and state machines.
 #[derive(clap::Args, Default)]

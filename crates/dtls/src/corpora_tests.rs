@@ -1,5 +1,5 @@
 //! What others recorded: captures of browsers and of other stacks, and seeds of other fuzzers. The files are not part
-//! of the project; where they are absent, the tests say so.
+//! of the project; where they are absent, the tests say so. Our own recordings under `vectors/interop/` are part of it.
 
 use std::{
     collections::BTreeMap,
@@ -274,6 +274,33 @@ fn jumps_of_sequence_numbers_do_no_harm() {
     let seen = replay(&path);
     assert_eq!((seen.client_hellos.len(), seen.server_hellos.len()), (1, 1));
     assert!(seen.server_hellos[0].key_share.is_none());
+}
+
+/// Our own sessions with other stacks: versions, groups and suites as both sides wanted them.
+#[test]
+fn recorded_sessions_read_as_expected() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/interop");
+    for (peer, version, group) in [
+        ("chromium", 0xfefc, Some(4588)),
+        ("firefox", 0xfefc, Some(4588)),
+        ("libwebrtc", 0xfefc, Some(29)),
+        ("aiortc", 0xfefd, None),
+    ] {
+        for form in ["offerer-trickle", "answerer-complete"] {
+            let seen = replay(&folder.join(format!("connect-{peer}-{form}/wire.pcap")));
+            assert!(!seen.client_hellos.is_empty(), "{peer}, {form}");
+            assert_eq!(seen.malformed, 0, "{peer}, {form}");
+            assert!(seen.encrypted_records > 10, "{peer}, {form}");
+            let hello = seen.server_hellos.last().expect("a ServerHello");
+            let chosen = hello.supported_version.unwrap_or(hello.legacy_version);
+            assert_eq!(chosen, version, "{peer}, {form}");
+            let share = match &hello.key_share {
+                Some(ServerKeyShare::Share(entry)) => Some(entry.group),
+                _ => None,
+            };
+            assert_eq!(share, group, "{peer}, {form}");
+        }
+    }
 }
 
 /// The bytes of a seed of a Go fuzzer: `[]byte("...")` on the second line.

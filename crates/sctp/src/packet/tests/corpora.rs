@@ -248,3 +248,25 @@ fn captures() {
         }
     }
 }
+
+/// What we and other stacks sent each other: recordings of our own, part of the project.
+#[test]
+fn recorded_sessions_read_as_expected() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/interop");
+    for peer in ["chromium", "firefox", "libwebrtc", "aiortc"] {
+        for form in ["offerer-trickle", "answerer-complete"] {
+            let name = format!("connect-{peer}-{form}");
+            let packets =
+                sctp_packets(&std::fs::read(folder.join(&name).join("sctp.pcap")).unwrap());
+            let summaries: Vec<String> = packets.iter().map(|packet| summary(packet)).collect();
+            packets.iter().for_each(|packet| feed(packet));
+            for summary in &summaries {
+                let whole = !summary.contains("malformed") && !summary.contains("crc wrong");
+                assert!(whole, "{name}: {summary}");
+            }
+            for kind in ["INIT tag", "INIT ACK", "COOKIE ECHO", "COOKIE ACK", "DATA", "SACK"] {
+                assert!(summaries.iter().any(|summary| summary.contains(kind)), "{name}: {kind}");
+            }
+        }
+    }
+}
