@@ -3,7 +3,7 @@
 //! The replays are ordinary tests, so that `cargo test` runs them as well; this verb runs them alone and says where
 //! the captures are looked for.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::shell::{Step, cargo, root, which};
 use crate::test::{Tally, count, select};
@@ -51,16 +51,85 @@ pub(crate) fn replay(args: &Args, tally: &mut Tally) -> Result<()> {
     if !corpora.is_dir() {
         eprintln!("no captures at {}: the tests that need them say so and pass", corpora.display());
     }
-    let mut command = cargo();
-    command.env("PEERAGE_CORPORA", &corpora);
+    let files = replay_files(&args.package)?;
+    let new = || {
+        let mut command = cargo();
+        command.env("PEERAGE_CORPORA", &corpora);
+        command
+    };
     if which("cargo-nextest").is_some() {
-        let filter = WORDS.map(|word| format!("test(/{word}/) or binary(/{word}/)")).join(" or ");
-        command.args(["nextest", "run", "--no-fail-fast", "--no-tests", "pass", "-E", &filter]);
+        let mut command = new();
+        command.args(["nextest", "run", "--no-fail-fast", "--no-tests", "pass"]);
+        command.args(["-E", &nextest_filter(&files)]);
         select(&mut command, &args.package);
-    } else {
-        command.args(["test", "--no-fail-fast", "--lib", "--bins", "--tests"]);
-        select(&mut command, &args.package);
-        command.arg("--").args(WORDS);
+        return count(Step::new("vectors", 20).run(&mut command), tally);
     }
-    count(Step::new("vectors", 20).run(&mut command), tally)
+    let mut by_name = new();
+    by_name.args(["test", "--no-fail-fast", "--lib", "--bins", "--tests"]);
+    select(&mut by_name, &args.package);
+    by_name.arg("--").args(WORDS);
+    let named = count(Step::new("vectors, by the test's name", 20).run(&mut by_name), tally);
+    if files.is_empty() {
+        return named;
+    }
+    let mut by_file = new();
+    by_file.args(["test", "--no-fail-fast"]);
+    by_file.args(files.iter().flat_map(|file| ["--test", file]));
+    select(&mut by_file, &args.package);
+    named.and(count(Step::new("vectors, by the file's name", 20).run(&mut by_file), tally))
+}
+
+/// Test files of the chosen packages (all where none is chosen) that replay recorded material as a whole.
+fn replay_files(packages: &[String]) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(root().join("crates")).context("the folder of the crates")? {
+        let path = entry?.path();
+        let package = format!("peerage-{}", path.file_name().unwrap_or_default().to_string_lossy());
+        let chosen = packages.is_empty()
+            || packages
+                .iter()
+                .any(|p| *p == package || package.strip_prefix("peerage-") == Some(p));
+        let Ok(tests) = std::fs::read_dir(path.join("tests")) else { continue };
+        if !chosen {
+            continue;
+        }
+        for test in tests {
+            let test = test?.path();
+            let name = test.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            if test.extension().is_some_and(|e| e == "rs") && WORDS.iter().any(|w| name.contains(w))
+            {
+                files.push(name);
+            }
+        }
+    }
+    files.sort();
+    files.dedup();
+    Ok(files)
+}
+
+/// The tests whose name, or whose file's name, has one of the words. Only files that exist are named: nextest refuses
+/// a filter of which a part can match no binary.
+fn nextest_filter(files: &[String]) -> String {
+    let mut filter = format!("test(/{}/)", WORDS.join("|"));
+    for file in files {
+        filter.push_str(&format!(" or binary(={file})"));
+    }
+    filter
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_that_exist_are_named_to_nextest() {
+        assert!(
+            !nextest_filter(&[]).contains("binary"),
+            "nextest refuses names that match nothing"
+        );
+        let files = replay_files(&["peerage-stun".into()]).unwrap();
+        assert_eq!(files, ["corpora", "rfc_vectors"]);
+        assert!(nextest_filter(&files).ends_with("or binary(=corpora) or binary(=rfc_vectors)"));
+        assert!(replay_files(&[]).unwrap().len() > files.len());
+    }
 }
