@@ -1,0 +1,1 @@
+//! DTLS beside `dimpl`; see `benches/dtls.rs`.
