@@ -196,13 +196,15 @@ fn self_sign(
 }
 
 /// The fields of a certificate that we need of our own.
-struct CertificateParts<'a> {
+pub(crate) struct CertificateParts<'a> {
     not_after: SystemTime,
-    public_key_info: &'a [u8],
+    /// SubjectPublicKeyInfo, and where it lies.
+    pub(crate) public_key_info: &'a [u8],
+    pub(crate) public_key_offset: usize,
 }
 
 impl<'a> CertificateParts<'a> {
-    fn read(certificate_der: &'a [u8]) -> Result<Self, Error> {
+    pub(crate) fn read(certificate_der: &'a [u8]) -> Result<Self, Error> {
         let mut outer = Reader::new(certificate_der);
         let mut certificate = outer.enter(der::SEQUENCE, "a certificate was expected")?;
         if !outer.is_empty() {
@@ -219,8 +221,23 @@ impl<'a> CertificateParts<'a> {
         der::read_time(&mut validity)?;
         let not_after = der::read_time(&mut validity)?;
         fields.enter(der::SEQUENCE, "a subject was expected")?;
+        let public_key_offset = fields.offset();
         let public_key_info = fields.whole(der::SEQUENCE, "a public key was expected")?;
-        Ok(Self { not_after, public_key_info })
+        // issuerUniqueID, subjectUniqueID, extensions: each at most once and in this order.
+        for tag in [der::CONTEXT_1, der::CONTEXT_2, der::CONTEXT_3] {
+            if fields.peek_tag() == Some(tag) {
+                fields.enter(tag, "an optional field was expected")?;
+            }
+        }
+        if !fields.is_empty() {
+            return Err(fields.error("nothing may follow the extensions"));
+        }
+        certificate.enter(der::SEQUENCE, "a signature algorithm was expected")?;
+        certificate.enter(der::BIT_STRING, "a signature was expected")?;
+        if !certificate.is_empty() {
+            return Err(certificate.error("nothing may follow the signature"));
+        }
+        Ok(Self { not_after, public_key_info, public_key_offset })
     }
 }
 

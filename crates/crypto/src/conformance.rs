@@ -274,7 +274,7 @@ fn check_published_signatures(provider: &dyn CryptoProvider) -> Result<(), Error
             (certificate_around(&key.public_key_der()), signature)
         };
         ensure(
-            provider.verify(scheme, &certificate, &message, &signature).is_ok(),
+            provider.certificate_key(&certificate)?.verify(scheme, &message, &signature).is_ok(),
             "signature verification",
             vector.name(),
         )?;
@@ -291,13 +291,15 @@ fn check_refusals(
     signature: &[u8],
     name: &str,
 ) -> Result<(), Error> {
+    let key = provider.certificate_key(certificate)?;
     let refused = |message: &[u8], signature: &[u8]| {
-        let verified = provider.verify(scheme, certificate, message, signature);
+        let verified = key.verify(scheme, message, signature);
         ensure(verified == Err(Error::InvalidSignature), "refusal of a wrong signature", name)
     };
     refused(&[message, b"x"].concat(), signature)?;
     refused(message, &[])?;
     refused(message, &signature[1..])?;
+    refused(message, &[signature, &[0]].concat())?;
     let mut forged = signature.to_vec();
     if let Some(last) = forged.last_mut() {
         *last ^= 1;
@@ -308,17 +310,23 @@ fn check_refusals(
     } else {
         SignatureScheme::EcdsaSecp256r1Sha256
     };
-    let verified = provider.verify(other_family, certificate, message, signature);
+    let verified = key.verify(other_family, message, signature);
     ensure(
         verified == Err(Error::UnsupportedScheme(other_family)),
         "refusal of another key's scheme",
         name,
     )?;
-    ensure(
-        provider.verify(scheme, b"no certificate", message, signature).is_err(),
-        "refusal of a bad certificate",
-        name,
-    )
+    let refused = |certificate: &[u8]| {
+        let read = provider.certificate_key(certificate);
+        ensure(
+            matches!(read, Err(Error::InvalidCertificate { .. })),
+            "refusal of a bad certificate",
+            name,
+        )
+    };
+    refused(b"no certificate")?;
+    refused(&certificate[..certificate.len() - 1])?;
+    refused(&[certificate, &[0]].concat())
 }
 
 fn check_own_signatures(provider: &Arc<dyn CryptoProvider>) -> Result<(), Error> {
@@ -331,7 +339,10 @@ fn check_own_signatures(provider: &Arc<dyn CryptoProvider>) -> Result<(), Error>
             for &scheme in key.schemes() {
                 let signature = key.sign(scheme, b"message", &mut rng)?;
                 ensure(
-                    provider.verify(scheme, certificate.der(), b"message", &signature).is_ok(),
+                    provider
+                        .certificate_key(certificate.der())?
+                        .verify(scheme, b"message", &signature)
+                        .is_ok(),
                     "signature round trip",
                     name,
                 )?;

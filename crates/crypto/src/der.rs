@@ -14,6 +14,11 @@ pub(crate) const SEQUENCE: u8 = 0x30;
 pub(crate) const SET: u8 = 0x31;
 /// Context tag 0, constructed: the version field of a certificate.
 pub(crate) const CONTEXT_0: u8 = 0xa0;
+/// Context tags 1 and 2, primitive: the unique identifiers of issuer and subject.
+pub(crate) const CONTEXT_1: u8 = 0x81;
+pub(crate) const CONTEXT_2: u8 = 0x82;
+/// Context tag 3, constructed: the extensions.
+pub(crate) const CONTEXT_3: u8 = 0xa3;
 
 /// Encodes one element around the concatenation of `contents`.
 pub(crate) fn element(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
@@ -52,6 +57,10 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn error(&self, reason: &'static str) -> Error {
         Error::InvalidCertificate { offset: self.offset, reason }
+    }
+
+    pub(crate) fn offset(&self) -> usize {
+        self.offset
     }
 
     pub(crate) fn is_empty(&self) -> bool {

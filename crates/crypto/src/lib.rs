@@ -26,7 +26,7 @@ pub use key_log::{KeyLog, KeyLogWriter, key_log_line};
 pub use openssl_provider::{OpenSslProvider, default_provider};
 pub use provider::{
     AcceptedKeyExchange, AeadAlgorithm, AeadKey, CryptoProvider, Digest, HashAlgorithm,
-    HashContext, HmacKey, KeyExchange, KeyType, MaskKey, NamedGroup, PublicKeyKind, SharedSecret,
-    SignatureScheme, SigningKey,
+    HashContext, HmacKey, KeyExchange, KeyType, MaskKey, NamedGroup, PublicKey, PublicKeyKind,
+    SharedSecret, SignatureScheme, SigningKey,
 };
 pub use rng::Rng;

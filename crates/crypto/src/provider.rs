@@ -167,20 +167,11 @@ pub trait CryptoProvider: fmt::Debug + Send + Sync + 'static {
         peer_share: &[u8],
         rng: &mut Rng,
     ) -> Result<AcceptedKeyExchange, Error>;
-    /// Tells the kind of public key in a DER X.509 certificate; an error for kinds that no [`SignatureScheme`] covers.
-    fn certificate_key_kind(&self, certificate_der: &[u8]) -> Result<PublicKeyKind, Error>;
-    /// Verifies a signature by the public key in a DER X.509 certificate.
+    /// Reads the public key of a DER X.509 certificate, once for all signatures that are checked with it.
     ///
-    /// The scheme fixes the hash and the family of key. It does not fix the curve, because in (D)TLS 1.2 it must not
-    /// (RFC 5246 §7.4.1.4.1 knows no curves here); TLS 1.3 binds the curve too (RFC 8446 §4.2.3), so its caller
-    /// compares with [`certificate_key_kind`](Self::certificate_key_kind).
-    fn verify(
-        &self,
-        scheme: SignatureScheme,
-        certificate_der: &[u8],
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<(), Error>;
+    /// Fails if the certificate is malformed, if the key is no valid element of its group, and for kinds of keys that no
+    /// [`SignatureScheme`] covers. Neither the certificate's own signature nor its validity is checked.
+    fn certificate_key(&self, certificate_der: &[u8]) -> Result<Box<dyn PublicKey>, Error>;
     /// Generates a private key.
     fn generate_key(&self, key_type: KeyType, rng: &mut Rng) -> Result<Box<dyn SigningKey>, Error>;
     /// Loads a private key, PKCS#8 DER.
@@ -246,6 +237,23 @@ pub struct AcceptedKeyExchange {
     pub share: Vec<u8>,
     /// The secret both ends now hold.
     pub secret: SharedSecret,
+}
+
+/// A public key that verifies, ready for use.
+pub trait PublicKey: fmt::Debug + Send + Sync {
+    /// What key it is.
+    fn kind(&self) -> PublicKeyKind;
+    /// Verifies a signature; ECDSA signatures are DER.
+    ///
+    /// The scheme fixes the hash and the family of key. It does not fix the curve, because in (D)TLS 1.2 it must not
+    /// (RFC 5246 §7.4.1.4.1 knows no curves here); TLS 1.3 binds the curve too (RFC 8446 §4.2.3), so its caller
+    /// compares with [`kind`](Self::kind).
+    fn verify(
+        &self,
+        scheme: SignatureScheme,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), Error>;
 }
 
 /// A private key that signs.

@@ -54,7 +54,7 @@ proptest! {
         prop_assert_eq!(certificate.expires(), now + Duration::from_secs(days * 86_400));
         let again = Certificate::from_pem(&provider, &certificate.to_pem().unwrap()).unwrap();
         prop_assert_eq!(again.der(), certificate.der());
-        prop_assert!(provider.certificate_key_kind(certificate.der()).is_ok());
+        prop_assert!(provider.certificate_key(certificate.der()).is_ok());
     }
 
     #[test]

@@ -1,23 +1,22 @@
 //! Key exchange: X25519 (RFC 7748), the NIST curves (RFC 8422 §5.10), and X25519MLKEM768 (FIPS 203 with
 //! draft-ietf-tls-ecdhe-mlkem).
+//!
+//! The NIST curves are OpenSSL's. X25519 is not, because OpenSSL makes a public key as slowly as it agrees on a secret,
+//! without a table of the base point's multiples; nor is ML-KEM, for which it has no safe call.
 
-use ml_kem::{
-    DecapsulationKey768, EncapsulationKey768, Seed,
-    kem::{Decapsulate as _, KeyExport as _},
-};
+use libcrux_ml_kem::mlkem768::{self, MlKem768KeyPair, MlKem768PublicKey};
 use openssl::{
     bn::{BigNum, BigNumContext},
     derive::Deriver,
     ec::{EcGroup, EcGroupRef, EcKey, EcPoint, PointConversionForm},
     nid::Nid,
-    pkey::{Id, PKey, Private, Public},
+    pkey::{PKey, Private, Public},
 };
-use zeroize::Zeroizing;
+use x25519_dalek::StaticSecret;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{failed, random};
-use crate::{
-    AcceptedKeyExchange, Error, KeyExchange, NamedGroup, Rng, SharedSecret, constant_time_eq,
-};
+use crate::{AcceptedKeyExchange, Error, KeyExchange, NamedGroup, Rng, SharedSecret};
 
 const X25519_LEN: usize = 32;
 const MLKEM_ENCAPSULATION_KEY_LEN: usize = 1184;
@@ -26,9 +25,9 @@ const MLKEM_SECRET_LEN: usize = 32;
 
 pub(super) fn start(group: NamedGroup, rng: &mut Rng) -> Result<Box<dyn KeyExchange>, Error> {
     match group {
-        NamedGroup::X25519 | NamedGroup::Secp256r1 | NamedGroup::Secp384r1 => {
-            Ok(Box::new(Ecdh::new(group, rng)?))
-        }
+        NamedGroup::X25519 => Ok(Box::new(X25519::new(rng)?)),
+        NamedGroup::Secp256r1 => Ok(Box::new(Ecdh::new(group, Nid::X9_62_PRIME256V1, rng)?)),
+        NamedGroup::Secp384r1 => Ok(Box::new(Ecdh::new(group, Nid::SECP384R1, rng)?)),
         NamedGroup::X25519MlKem768 => Ok(Box::new(Hybrid::new(rng)?)),
     }
 }
@@ -40,79 +39,88 @@ pub(super) fn accept(
 ) -> Result<AcceptedKeyExchange, Error> {
     match group {
         NamedGroup::X25519 | NamedGroup::Secp256r1 | NamedGroup::Secp384r1 => {
-            let ours = Ecdh::new(group, rng)?;
-            let secret = ours.agree(peer_share)?;
-            Ok(AcceptedKeyExchange {
-                share: ours.share,
-                secret: SharedSecret::new(secret.to_vec()),
-            })
+            let ours = start(group, rng)?;
+            let share = ours.share().to_vec();
+            Ok(AcceptedKeyExchange { share, secret: ours.finish(peer_share)? })
         }
         NamedGroup::X25519MlKem768 => accept_hybrid(peer_share, rng),
     }
 }
 
-/// A Diffie-Hellman key pair on X25519, P-256 or P-384.
+/// A key pair on X25519.
+struct X25519 {
+    private: StaticSecret,
+    share: [u8; X25519_LEN],
+}
+
+impl X25519 {
+    fn new(rng: &mut Rng) -> Result<Self, Error> {
+        let mut scalar = Zeroizing::new([0; X25519_LEN]);
+        random(rng, &mut *scalar)?;
+        Ok(Self::from_scalar(&scalar))
+    }
+
+    fn from_scalar(scalar: &[u8; X25519_LEN]) -> Self {
+        let private = StaticSecret::from(*scalar);
+        let share = x25519_dalek::PublicKey::from(&private).to_bytes();
+        Self { private, share }
+    }
+
+    fn agree(&self, peer_share: &[u8]) -> Result<x25519_dalek::SharedSecret, Error> {
+        let peer_share: [u8; X25519_LEN] =
+            peer_share.try_into().map_err(|_| Error::InvalidLength {
+                what: "X25519 key share",
+                expected: X25519_LEN,
+                actual: peer_share.len(),
+            })?;
+        let secret = self.private.diffie_hellman(&x25519_dalek::PublicKey::from(peer_share));
+        // RFC 7748 §6.1, RFC 8422 §5.11: an all-zero result means that the peer's point has small order.
+        if !secret.was_contributory() {
+            return Err(Error::InvalidKeyShare {
+                group: NamedGroup::X25519,
+                reason: "it has small order (RFC 8422 §5.11)",
+            });
+        }
+        Ok(secret)
+    }
+}
+
+impl KeyExchange for X25519 {
+    fn group(&self) -> NamedGroup {
+        NamedGroup::X25519
+    }
+
+    fn share(&self) -> &[u8] {
+        &self.share
+    }
+
+    fn finish(self: Box<Self>, peer_share: &[u8]) -> Result<SharedSecret, Error> {
+        Ok(SharedSecret::new(self.agree(peer_share)?.as_bytes().to_vec()))
+    }
+}
+
+/// A Diffie-Hellman key pair on P-256 or P-384.
 struct Ecdh {
     group: NamedGroup,
+    nid: Nid,
     private: PKey<Private>,
     share: Vec<u8>,
 }
 
 impl Ecdh {
-    fn new(group: NamedGroup, rng: &mut Rng) -> Result<Self, Error> {
+    fn new(group: NamedGroup, nid: Nid, rng: &mut Rng) -> Result<Self, Error> {
         let failed = failed("key generation");
-        let (private, share) = match curve(group) {
-            None => {
-                let mut scalar = Zeroizing::new([0; X25519_LEN]);
-                random(rng, &mut *scalar)?;
-                let private =
-                    PKey::private_key_from_raw_bytes(&*scalar, Id::X25519).map_err(&failed)?;
-                let share = private.raw_public_key().map_err(&failed)?;
-                (private, share)
-            }
-            Some(nid) => {
-                let curve = EcGroup::from_curve_name(nid).map_err(&failed)?;
-                let key = generate_ec_key(&curve, rng)?;
-                let mut ctx = BigNumContext::new().map_err(&failed)?;
-                let share = key
-                    .public_key()
-                    .to_bytes(&curve, PointConversionForm::UNCOMPRESSED, &mut ctx)
-                    .map_err(&failed)?;
-                (PKey::from_ec_key(key).map_err(&failed)?, share)
-            }
-        };
-        Ok(Self { group, private, share })
+        let curve = EcGroup::from_curve_name(nid).map_err(&failed)?;
+        let key = generate_ec_key(&curve, rng)?;
+        let mut ctx = BigNumContext::new().map_err(&failed)?;
+        let share = key
+            .public_key()
+            .to_bytes(&curve, PointConversionForm::UNCOMPRESSED, &mut ctx)
+            .map_err(&failed)?;
+        Ok(Self { group, nid, private: PKey::from_ec_key(key).map_err(&failed)?, share })
     }
 
-    /// The shared secret: X25519's output, or the x coordinate of the shared point (RFC 8422 §5.10).
-    fn agree(&self, peer_share: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let peer = match curve(self.group) {
-            None => PKey::public_key_from_raw_bytes(peer_share, Id::X25519).map_err(|_| {
-                Error::InvalidLength {
-                    what: "X25519 key share",
-                    expected: X25519_LEN,
-                    actual: peer_share.len(),
-                }
-            })?,
-            Some(nid) => self.read_point(nid, peer_share)?,
-        };
-        let derive = || {
-            let mut deriver = Deriver::new(&self.private)?;
-            deriver.set_peer(&peer)?;
-            deriver.derive_to_vec()
-        };
-        // The only way for OpenSSL to fail here is a share of small order.
-        let secret = derive()
-            .map(Zeroizing::new)
-            .map_err(|_| self.invalid("it leads to no shared secret"))?;
-        // RFC 7748 §6.1, RFC 8422 §5.11: an all-zero result means that the peer's point has small order.
-        if self.group == NamedGroup::X25519 && constant_time_eq(&secret, &[0; X25519_LEN]) {
-            return Err(self.invalid("it has small order (RFC 8422 §5.11)"));
-        }
-        Ok(secret)
-    }
-
-    fn read_point(&self, nid: Nid, share: &[u8]) -> Result<PKey<Public>, Error> {
+    fn read_point(&self, share: &[u8]) -> Result<PKey<Public>, Error> {
         // RFC 8422 §5.4.1: the uncompressed form is the only one left, and it excludes the point at infinity.
         if share.len() != self.share.len() {
             return Err(Error::InvalidLength {
@@ -125,7 +133,7 @@ impl Ecdh {
             return Err(self.invalid("it is not an uncompressed point (RFC 8422 §5.4.1)"));
         }
         let read = || {
-            let curve = EcGroup::from_curve_name(nid)?;
+            let curve = EcGroup::from_curve_name(self.nid)?;
             let mut ctx = BigNumContext::new()?;
             let point = EcPoint::from_bytes(&curve, share, &mut ctx)?;
             let key = EcKey::from_public_key(&curve, &point)?;
@@ -149,29 +157,56 @@ impl KeyExchange for Ecdh {
         &self.share
     }
 
+    /// The x coordinate of the shared point (RFC 8422 §5.10).
     fn finish(self: Box<Self>, peer_share: &[u8]) -> Result<SharedSecret, Error> {
-        self.agree(peer_share).map(|secret| SharedSecret::new(secret.to_vec()))
+        let peer = self.read_point(peer_share)?;
+        let derive = || {
+            let mut deriver = Deriver::new(&self.private)?;
+            deriver.set_peer(&peer)?;
+            deriver.derive_to_vec()
+        };
+        derive().map(SharedSecret::new).map_err(|_| self.invalid("it leads to no shared secret"))
     }
 }
 
 /// X25519MLKEM768 as the client sees it: it holds the decapsulation key.
 struct Hybrid {
-    decapsulation_key: DecapsulationKey768,
-    ecdh: Ecdh,
+    mlkem: MlKemPrivate,
+    x25519: X25519,
     share: Vec<u8>,
+}
+
+/// A decapsulation key, wiped on drop: the library's own type is not.
+struct MlKemPrivate(Box<mlkem768::MlKem768PrivateKey>);
+
+impl MlKemPrivate {
+    /// Makes a key pair from the seed of FIPS 203 §6.1.
+    fn generate(seed: &[u8; 64]) -> (Self, Box<MlKem768PublicKey>) {
+        let pair: MlKem768KeyPair = mlkem768::generate_key_pair(*seed);
+        let (mut private, public) = pair.into_parts();
+        let out = Self(Box::new((*private.as_slice()).into()));
+        private[0..].zeroize();
+        (out, Box::new(public))
+    }
+}
+
+impl Drop for MlKemPrivate {
+    fn drop(&mut self) {
+        self.0[0..].zeroize();
+    }
 }
 
 impl Hybrid {
     fn new(rng: &mut Rng) -> Result<Self, Error> {
         let mut seed = Zeroizing::new([0; 64]);
         random(rng, &mut *seed)?;
-        let decapsulation_key = DecapsulationKey768::from_seed(Seed::from(*seed));
-        let ecdh = Ecdh::new(NamedGroup::X25519, rng)?;
+        let (mlkem, encapsulation_key) = MlKemPrivate::generate(&seed);
+        let x25519 = X25519::new(rng)?;
         // draft-ietf-tls-ecdhe-mlkem §4.1: the ML-KEM part comes first.
         let mut share = Vec::with_capacity(MLKEM_ENCAPSULATION_KEY_LEN + X25519_LEN);
-        share.extend_from_slice(&decapsulation_key.encapsulation_key().to_bytes());
-        share.extend_from_slice(&ecdh.share);
-        Ok(Self { decapsulation_key, ecdh, share })
+        share.extend_from_slice(encapsulation_key.as_slice());
+        share.extend_from_slice(&x25519.share);
+        Ok(Self { mlkem, x25519, share })
     }
 }
 
@@ -188,13 +223,12 @@ impl KeyExchange for Hybrid {
         let (ciphertext, x25519_share) = split(peer_share, MLKEM_CIPHERTEXT_LEN)?;
         // A wrong ciphertext of the right length decapsulates to a secret that the peer does not hold (FIPS 203 §6.3,
         // implicit rejection): the handshake then fails at Finished.
-        let mlkem_secret = self
-            .decapsulation_key
-            .decapsulate_slice(ciphertext)
-            .map(|secret| Zeroizing::new(<[u8; MLKEM_SECRET_LEN]>::from(secret)))
+        let ciphertext: &[u8; MLKEM_CIPHERTEXT_LEN] = ciphertext
+            .try_into()
             .map_err(|_| invalid_hybrid("its ML-KEM ciphertext is malformed (FIPS 203 §7.3)"))?;
-        let x25519_secret = self.ecdh.agree(x25519_share)?;
-        Ok(join(&mlkem_secret, &x25519_secret))
+        let mlkem_secret = Zeroizing::new(mlkem768::decapsulate(&self.mlkem.0, &ciphertext.into()));
+        let x25519_secret = self.x25519.agree(x25519_share)?;
+        Ok(join(&mlkem_secret, x25519_secret.as_bytes()))
     }
 }
 
@@ -202,21 +236,20 @@ impl KeyExchange for Hybrid {
 fn accept_hybrid(peer_share: &[u8], rng: &mut Rng) -> Result<AcceptedKeyExchange, Error> {
     let (encapsulation_key, x25519_share) = split(peer_share, MLKEM_ENCAPSULATION_KEY_LEN)?;
     // FIPS 203 §7.2: coefficients must be reduced modulo q, which decoding checks.
-    let encapsulation_key = encapsulation_key
-        .try_into()
+    let encapsulation_key = MlKem768PublicKey::try_from(encapsulation_key)
         .ok()
-        .and_then(|bytes| EncapsulationKey768::new(bytes).ok())
+        .filter(mlkem768::validate_public_key)
         .ok_or_else(|| invalid_hybrid("its ML-KEM key fails the modulus check (FIPS 203 §7.2)"))?;
-    let ecdh = Ecdh::new(NamedGroup::X25519, rng)?;
-    let x25519_secret = ecdh.agree(x25519_share)?;
+    let x25519 = X25519::new(rng)?;
+    let x25519_secret = x25519.agree(x25519_share)?;
     let mut message = Zeroizing::new([0; 32]);
     random(rng, &mut *message)?;
-    let (ciphertext, secret) = encapsulation_key.encapsulate_deterministic(&(*message).into());
-    let mlkem_secret = Zeroizing::new(<[u8; MLKEM_SECRET_LEN]>::from(secret));
+    let (ciphertext, secret) = mlkem768::encapsulate(&encapsulation_key, *message);
+    let mlkem_secret = Zeroizing::new(secret);
     let mut share = Vec::with_capacity(MLKEM_CIPHERTEXT_LEN + X25519_LEN);
-    share.extend_from_slice(&ciphertext);
-    share.extend_from_slice(&ecdh.share);
-    Ok(AcceptedKeyExchange { share, secret: join(&mlkem_secret, &x25519_secret) })
+    share.extend_from_slice(ciphertext.as_slice());
+    share.extend_from_slice(&x25519.share);
+    Ok(AcceptedKeyExchange { share, secret: join(&mlkem_secret, x25519_secret.as_bytes()) })
 }
 
 fn split(share: &[u8], mlkem_len: usize) -> Result<(&[u8], &[u8]), Error> {
@@ -240,14 +273,6 @@ fn join(mlkem: &[u8; MLKEM_SECRET_LEN], x25519: &[u8]) -> SharedSecret {
 
 fn invalid_hybrid(reason: &'static str) -> Error {
     Error::InvalidKeyShare { group: NamedGroup::X25519MlKem768, reason }
-}
-
-fn curve(group: NamedGroup) -> Option<Nid> {
-    match group {
-        NamedGroup::Secp256r1 => Some(Nid::X9_62_PRIME256V1),
-        NamedGroup::Secp384r1 => Some(Nid::SECP384R1),
-        NamedGroup::X25519 | NamedGroup::X25519MlKem768 => None,
-    }
 }
 
 /// An EC key pair: by rejection sampling from a seeded generator, else by OpenSSL.
@@ -283,12 +308,10 @@ mod tests {
     #[test]
     fn x25519_matches_rfc_7748() {
         for vector in vectors::read(include_str!("../../vectors/x25519.txt")) {
-            let private = PKey::private_key_from_raw_bytes(&vector.bytes("scalar"), Id::X25519)
-                .expect("a scalar");
-            let share = private.raw_public_key().expect("a public key");
-            let ecdh = Ecdh { group: NamedGroup::X25519, private, share };
-            let secret = ecdh.agree(&vector.bytes("peer")).expect("a secret");
-            assert_eq!(*secret, vector.bytes("secret"), "{}", vector.name());
+            let scalar = vector.bytes("scalar").try_into().expect("a scalar");
+            let secret = X25519::from_scalar(&scalar).agree(&vector.bytes("peer"));
+            let secret = secret.expect("a secret");
+            assert_eq!(secret.as_bytes()[..], vector.bytes("secret"), "{}", vector.name());
         }
     }
 
@@ -304,12 +327,12 @@ mod tests {
                 drawn.read(&mut seed);
                 drawn.read(&mut message);
                 drawn.read(&mut random);
-                let key = DecapsulationKey768::from_seed(Seed::from(seed));
-                let encoded = key.encapsulation_key().to_bytes();
-                let public = EncapsulationKey768::new(&encoded).expect("a valid key");
-                let (ciphertext, secret) = public.encapsulate_deterministic(&message.into());
-                assert_eq!(key.decapsulate(&ciphertext), secret);
-                let rejected = key.decapsulate_slice(&random).expect("right length");
+                let (key, public) = MlKemPrivate::generate(&seed);
+                assert!(mlkem768::validate_public_key(&public));
+                let (ciphertext, secret) = mlkem768::encapsulate(&public, message);
+                assert_eq!(mlkem768::decapsulate(&key.0, &ciphertext), secret);
+                let rejected = mlkem768::decapsulate(&key.0, &random.into());
+                let (encoded, ciphertext) = (public.as_slice(), ciphertext.as_slice());
                 for output in [&encoded[..], &ciphertext[..], &secret[..], &rejected[..]] {
                     absorbed.update(output);
                 }

@@ -1,11 +1,12 @@
 //! The default provider: OpenSSL, and pure Rust where OpenSSL has no safe call (ML-KEM) or is slow per call (hash and
-//! HMAC contexts, which STUN makes for every packet).
+//! HMAC contexts, which STUN makes for every packet; public keys of X25519).
 
 mod aead;
 mod digest;
 mod hmac_blocks;
 mod key_exchange;
 mod mask;
+mod public_key;
 mod signature;
 
 use std::sync::Arc;
@@ -14,8 +15,7 @@ use openssl::error::ErrorStack;
 
 use crate::{
     AcceptedKeyExchange, AeadAlgorithm, AeadKey, CryptoProvider, Error, HashAlgorithm, HashContext,
-    HmacKey, KeyExchange, KeyType, MaskKey, NamedGroup, PublicKeyKind, Rng, SignatureScheme,
-    SigningKey,
+    HmacKey, KeyExchange, KeyType, MaskKey, NamedGroup, PublicKey, Rng, SigningKey,
 };
 
 /// The provider that Peerage uses by default. It holds no state.
@@ -68,18 +68,8 @@ impl CryptoProvider for OpenSslProvider {
         key_exchange::accept(group, peer_share, rng)
     }
 
-    fn certificate_key_kind(&self, certificate_der: &[u8]) -> Result<PublicKeyKind, Error> {
-        signature::certificate_key(certificate_der).map(|(_, kind)| kind)
-    }
-
-    fn verify(
-        &self,
-        scheme: SignatureScheme,
-        certificate_der: &[u8],
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<(), Error> {
-        signature::verify(scheme, certificate_der, message, signature)
+    fn certificate_key(&self, certificate_der: &[u8]) -> Result<Box<dyn PublicKey>, Error> {
+        public_key::read(certificate_der)
     }
 
     fn generate_key(&self, key_type: KeyType, rng: &mut Rng) -> Result<Box<dyn SigningKey>, Error> {

@@ -1,4 +1,4 @@
-//! Signing keys, and signatures under the keys of certificates.
+//! Signing keys.
 
 use std::fmt;
 
@@ -7,11 +7,10 @@ use openssl::{
     hash::{MessageDigest, hash},
     md::{Md, MdRef},
     nid::Nid,
-    pkey::{HasPublic, Id, PKey, PKeyRef, Private, Public},
+    pkey::{HasPublic, Id, PKey, PKeyRef, Private},
     pkey_ctx::{NonceType, PkeyCtx, PkeyCtxRef},
     rsa::{Padding, Rsa},
     sign::RsaPssSaltlen,
-    x509::X509,
 };
 use zeroize::Zeroizing;
 
@@ -110,50 +109,8 @@ impl fmt::Debug for OpenSslSigningKey {
     }
 }
 
-pub(super) fn verify(
-    scheme: SignatureScheme,
-    certificate_der: &[u8],
-    message: &[u8],
-    signature: &[u8],
-) -> Result<(), Error> {
-    let (key, kind) = certificate_key(certificate_der)?;
-    if scheme.is_ecdsa() == matches!(kind, PublicKeyKind::Rsa { .. }) {
-        return Err(Error::UnsupportedScheme(scheme));
-    }
-    if let PublicKeyKind::Rsa { bits } = kind
-        && signature.len() != bits.div_ceil(8) as usize
-    {
-        // RFC 8017 §8.1.2 and §8.2.2. OpenSSL would take a signature whose leading zero was dropped.
-        return Err(Error::InvalidSignature);
-    }
-    let verify = || {
-        let mut ctx = PkeyCtx::new(&key)?;
-        ctx.verify_init()?;
-        configure(&mut ctx, scheme)?;
-        let digest = hash(message_digest(scheme), message)?;
-        ctx.verify(&digest, signature)
-    };
-    match verify() {
-        Ok(true) => Ok(()),
-        // An error is a signature that could not even be decoded.
-        Ok(false) | Err(_) => Err(Error::InvalidSignature),
-    }
-}
-
-/// The public key of a certificate.
-pub(super) fn certificate_key(
-    certificate_der: &[u8],
-) -> Result<(PKey<Public>, PublicKeyKind), Error> {
-    let invalid = |reason| Error::InvalidCertificate { offset: 0, reason };
-    let certificate = X509::from_der(certificate_der)
-        .map_err(|_| invalid("a certificate in DER was expected"))?;
-    let key = certificate.public_key().map_err(|_| invalid("the public key cannot be read"))?;
-    let kind = kind(&key)
-        .ok_or_else(|| invalid("the public key is of a kind or size that is not supported"))?;
-    Ok((key, kind))
-}
-
-fn kind<T: HasPublic>(key: &PKeyRef<T>) -> Option<PublicKeyKind> {
+/// The kind of a key; `None` for what is not supported.
+pub(super) fn kind<T: HasPublic>(key: &PKeyRef<T>) -> Option<PublicKeyKind> {
     match key.id() {
         Id::EC => match key.ec_key().ok()?.group().curve_name()? {
             Nid::X9_62_PRIME256V1 => Some(PublicKeyKind::EcdsaP256),
@@ -167,7 +124,8 @@ fn kind<T: HasPublic>(key: &PKeyRef<T>) -> Option<PublicKeyKind> {
     }
 }
 
-fn configure<T>(
+/// Sets hash and padding.
+pub(super) fn configure<T>(
     ctx: &mut PkeyCtxRef<T>,
     scheme: SignatureScheme,
 ) -> Result<(), openssl::error::ErrorStack> {
@@ -200,7 +158,7 @@ fn md(hash: HashAlgorithm) -> &'static MdRef {
     }
 }
 
-fn message_digest(scheme: SignatureScheme) -> MessageDigest {
+pub(super) fn message_digest(scheme: SignatureScheme) -> MessageDigest {
     match scheme.hash() {
         HashAlgorithm::Md5 => MessageDigest::md5(),
         HashAlgorithm::Sha1 => MessageDigest::sha1(),

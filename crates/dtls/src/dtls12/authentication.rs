@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use peerage_crypto::{PublicKeyKind, SignatureScheme};
+use peerage_crypto::{PublicKey, PublicKeyKind, SignatureScheme};
 
 use super::{core::Core, messages::DigitallySigned};
 use crate::{
@@ -49,6 +49,15 @@ pub(crate) fn sign(
     Ok(DigitallySigned { scheme: scheme_to_wire(scheme), signature })
 }
 
+/// Takes the peer's certificates, of which there is at least one, and reads the key of the first.
+pub(crate) fn set_peer_certificates(core: &mut Core, chain: Vec<Vec<u8>>) -> Result<(), Error> {
+    let certificate = chain.first().ok_or_else(unreadable)?;
+    let key = core.config.provider.certificate_key(certificate).map_err(|_| unreadable())?;
+    core.negotiated.peer_key = Some(key);
+    core.negotiated.peer_certificates = chain;
+    Ok(())
+}
+
 /// Checks a signature of the peer against the certificate it sent before.
 pub(crate) fn verify(
     core: &Core,
@@ -59,30 +68,33 @@ pub(crate) fn verify(
     let scheme = scheme_from_wire(signed.scheme)
         .filter(|scheme| core.config.signature_schemes.contains(scheme))
         .ok_or(Error::illegal("a signature with a scheme that was not offered", section))?;
-    let Some(certificate) = core.negotiated.peer_certificates.first() else {
+    let Some(key) = &core.negotiated.peer_key else {
         return Err(Error::unexpected("a signature without a certificate", section));
     };
-    core.config.provider.verify(scheme, certificate, content, &signed.signature).map_err(|error| {
-        match error {
-            peerage_crypto::Error::InvalidCertificate { .. } => unreadable(),
-            peerage_crypto::Error::UnsupportedScheme(_) => {
-                Error::illegal("a signature scheme that does not fit the certificate", section)
-            }
-            _ => Error::protocol(
-                AlertDescription::DecryptError,
-                "a signature that does not verify",
-                section,
-            ),
-        }
+    if !suits(scheme, key.kind()) {
+        return Err(Error::illegal(
+            "a signature scheme that does not fit the certificate",
+            section,
+        ));
+    }
+    key.verify(scheme, content, &signed.signature).map_err(|_| {
+        Error::protocol(AlertDescription::DecryptError, "a signature that does not verify", section)
     })
+}
+
+/// Whether a key can sign with a scheme. RFC 5246 §7.4.1.4.1 names hash and family only: the curve is the key's affair.
+const fn suits(scheme: SignatureScheme, kind: PublicKeyKind) -> bool {
+    scheme.is_ecdsa() == is_ecdsa_key(kind)
+}
+
+const fn is_ecdsa_key(kind: PublicKeyKind) -> bool {
+    matches!(kind, PublicKeyKind::EcdsaP256 | PublicKeyKind::EcdsaP384)
 }
 
 /// The server's certificate must hold the kind of key that the cipher suite names (RFC 8422 §5.3).
 pub(crate) fn check_server_key(core: &Core) -> Result<(), Error> {
-    let certificate = core.negotiated.peer_certificates.first().ok_or_else(unreadable)?;
-    let kind = core.config.provider.certificate_key_kind(certificate).map_err(|_| unreadable())?;
-    let is_rsa = matches!(kind, PublicKeyKind::Rsa { .. });
-    if is_rsa == is_ecdsa(core.negotiated.suite) {
+    let kind = core.negotiated.peer_key.as_deref().map(PublicKey::kind).ok_or_else(unreadable)?;
+    if is_ecdsa_key(kind) != is_ecdsa(core.negotiated.suite) {
         return Err(Error::illegal(
             "the server's certificate does not fit the cipher suite",
             "RFC 8422 §5.3",
@@ -97,4 +109,23 @@ fn unreadable() -> Error {
         "the peer's certificate cannot be read",
         "RFC 5246 §7.4.2",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scheme_suits_the_family_of_the_key_whatever_the_curve() {
+        use SignatureScheme::*;
+        let ecdsa = [EcdsaSecp256r1Sha256, EcdsaSecp384r1Sha384];
+        let rsa = [RsaPkcs1Sha256, RsaPkcs1Sha384, RsaPkcs1Sha512, RsaPssRsaeSha256];
+        for kind in [PublicKeyKind::EcdsaP256, PublicKeyKind::EcdsaP384] {
+            assert!(ecdsa.iter().all(|&scheme| suits(scheme, kind)));
+            assert!(!rsa.iter().any(|&scheme| suits(scheme, kind)));
+        }
+        let kind = PublicKeyKind::Rsa { bits: 2048 };
+        assert!(rsa.iter().all(|&scheme| suits(scheme, kind)));
+        assert!(!ecdsa.iter().any(|&scheme| suits(scheme, kind)));
+    }
 }

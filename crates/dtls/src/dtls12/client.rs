@@ -142,7 +142,7 @@ pub(crate) fn handle(
             if chain.is_empty() {
                 return Err(Error::decode("the server's Certificate is empty", "RFC 5246 §7.4.2"));
             }
-            core.negotiated.peer_certificates = chain;
+            authentication::set_peer_certificates(core, chain)?;
             authentication::check_server_key(core)?;
             core.hash(message);
             Ok(State::ServerKeyExchange { hello })

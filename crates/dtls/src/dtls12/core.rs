@@ -7,7 +7,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
-use peerage_crypto::{Digest, NamedGroup, Rng, constant_time_eq};
+use peerage_crypto::{Digest, NamedGroup, PublicKey, Rng, constant_time_eq};
 
 use super::{
     key_schedule::{KeySchedule, Randoms, Side, VERIFY_DATA},
@@ -46,6 +46,8 @@ pub(crate) struct Negotiated {
     pub(crate) group: Option<NamedGroup>,
     pub(crate) srtp_profile: Option<SrtpProtectionProfile>,
     pub(crate) peer_certificates: Vec<Vec<u8>>,
+    /// The key of the first of them, until the handshake is complete.
+    pub(crate) peer_key: Option<Box<dyn PublicKey>>,
     /// Whether both ends derive the master secret from the transcript (RFC 7627).
     pub(crate) extended_master_secret: bool,
 }
@@ -112,6 +114,7 @@ impl Core {
                 group: None,
                 srtp_profile: None,
                 peer_certificates: Vec::new(),
+                peer_key: None,
                 extended_master_secret: false,
             },
             statistics: handover.statistics,
@@ -289,6 +292,7 @@ impl Core {
             Side::Server => self.retain_until = Some(now + RETAIN),
         }
         let negotiated = &mut self.negotiated;
+        negotiated.peer_key = None;
         self.events.push_back(Event::Connected(Box::new(HandshakeSummary {
             version: ProtocolVersion::Dtls12,
             cipher_suite: negotiated.suite,

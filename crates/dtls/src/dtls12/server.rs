@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use peerage_crypto::{KeyExchange, NamedGroup, PublicKeyKind, SignatureScheme, constant_time_eq};
+use peerage_crypto::{KeyExchange, NamedGroup, SignatureScheme, constant_time_eq};
 
 use super::{
     authentication,
@@ -74,11 +74,11 @@ pub(crate) fn start(
 /// Our best suite that the client offers and our certificate can sign for.
 fn choose_suite(handover: &Handover, hello: &ClientHello) -> Result<CipherSuite, Error> {
     let config = &handover.config;
-    let kind = config.provider.certificate_key_kind(config.certificate.der())?;
-    let is_rsa = matches!(kind, PublicKeyKind::Rsa { .. });
+    let is_ecdsa =
+        config.certificate.signing_key().schemes().iter().any(|scheme| scheme.is_ecdsa());
     config
         .suites(ProtocolVersion::Dtls12)
-        .filter(|suite| authentication::is_ecdsa(*suite) != is_rsa)
+        .filter(|suite| authentication::is_ecdsa(*suite) == is_ecdsa)
         .find(|suite| hello.cipher_suites.contains(&suite.to_wire()))
         .ok_or(Error::protocol(
             AlertDescription::HandshakeFailure,
@@ -256,7 +256,7 @@ pub(crate) fn handle(
             if chain.is_empty() {
                 return Err(nothing_in_common("the client has no certificate", "RFC 5246 §7.4.6"));
             }
-            core.negotiated.peer_certificates = chain;
+            authentication::set_peer_certificates(core, chain)?;
             core.hash(message);
             Ok(State::ClientKeyExchange { exchange })
         }

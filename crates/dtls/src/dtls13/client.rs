@@ -319,7 +319,7 @@ fn handle_certificate(core: &mut Core, message: &Message) -> Result<(), Error> {
     if certificate.chain.is_empty() {
         return Err(Error::decode("the server's Certificate is empty", "RFC 8446 §4.4.2.4"));
     }
-    core.negotiated.peer_certificates = certificate.chain;
+    authentication::set_peer_certificates(core, certificate.chain)?;
     core.transcript.update(&message.bytes);
     Ok(())
 }

@@ -8,7 +8,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
-use peerage_crypto::{HmacKey, NamedGroup, Rng};
+use peerage_crypto::{HmacKey, NamedGroup, PublicKey, Rng};
 
 use super::{
     ack::{Acks, RecordNumber},
@@ -39,6 +39,8 @@ pub(crate) struct Negotiated {
     pub(crate) group: Option<NamedGroup>,
     pub(crate) srtp_profile: Option<SrtpProtectionProfile>,
     pub(crate) peer_certificates: Vec<Vec<u8>>,
+    /// The key of the first of them, until the handshake is complete.
+    pub(crate) peer_key: Option<Box<dyn PublicKey>>,
 }
 
 /// Where our own key update stands (RFC 9147 §8).
@@ -123,6 +125,7 @@ impl Core {
                 group: None,
                 srtp_profile: None,
                 peer_certificates: Vec::new(),
+                peer_key: None,
             },
             acks,
             statistics: handover.statistics,
@@ -286,6 +289,7 @@ impl Core {
         }
         self.deadline = None;
         let negotiated = &mut self.negotiated;
+        negotiated.peer_key = None;
         self.events.push_back(Event::Connected(Box::new(HandshakeSummary {
             version: ProtocolVersion::Dtls13,
             cipher_suite: negotiated.suite,

@@ -297,7 +297,7 @@ pub(crate) fn handle(
                     "RFC 8446 §4.4.2.4",
                 ));
             }
-            core.negotiated.peer_certificates = certificate.chain;
+            authentication::set_peer_certificates(core, certificate.chain)?;
             core.transcript.update(&message.bytes);
             Ok(State::CertificateVerify { client_secret })
         }
