@@ -48,6 +48,11 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// Whether a server makes the client prove by a cookie that it can receive (RFC 9147 §5.1). ICE has proven as much
     /// already, so the default is `false`.
+    ///
+    /// Without it, one ClientHello from a forged address makes a server send its flight there at most eight times (some
+    /// 1 kB each, 2 kB with X25519MLKEM768), and once more for each repetition, at most one in a quarter of
+    /// [`Config::initial_timeout`]; a protected record from the client lifts the limit. A server that anyone may
+    /// reach without ICE should set it: all it sends then is one short request per ClientHello.
     pub require_cookie: bool,
     /// Whether a peer without a certificate is refused. A server also asks for the certificate only if this is set.
     pub require_peer_certificate: bool,

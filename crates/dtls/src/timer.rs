@@ -11,6 +11,11 @@ const ROUNDS_BEFORE_SMALLER_MTU: u32 = 5;
 /// To which size, in bytes: every IPv4 path carries datagrams of 576 bytes with headers.
 const SMALLER_MTU: usize = 512;
 
+/// How often a server sends its flight again of its own accord, while nothing proves that anyone receives at the address a
+/// ClientHello claims to come from: eight flights in all, the last after six seconds with the default timer. Otherwise a
+/// forged ClientHello would aim a server at a victim for as long as a handshake may take (RFC 9147 §5.1, §11).
+pub(crate) const MAX_UNPROVEN_ROUNDS: u32 = 7;
+
 /// When to send a flight again. Backs off by doubling, and learns the round trip from flights that needed no second try.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetransmitTimer {
@@ -21,6 +26,8 @@ pub(crate) struct RetransmitTimer {
     last_sent: Option<Instant>,
     /// How often the flight in question was sent again.
     rounds: u32,
+    /// How often it may still run out; `None` without limit.
+    remaining: Option<u32>,
 }
 
 impl RetransmitTimer {
@@ -32,13 +39,25 @@ impl RetransmitTimer {
             deadline: None,
             last_sent: None,
             rounds: 0,
+            remaining: None,
         }
     }
 
     /// A flight went out at `now`.
     pub(crate) fn arm(&mut self, now: Instant) {
         self.last_sent = Some(now);
-        self.deadline = Some(now + self.current);
+        self.deadline = (self.remaining != Some(0)).then(|| now + self.current);
+    }
+
+    /// Lets the timer run out no more often than [`MAX_UNPROVEN_ROUNDS`], whatever flights it is armed for, until
+    /// [`Self::lift_limit`].
+    pub(crate) fn limit(&mut self) {
+        self.remaining = Some(MAX_UNPROVEN_ROUNDS);
+    }
+
+    /// The peer has proven that it receives what we send.
+    pub(crate) fn lift_limit(&mut self) {
+        self.remaining = None;
     }
 
     /// A flight went out at `now` that only goes out again when the peer repeats itself.
@@ -62,6 +81,7 @@ impl RetransmitTimer {
         }
         self.deadline = None;
         self.rounds += 1;
+        self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(1));
         self.current = (self.current * 2).min(self.max);
         true
     }
@@ -100,5 +120,39 @@ impl RetransmitTimer {
         } else {
             configured
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use peerage_crypto::{Certificate, CertificateParams, Rng, default_provider};
+
+    use super::*;
+
+    #[test]
+    fn a_limit_stops_the_timer_until_it_is_lifted() {
+        let (params, mut rng) = (CertificateParams::default(), Rng::from_seed(1));
+        let epoch = std::time::UNIX_EPOCH;
+        let certificate = Certificate::generate(&default_provider(), params, epoch, &mut rng);
+        let config = Config::new(default_provider(), Arc::new(certificate.expect("a certificate")));
+        let mut timer = RetransmitTimer::new(&config);
+        let mut now = Instant::now();
+        timer.limit();
+        timer.arm(now);
+        let mut rounds = 0;
+        while let Some(deadline) = timer.deadline() {
+            now = deadline;
+            assert!(timer.expire(now));
+            rounds += 1;
+            // Another flight does not start the count anew.
+            timer.answered(now);
+            timer.arm(now);
+        }
+        assert_eq!(rounds, MAX_UNPROVEN_ROUNDS);
+        timer.lift_limit();
+        timer.arm(now);
+        assert!(timer.deadline().is_some());
     }
 }

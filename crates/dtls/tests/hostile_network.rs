@@ -4,12 +4,12 @@ mod common;
 
 use std::{
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use common::{Pair, client_config, server_config};
-use peerage_crypto::{KeyLog, NamedGroup};
-use peerage_dtls::{AlertDescription, CipherSuite, Error, ProtocolVersion, State};
+use peerage_crypto::{KeyLog, NamedGroup, Rng};
+use peerage_dtls::{AlertDescription, CipherSuite, Endpoint, Error, ProtocolVersion, State};
 
 /// A plaintext record with sequence number 99.
 fn plaintext_record(content_type: u8, body: &[u8]) -> Vec<u8> {
@@ -385,4 +385,68 @@ fn a_server_that_wants_a_cookie_does_not_repeat_itself() {
     silent.faults.until = Duration::from_secs(100);
     silent.run_for(Duration::from_secs(20));
     assert_eq!(silent.server.sent_datagrams.len(), 1);
+}
+
+/// A forged ClientHello must not aim a server at a victim for as long as a handshake may take (RFC 9147 §5.1, §11).
+#[test]
+fn a_server_falls_silent_towards_an_address_that_never_answers() {
+    for max_version in [ProtocolVersion::Dtls12, ProtocolVersion::Dtls13] {
+        let mut config = client_config();
+        config.max_version = max_version;
+        let mut now = Instant::now();
+        let mut client = Endpoint::client(Arc::new(config), Rng::from_seed(1), now).unwrap();
+        let hello = transmit(&mut client, now);
+        let server = Arc::new(server_config());
+        let timeout = server.handshake_timeout;
+        let mut server = Endpoint::server(server, Rng::from_seed(2), now).unwrap();
+        for datagram in &hello {
+            server.handle_input(now, &mut datagram.clone()).unwrap();
+        }
+        let bytes = |datagrams: Vec<Vec<u8>>| datagrams.iter().map(Vec::len).sum::<usize>();
+        let flight = bytes(transmit(&mut server, now));
+        let mut sent = flight;
+        let start = now;
+        while let Some(at) = server.poll_timeout() {
+            now = at;
+            server.handle_timeout(now);
+            let out = bytes(transmit(&mut server, now));
+            assert!(out == 0 || now < start + Duration::from_secs(7), "{out} bytes, late");
+            sent += out;
+        }
+        assert_eq!(now, start + timeout, "the handshake fails in the end");
+        // Repetitions go in smaller datagrams in the end, with more headers.
+        assert!((8 * flight..9 * flight).contains(&sent), "{sent} of {flight}, {max_version}");
+    }
+}
+
+/// Who repeats a ClientHello gets one flight for it, not a new series of them.
+#[test]
+fn a_repeated_hello_is_answered_once() {
+    let mut now = Instant::now();
+    let mut client = Endpoint::client(Arc::new(client_config()), Rng::from_seed(1), now).unwrap();
+    let hello = transmit(&mut client, now);
+    let server = Arc::new(server_config());
+    let mut server = Endpoint::server(server, Rng::from_seed(2), now).unwrap();
+    let mut flights = 0;
+    for _ in 0..6 {
+        for datagram in &hello {
+            server.handle_input(now, &mut datagram.clone()).unwrap();
+        }
+        flights += usize::from(!transmit(&mut server, now).is_empty());
+        let next = now + Duration::from_millis(4_900);
+        while let Some(at) = server.poll_timeout().filter(|&at| at <= next) {
+            server.handle_timeout(at);
+            flights += usize::from(!transmit(&mut server, at).is_empty());
+        }
+        now = next;
+    }
+    assert_eq!(flights, 6 + 7);
+}
+
+fn transmit(endpoint: &mut Endpoint, now: Instant) -> Vec<Vec<u8>> {
+    let (mut out, mut buf) = (Vec::new(), Vec::new());
+    while endpoint.poll_transmit(now, &mut buf).is_some() {
+        out.push(std::mem::take(&mut buf));
+    }
+    out
 }

@@ -103,6 +103,10 @@ impl Core {
         suite: CipherSuite,
         randoms: Randoms,
     ) -> Self {
+        let mut timer = handover.timer;
+        if side == Side::Server && !handover.config.require_cookie {
+            timer.limit();
+        }
         Self {
             records: Records::new(handover.plaintext_sequence),
             config: handover.config,
@@ -125,7 +129,7 @@ impl Core {
             flight: Flight::default(),
             answers_below: 0,
             retransmission: Retransmission::Timed,
-            timer: handover.timer,
+            timer,
             next_message: handover.next_message,
             expected_epoch: 0,
             early: Vec::new(),
@@ -405,6 +409,11 @@ impl Core {
     /// Whether the peer's next handshake message comes in epoch 1, and can be opened.
     pub(crate) fn expects_protected(&self) -> bool {
         self.expected_epoch == PROTECTED_EPOCH && self.records.can_open()
+    }
+
+    /// A protected record proves that the client has received what we sent.
+    pub(crate) fn note_proof(&mut self) {
+        self.timer.lift_limit();
     }
 
     /// A protected record of application data proves that the client has our last flight.

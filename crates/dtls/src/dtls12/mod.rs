@@ -223,6 +223,9 @@ impl Connection {
                 return Ok(None);
             }
         };
+        if core.state == State::Handshaking {
+            core.note_proof();
+        }
         let content = &record[range.clone()];
         if content.len() > MAX_PLAINTEXT {
             return Err(Error::protocol(

@@ -98,7 +98,10 @@ impl Core {
         suite: CipherSuite,
         client_random: [u8; 32],
     ) -> Self {
-        let Handover { config, rng, .. } = handover;
+        let Handover { config, rng, mut timer, .. } = handover;
+        if side == Side::Server && !config.require_cookie {
+            timer.limit();
+        }
         let hkdf = Hkdf::new(Arc::clone(&config.provider), suite.hash());
         let mut acks = Acks::default();
         for sequence in handover.hello_records {
@@ -132,7 +135,7 @@ impl Core {
             state: State::Handshaking,
             reassembler,
             flight: Flight::default(),
-            timer: handover.timer,
+            timer,
             unproven_peer: false,
             next_message: handover.next_message,
             expected_epoch: 0,

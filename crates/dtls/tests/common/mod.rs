@@ -1,6 +1,7 @@
 //! Two endpoints in virtual time, on a network that loses, repeats, reorders and damages datagrams by a seed.
 
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, reason = "every test program compiles it, and none uses all of it")]
+#![allow(unreachable_pub, reason = "`pub` says what the programs may use")]
 
 use std::{
     collections::BinaryHeap,
