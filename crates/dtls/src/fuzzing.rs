@@ -94,6 +94,12 @@ fn config(choice: u8) -> Arc<Config> {
     Arc::new(config)
 }
 
+/// When every run begins: one instant for the whole process, since none can be made from a number.
+fn start() -> Instant {
+    static START: OnceLock<Instant> = OnceLock::new();
+    *START.get_or_init(Instant::now)
+}
+
 fn drain(endpoint: &mut Endpoint, now: Instant) -> Vec<Vec<u8>> {
     let mut out = Vec::new();
     let mut buf = Vec::new();
@@ -110,7 +116,7 @@ fn drain(endpoint: &mut Endpoint, now: Instant) -> Vec<Vec<u8>> {
 /// pass. The first byte chooses the configuration and the role.
 pub fn endpoint(data: &[u8]) {
     let Some((&choice, data)) = data.split_first() else { return };
-    let mut now = Instant::now();
+    let mut now = start();
     let rng = Rng::from_seed(u64::from(choice));
     let endpoint = if choice & 128 != 0 {
         Endpoint::client(config(choice), rng, now)
@@ -140,7 +146,7 @@ pub fn endpoint(data: &[u8]) {
 /// time passes, and what the applications do.
 pub fn pair(data: &[u8]) {
     let [client_choice, server_choice, commands @ ..] = data else { return };
-    let mut now = Instant::now();
+    let mut now = start();
     let rng = || Rng::from_seed(u64::from(*client_choice) << 8 | u64::from(*server_choice));
     let client = Endpoint::client(config(*client_choice), rng().fork(), now);
     let server = Endpoint::server(config(*server_choice), rng(), now);
@@ -250,10 +256,9 @@ mod tests {
 
     #[test]
     fn a_hello_survives_the_endpoint_body() {
-        let mut client =
-            Endpoint::client(config(0), Rng::from_seed(3), Instant::now()).expect("a client");
+        let mut client = Endpoint::client(config(0), Rng::from_seed(3), start()).expect("a client");
         let mut data = vec![0];
-        for datagram in drain(&mut client, Instant::now()) {
+        for datagram in drain(&mut client, start()) {
             data.extend_from_slice(&(datagram.len() as u16).to_be_bytes());
             data.extend_from_slice(&datagram);
         }

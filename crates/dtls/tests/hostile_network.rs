@@ -364,9 +364,8 @@ fn configurations_that_cannot_work_are_refused() {
     for change in changes {
         let mut config = client_config();
         change(&mut config);
-        let rng = peerage_crypto::Rng::from_seed(1);
-        let outcome =
-            peerage_dtls::Endpoint::client(Arc::new(config), rng, std::time::Instant::now());
+        let rng = Rng::from_seed(1);
+        let outcome = Endpoint::client(Arc::new(config), rng, Instant::now());
         assert!(matches!(outcome, Err(Error::BadConfig(_))));
     }
 }
