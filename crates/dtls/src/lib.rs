@@ -23,6 +23,7 @@ mod range_set;
 mod reassembler;
 mod record;
 mod registry;
+mod side;
 mod srtp_profile;
 mod statistics;
 mod timer;

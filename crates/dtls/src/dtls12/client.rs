@@ -7,7 +7,7 @@ use peerage_crypto::{NamedGroup, SharedSecret};
 use super::{
     authentication,
     core::{Core, Retransmission},
-    key_schedule::{Randoms, Side},
+    key_schedule::Randoms,
     messages::{self, CertificateRequest, DigitallySigned, ServerKeyExchange},
     protection::RecordProtection,
 };
@@ -18,6 +18,7 @@ use crate::{
     handover::{ClientOffer, Handover},
     handshake::{ClientHello, HandshakeType, Message, ServerHello, UseSrtp},
     registry::group_from_wire,
+    side::Side,
     srtp_profile::SrtpProtectionProfile,
     version::ProtocolVersion,
 };

@@ -10,7 +10,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 use peerage_crypto::{Digest, NamedGroup, PublicKey, Rng, constant_time_eq};
 
 use super::{
-    key_schedule::{KeySchedule, Randoms, Side, VERIFY_DATA},
+    key_schedule::{KeySchedule, Randoms, VERIFY_DATA},
     protection::RecordProtection,
     records::{PROTECTED_EPOCH, Records},
 };
@@ -26,6 +26,7 @@ use crate::{
     handshake::{FragmentHeader, HandshakeType, Message},
     reassembler::{Insertion, Reassembler},
     record::ContentType,
+    side::Side,
     srtp_profile::SrtpProtectionProfile,
     statistics::Statistics,
     timer::RetransmitTimer,

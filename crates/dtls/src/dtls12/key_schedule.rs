@@ -5,7 +5,7 @@ use peerage_crypto::{CryptoProvider, HashAlgorithm, HmacKey};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::protection::RecordProtection;
-use crate::{cipher_suite::CipherSuite, error::Error};
+use crate::{cipher_suite::CipherSuite, error::Error, side::Side};
 
 /// Length of the master secret in bytes (RFC 5246 §8.1).
 const MASTER_SECRET: usize = 48;
@@ -35,22 +35,6 @@ fn prf(key: &dyn HmacKey, label: &[u8], seed: &[&[u8]], out: &mut [u8]) {
         a = next;
     }
     a.zeroize();
-}
-
-/// Which end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    Client,
-    Server,
-}
-
-impl Side {
-    pub(crate) const fn other(self) -> Self {
-        match self {
-            Self::Client => Self::Server,
-            Self::Server => Self::Client,
-        }
-    }
 }
 
 /// The randoms of both hellos.

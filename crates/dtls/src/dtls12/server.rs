@@ -8,7 +8,7 @@ use super::{
     authentication,
     client::check_point_formats,
     core::{Core, Retransmission},
-    key_schedule::{Randoms, Side},
+    key_schedule::Randoms,
     messages::{self, CertificateRequest, DigitallySigned, ServerKeyExchange},
     protection::RecordProtection,
 };
@@ -22,6 +22,7 @@ use crate::{
         UseSrtp,
     },
     registry::group_to_wire,
+    side::Side,
     srtp_profile::SrtpProtectionProfile,
     version::ProtocolVersion,
 };

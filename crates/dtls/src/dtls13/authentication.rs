@@ -6,7 +6,6 @@ use peerage_crypto::{PublicKeyKind, SignatureScheme};
 
 use super::{
     core::Core,
-    key_schedule::Side,
     messages::{Certificate, CertificateVerify},
     records::HANDSHAKE_EPOCH,
 };
@@ -15,6 +14,7 @@ use crate::{
     error::Error,
     handshake::{HandshakeType, Message},
     registry::{scheme_allowed_in_13, scheme_from_wire, scheme_to_wire},
+    side::Side,
 };
 
 /// The best scheme of our key that the peer accepts.

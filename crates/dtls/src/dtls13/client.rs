@@ -7,7 +7,7 @@ use peerage_crypto::{KeyExchange, SignatureScheme};
 use super::{
     authentication,
     core::Core,
-    key_schedule::{HandshakeStage, Side},
+    key_schedule::HandshakeStage,
     messages::{Certificate, CertificateRequest, EncryptedExtensions},
     records::HANDSHAKE_EPOCH,
 };
@@ -21,6 +21,7 @@ use crate::{
         ServerKeyShare,
     },
     registry::{group_from_wire, group_to_wire, scheme_from_wire},
+    side::Side,
     srtp_profile::SrtpProtectionProfile,
     version::ProtocolVersion,
 };

@@ -12,7 +12,7 @@ use peerage_crypto::{HmacKey, NamedGroup, PublicKey, Rng};
 
 use super::{
     ack::{Acks, RecordNumber},
-    key_schedule::{HandshakeStage, Hkdf, Secret, SecretPair, Side},
+    key_schedule::{HandshakeStage, Hkdf, Secret, SecretPair},
     records::{APPLICATION_EPOCH, HANDSHAKE_EPOCH, Records},
 };
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
     handover::Handover,
     handshake::{HandshakeType, Message},
     reassembler::Reassembler,
+    side::Side,
     srtp_profile::SrtpProtectionProfile,
     statistics::Statistics,
     timer::RetransmitTimer,
@@ -194,7 +195,7 @@ impl Core {
         let secrets = stage.traffic_secrets(&self.transcript.hash())?;
         self.log_key("CLIENT_HANDSHAKE_TRAFFIC_SECRET", &secrets.client);
         self.log_key("SERVER_HANDSHAKE_TRAFFIC_SECRET", &secrets.server);
-        self.records.install_handshake(secrets.of(self.side), secrets.of(self.other_side()))?;
+        self.records.install_handshake(secrets.of(self.side), secrets.of(self.side.other()))?;
         self.handshake_secrets = Some(secrets);
         self.expect_epoch(HANDSHAKE_EPOCH)?;
         Ok(stage)
@@ -219,13 +220,6 @@ impl Core {
         }
     }
 
-    pub(super) fn other_side(&self) -> Side {
-        match self.side {
-            Side::Client => Side::Server,
-            Side::Server => Side::Client,
-        }
-    }
-
     /// The key that makes or checks the Finished of one side.
     pub(crate) fn finished_key(&self, side: Side) -> Result<Box<dyn HmacKey>, Error> {
         match &self.handshake_secrets {
@@ -240,7 +234,7 @@ impl Core {
         if body.len() != hash.len() {
             return Err(Error::decode("Finished of a wrong length", "RFC 8446 §4.4.4"));
         }
-        if !self.finished_key(self.other_side())?.verify(&[&hash], body) {
+        if !self.finished_key(self.side.other())?.verify(&[&hash], body) {
             return Err(Error::protocol(
                 AlertDescription::DecryptError,
                 "Finished does not verify",

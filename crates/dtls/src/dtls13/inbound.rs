@@ -5,7 +5,6 @@ use std::time::Instant;
 use super::{
     ack::{self, RecordNumber},
     core::{Core, KeyUpdate},
-    key_schedule::Side,
     records::{APPLICATION_EPOCH, HANDSHAKE_EPOCH},
 };
 use crate::{
@@ -14,6 +13,7 @@ use crate::{
     flight::Acknowledgement,
     handshake::{FragmentHeader, Message},
     reassembler::Insertion,
+    side::Side,
 };
 
 impl Core {

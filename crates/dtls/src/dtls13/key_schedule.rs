@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use peerage_crypto::{CryptoProvider, Digest, HashAlgorithm, HmacKey, hkdf_expand, hkdf_extract};
 use zeroize::Zeroizing;
 
-use crate::error::Error;
+use crate::{error::Error, side::Side};
 
 /// RFC 9147 §5.9: no trailing space, unlike TLS.
 const LABEL_PREFIX: &[u8] = b"dtls13";
@@ -55,13 +55,6 @@ fn expand_label(
     let head = [length[0], length[1], label_len];
     let info: [&[u8]; 5] = [&head, prefix, label, &[context.len() as u8], context];
     Ok(hkdf_expand(prk, &info, out)?)
-}
-
-/// Whose traffic a secret protects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    Client,
-    Server,
 }
 
 /// The secrets of one stage, one per side.

@@ -2,11 +2,11 @@
 
 use peerage_crypto::Digest;
 
-use super::key_schedule::Side;
 use crate::{
     codec::{Reader, put_u16, put_u16_list, put_vec8, put_vec16, put_vec24, u16_list},
     error::Error,
     handshake::{ExtensionType, UseSrtp, extensions},
+    side::Side,
 };
 
 /// Most certificates in a chain. WebRTC sends one.

@@ -43,6 +43,7 @@ use crate::{
     handover::{ClientOffer, Handover},
     handshake::{ClientHello, HandshakeType, Message, ServerHello},
     record::{ContentType, MAX_PLAINTEXT, PlaintextHeader, RecordHeader, UnifiedHeader},
+    side::Side,
     statistics::Statistics,
     version::ProtocolVersion,
 };
@@ -288,7 +289,7 @@ impl Connection {
                 self.core.handle_key_update(epoch, request)
             }
             // Sessions are not resumed: WebRTC makes new certificates for every call.
-            HandshakeType::NEW_SESSION_TICKET if self.core.side == key_schedule::Side::Client => {
+            HandshakeType::NEW_SESSION_TICKET if self.core.side == Side::Client => {
                 messages::check_new_session_ticket(message.body())
             }
             _ => Err(Error::unexpected(

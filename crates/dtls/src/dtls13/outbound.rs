@@ -5,13 +5,13 @@ use std::time::Instant;
 use super::{
     ack,
     core::{Core, KeyUpdate},
-    key_schedule::Side,
     records::Records,
 };
 use crate::{
     error::Error,
     event::{Event, State},
     record::ContentType,
+    side::Side,
 };
 
 impl Core {

@@ -7,7 +7,7 @@ use peerage_crypto::{NamedGroup, SignatureScheme, constant_time_eq};
 use super::{
     authentication,
     core::Core,
-    key_schedule::{Secret, Side},
+    key_schedule::Secret,
     messages::{Certificate, CertificateRequest, EncryptedExtensions},
     records::HANDSHAKE_EPOCH,
 };
@@ -21,6 +21,7 @@ use crate::{
         ServerHello, ServerKeyShare, UseSrtp,
     },
     registry::{group_from_wire, group_to_wire, scheme_from_wire},
+    side::Side,
     srtp_profile::SrtpProtectionProfile,
     version::ProtocolVersion,
 };
