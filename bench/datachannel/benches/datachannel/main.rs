@@ -1,10 +1,15 @@
 //! Two peer connections in one thread, with nothing between them: megabytes of user data per second of CPU time, CPU time
 //! to connect, memory and CPU time of a pair that idles; both ends together, so that a busy machine changes little.
 //!
+//! Beside them `rtc` (the sans-IO crate of webrtc-rs) and `str0m`, driven alike: the same number of datagrams between
+//! polls, candidates in the descriptions, one channel opened in band.
+//!
 //! `cargo bench -p bench-datachannel` runs all; `-- throughput`, `connect`, `memory` or `idle` one of them.
 
 mod heap;
 mod peerage;
+mod rtc;
+mod str0m;
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -20,6 +25,8 @@ const VOLUME: usize = 256 << 20;
 const MESSAGE: usize = 65_536;
 /// Datagrams per poll.
 const BATCH: usize = 16;
+/// User bytes queued ahead.
+const AHEAD: usize = 1 << 20;
 /// Pairs whose memory is taken together.
 const PAIRS: usize = 50;
 /// How long a pair idles, in its own time.
@@ -38,10 +45,13 @@ trait Pair: Sized {
 fn main() {
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    measure::<peerage::PeeragePair>("peerage", &wanted, VOLUME);
+    measure::<peerage::PeeragePair>("peerage", &wanted, VOLUME, IDLE);
+    // They are slow enough that a part of the volume and of the time measures them.
+    measure::<rtc::RtcPair>("rtc", &wanted, VOLUME / 4, IDLE / 20);
+    measure::<str0m::Str0mPair>("str0m", &wanted, VOLUME / 4, IDLE / 20);
 }
 
-fn measure<P: Pair>(name: &str, wanted: &[String], volume: usize) {
+fn measure<P: Pair>(name: &str, wanted: &[String], volume: usize, idle: Duration) {
     let run = |what: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == what);
     let report = |what: &str, text: &str, value: f64, digits: usize, unit: &str| {
         println!("{name:<10} {text:<36} {value:>10.digits$} {unit}");
@@ -76,9 +86,9 @@ fn measure<P: Pair>(name: &str, wanted: &[String], volume: usize) {
     if run("idle") {
         let each = median(|seed| {
             let mut pair = P::connect(seed);
-            let ((), spent) = cpu_time(|| pair.idle(IDLE));
+            let ((), spent) = cpu_time(|| pair.idle(idle));
             // Two connections in a pair.
-            spent.as_secs_f64() * 1e6 / IDLE.as_secs_f64() / 2.0
+            spent.as_secs_f64() * 1e6 / idle.as_secs_f64() / 2.0
         });
         report("idle", "idle, per connection and second", each, 1, "us of CPU");
     }

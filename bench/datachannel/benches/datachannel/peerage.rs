@@ -9,7 +9,7 @@ use peerage_peerconnection::{
     Protocol, Rng, SendError,
 };
 
-use crate::{BATCH, Pair};
+use crate::{AHEAD, BATCH, Pair};
 
 struct End {
     pc: PeerConnection,
@@ -141,7 +141,7 @@ impl Pair for PeeragePair {
         while self.ends[1].received - start < count {
             // Real time, as the congestion controller expects.
             self.now = offset + begun.elapsed();
-            while sent < count && self.ends[0].pc.buffered_amount(channel) < 1 << 20 {
+            while sent < count && self.ends[0].pc.buffered_amount(channel) < AHEAD {
                 match self.ends[0].pc.send(self.now, channel, Message::Binary(payload.clone())) {
                     Ok(()) => sent += 1,
                     Err(SendError::BufferFull(_)) => break,

@@ -9,6 +9,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use crate::{Digest, HmacKey, constant_time_eq};
 
 const BLOCK: usize = 64;
+/// Blocks that are hashed in one piece; more cost more to clear than they save.
+const SHORT: usize = 4;
 
 /// A Merkle-Damgård hash with blocks of 64 bytes and a state of `N` 32-bit words.
 pub(super) trait BlockHash<const N: usize>: Send + Sync + 'static {
@@ -110,6 +112,9 @@ fn finish<H: BlockHash<N>, const N: usize>(
     before: u64,
     parts: &[&[u8]],
 ) -> [u32; N] {
+    if let Some(state) = finish_short::<H, N>(state, before, parts) {
+        return state;
+    }
     let mut block = [0; BLOCK];
     let mut filled = 0;
     let mut total = before;
@@ -145,6 +150,29 @@ fn finish<H: BlockHash<N>, const N: usize>(
     state
 }
 
+/// The same for what fits into a few blocks, as connectivity checks do: laid out in one piece, it takes one call of the
+/// compression function, and none of its loads waits for a store that covers only a part of it.
+fn finish_short<H: BlockHash<N>, const N: usize>(
+    mut state: [u32; N],
+    before: u64,
+    parts: &[&[u8]],
+) -> Option<[u32; N]> {
+    let mut blocks = [[0; BLOCK]; SHORT];
+    let bytes = blocks.as_flattened_mut();
+    let mut filled = 0;
+    for part in parts {
+        bytes.get_mut(filled..filled + part.len())?.copy_from_slice(part);
+        filled += part.len();
+    }
+    // FIPS 180-4 §5.1.1: a one bit, zeros, and the length in bits, 9 bytes at least.
+    let count = (filled + 9).div_ceil(BLOCK);
+    let length = bytes.get_mut(count * BLOCK - 8..count * BLOCK)?;
+    length.copy_from_slice(&(8 * (before + filled as u64)).to_be_bytes());
+    bytes[filled] = 0x80;
+    H::compress(&mut state, &blocks[..count]);
+    Some(state)
+}
+
 fn write_words(words: &[u32], out: &mut [u8; BLOCK]) {
     for (bytes, word) in out.as_chunks_mut::<4>().0.iter_mut().zip(words) {
         *bytes = word.to_be_bytes();
@@ -165,7 +193,7 @@ mod tests {
             let key = &data[..key_len];
             let (sha1, sha256) =
                 (BlockHmac::<Sha1Blocks, 5>::new(key), BlockHmac::<Sha256Blocks, 8>::new(key));
-            for length in (0..200).chain([255, 256, 257, 300]) {
+            for length in 0..=300 {
                 let message = &data[..length];
                 let mut general =
                     <Hmac<sha1::Sha1> as KeyInit>::new_from_slice(key).expect("any key");
