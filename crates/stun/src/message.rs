@@ -58,14 +58,10 @@ impl<'a> Message<'a> {
             if self.fingerprint != 0 {
                 return Err(Error::AfterFingerprint { offset });
             }
-            // The body is a multiple of 4 long and so is every step, hence a header always fits.
-            let head = &self.bytes[offset..offset + 4];
-            let kind = AttributeType(u16::from_be_bytes([head[0], head[1]]));
-            let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
-            let end = offset + 4 + length.next_multiple_of(4);
-            if end > self.bytes.len() {
+            let Some((kind, value, end)) = attribute_at(self.bytes, offset) else {
                 return Err(Error::AttributeOverrun { offset });
-            }
+            };
+            let length = value.len();
             let invalid = |reason| Error::InvalidAttribute { attribute: kind, reason };
             match kind {
                 AttributeType::MESSAGE_INTEGRITY
@@ -128,7 +124,32 @@ impl<'a> Message<'a> {
 
     /// The first attribute of a kind; further ones are to be ignored (RFC 8489 §14).
     pub fn get(&self, kind: AttributeType) -> Option<RawAttribute<'a>> {
-        self.attributes().find(|a| a.kind == kind)
+        let noted = match kind {
+            AttributeType::MESSAGE_INTEGRITY => self.integrity,
+            AttributeType::MESSAGE_INTEGRITY_SHA256 => self.integrity_sha256,
+            AttributeType::FINGERPRINT => self.fingerprint,
+            _ => return self.find(kind),
+        } as usize;
+        let (_, value, _) = attribute_at(self.bytes, noted)?;
+        (noted != 0).then_some(RawAttribute { kind, value, offset: noted })
+    }
+
+    /// As [`get`](Self::get), for those that only count before the message integrity attributes.
+    fn find(&self, kind: AttributeType) -> Option<RawAttribute<'a>> {
+        let end = match (self.integrity, self.integrity_sha256) {
+            (0, 0) => self.bytes.len(),
+            (0, at) | (at, 0) => at as usize,
+            (sha1, sha256) => sha1.min(sha256) as usize,
+        };
+        let bytes = self.bytes.get(..end)?;
+        let mut offset = HEADER_LEN;
+        while let Some((found, value, next)) = attribute_at(bytes, offset) {
+            if found == kind {
+                return Some(RawAttribute { kind, value, offset });
+            }
+            offset = next;
+        }
+        None
     }
 
     /// The first attribute of a kind, read.
@@ -220,6 +241,20 @@ impl<'a> Message<'a> {
     }
 }
 
+/// Kind and value of the attribute at an offset, and where the next one begins; `None` where it does not fit.
+#[inline]
+fn attribute_at(bytes: &[u8], offset: usize) -> Option<(AttributeType, &[u8], usize)> {
+    let (&[k0, k1, l0, l1], rest) = bytes.get(offset..)?.split_first_chunk::<4>()?;
+    let length = usize::from(u16::from_be_bytes([l0, l1]));
+    let padded = length.next_multiple_of(4);
+    // RFC 8489 §14: padding belongs to the attribute, so that it too has to be there.
+    if padded > rest.len() {
+        return None;
+    }
+    let kind = AttributeType(u16::from_be_bytes([k0, k1]));
+    Some((kind, &rest[..length], offset + 4 + padded))
+}
+
 /// CRC-32 XOR 0x5354554e (RFC 8489 §14.7).
 pub(crate) fn fingerprint(bytes: &[u8]) -> u32 {
     crc32fast::hash(bytes) ^ 0x5354_554e
@@ -260,6 +295,56 @@ impl<'a> Iterator for Attributes<'a> {
                     value: self.bytes.get(offset + 4..offset + 4 + length)?,
                     offset,
                 });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(attributes: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut bytes = vec![0, 1, 0, 0];
+        bytes.extend(MAGIC_COOKIE.to_be_bytes());
+        bytes.extend([7; 12]);
+        for (kind, value) in attributes {
+            bytes.extend(kind.to_be_bytes());
+            bytes.extend((value.len() as u16).to_be_bytes());
+            bytes.extend(*value);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        let length = (bytes.len() - HEADER_LEN) as u16;
+        bytes[2..4].copy_from_slice(&length.to_be_bytes());
+        bytes
+    }
+
+    /// Every order of the attributes that protect, with an ordinary one before, between and behind.
+    #[test]
+    fn an_attribute_got_is_the_first_that_counts() {
+        let protecting: [(u16, &[u8]); 3] =
+            [(0x0008, &[1; 20]), (0x001C, &[2; 32]), (0x0024, &[3; 4])];
+        for first in protecting {
+            for second in protecting {
+                for third in protecting {
+                    for last in [(0x8028, &[4u8; 4][..]), (0x0006, b"late")] {
+                        let bytes = message(&[
+                            first,
+                            (0x0006, b"a"),
+                            second,
+                            third,
+                            (0x0024, &[5; 4]),
+                            last,
+                        ]);
+                        let message = Message::parse(&bytes).unwrap();
+                        for kind in
+                            [0x0006, 0x0008, 0x001C, 0x0024, 0x0025, 0x8028].map(AttributeType)
+                        {
+                            let expected = message.attributes().find(|a| a.kind == kind);
+                            assert_eq!(message.get(kind), expected, "{kind} in {bytes:02x?}");
+                        }
+                    }
+                }
             }
         }
     }
