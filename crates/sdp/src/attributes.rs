@@ -76,15 +76,21 @@ impl Attributes {
     /// Reads an attribute and adds it.
     #[inline]
     pub(crate) fn parse(&mut self, name: &str, value: Option<&str>) -> Scan<&Attribute> {
-        let attribute = Attribute::parse(name, value)?;
-        let verbatim = value.and_then(|value| {
+        let index = self.lines.len();
+        self.lines.push(Line { attribute: Attribute::PLACEHOLDER, verbatim: None });
+        let line = &mut self.lines[index];
+        if let Err(fault) = Attribute::parse_into(name, value, &mut line.attribute) {
+            self.lines.truncate(index);
+            return Err(fault);
+        }
+        if let Some(value) = value {
             let mut comparison = Comparison::new(value);
-            attribute.write_value(&mut comparison);
-            (!comparison.is_same()).then(|| value.into())
-        });
-        self.lines.push(Line { attribute, verbatim });
-        // Just pushed, so there is a last one.
-        Ok(&self.lines[self.lines.len() - 1].attribute)
+            line.attribute.write_value(&mut comparison);
+            if !comparison.is_same() {
+                line.verbatim = Some(value.into());
+            }
+        }
+        Ok(&self.lines[index].attribute)
     }
 
     pub(crate) fn write(&self, out: &mut impl Sink) {

@@ -97,35 +97,38 @@ macro_rules! attributes {
                 }
             }
 
+            /// Reads an attribute that the crate knows into `place`; false where it knows none of that name.
             #[inline]
-            fn parse_known(name: &str, value: Option<&str>) -> Scan<Option<Attribute>> {
+            fn parse_known(name: &str, value: Option<&str>, place: &mut Attribute) -> Scan<bool> {
                 // Compared first by a number made of a few bytes, which compiles to a binary
                 // search, and by the whole only then.
                 let key = key(name);
                 let Some(value) = value else {
-                    return Ok(match name {
-                        $( $fname => Some(Attribute::$flag), )*
-                        "sendrecv" => Some(Attribute::Direction(Direction::SendRecv)),
-                        "sendonly" => Some(Attribute::Direction(Direction::SendOnly)),
-                        "recvonly" => Some(Attribute::Direction(Direction::RecvOnly)),
-                        "inactive" => Some(Attribute::Direction(Direction::Inactive)),
+                    *place = match name {
+                        $( $fname => Attribute::$flag, )*
+                        "sendrecv" => Attribute::Direction(Direction::SendRecv),
+                        "sendonly" => Attribute::Direction(Direction::SendOnly),
+                        "recvonly" => Attribute::Direction(Direction::RecvOnly),
+                        "inactive" => Attribute::Direction(Direction::Inactive),
                         $( $vname => return Scanner::new("").fault("expected a value"), )*
-                        _ => None,
-                    });
+                        _ => return Ok(false),
+                    };
+                    return Ok(true);
                 };
                 let mut scanner = Scanner::new(value);
                 match key {
                     $( keys::$value if name == $vname => {
                         let value = <$type as Value>::parse(&mut scanner)?;
                         scanner.end()?;
-                        Ok(Some(Attribute::$value(value)))
+                        *place = Attribute::$value(value);
+                        Ok(true)
                     } )*
                     _ => match name {
                         $( $fname => scanner.fault("the attribute takes no value"), )*
                         "sendrecv" | "sendonly" | "recvonly" | "inactive" => {
                             scanner.fault("the attribute takes no value")
                         }
-                        _ => Ok(None),
+                        _ => Ok(false),
                     },
                 }
             }
@@ -342,17 +345,21 @@ attributes! {
 }
 
 impl Attribute {
-    /// Reads the attribute `name`, with `value` where there was a colon.
+    /// What stands in a place until [`parse_into`](Attribute::parse_into) has filled it.
+    pub(crate) const PLACEHOLDER: Attribute = Attribute::RtcpMux;
+
+    /// Reads the attribute `name`, with `value` where there was a colon, straight into its place: handed back as a value,
+    /// it would be copied once for each function on the way. On a fault `place` holds nothing of use.
     #[inline]
-    pub(crate) fn parse(name: &str, value: Option<&str>) -> Scan<Attribute> {
-        match Attribute::parse_known(name, value) {
-            Ok(Some(attribute)) => Ok(attribute),
-            Ok(None) => Ok(Attribute::unknown(name, value)),
-            Err(_) if rule(name).is_some_and(|rule| rule.policy == Policy::Ignore) => {
-                Ok(Attribute::unknown(name, value))
-            }
-            Err(fault) => Err(fault),
+    pub(crate) fn parse_into(name: &str, value: Option<&str>, place: &mut Attribute) -> Scan<()> {
+        match Attribute::parse_known(name, value, place) {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(_) if rule(name).is_some_and(|rule| rule.policy == Policy::Ignore) => {}
+            Err(fault) => return Err(fault),
         }
+        *place = Attribute::unknown(name, value);
+        Ok(())
     }
 
     fn unknown(name: &str, value: Option<&str>) -> Attribute {
