@@ -276,3 +276,42 @@ fn a_restored_path_is_used_at_once() {
     // Without that the doubled timer would have let up to ten seconds pass.
     assert!(pair.now - now < Duration::from_millis(500), "{:?}", pair.now - now);
 }
+
+/// Our last packet is lost; what the peer goes on to say is answered with it once more (RFC 9260 §8.4).
+#[test]
+fn a_lost_goodbye_is_said_again() {
+    const ABORT: u8 = 6;
+    const SHUTDOWN_COMPLETE: u8 = 14;
+    for goodbye in [SHUTDOWN_COMPLETE, ABORT] {
+        let configs = [Config::default(), Config::default()];
+        let mut pair = Pair::connected(12, configs, [Link::default(); 2]);
+        let mut lost = 0;
+        // The first chunk's type follows the common header.
+        pair.filter = Some(Box::new(move |_, packet| {
+            lost += u32::from(packet[12] == goodbye);
+            packet[12] != goodbye || lost > 2
+        }));
+        let now = pair.now;
+        if goodbye == ABORT {
+            pair.ends[1].abort(now, "enough");
+            pair.send(0, 1, message(1, 5_000));
+        } else {
+            pair.ends[1].shutdown(now);
+        }
+        pair.run_until(Duration::from_secs(20), |pair| pair.ends[0].is_closed());
+        assert!(pair.ends[1].is_closed());
+        if goodbye == ABORT {
+            let told = pair.events[0].iter().any(|event| {
+                matches!(event, Event::Aborted { by_peer: true, user_initiated: true, .. })
+            });
+            assert!(told, "{:?}", pair.events[0]);
+        } else {
+            assert!((0..2).all(|at| pair.saw(at, &Event::ShutdownComplete)));
+        }
+        // And that is the end of it.
+        pair.run_for(Duration::from_secs(60));
+        let sent = pair.sent;
+        pair.run_for(Duration::from_secs(60));
+        assert_eq!(pair.sent, sent);
+    }
+}

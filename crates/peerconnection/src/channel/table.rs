@@ -131,6 +131,10 @@ impl Channel {
         self.bytes_received += message.len() as u64;
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        self.state == DataChannelState::Open
+    }
+
     fn info(&self) -> DataChannelInfo {
         let clip = |value: u32| u16::try_from(value).unwrap_or(u16::MAX);
         DataChannelInfo {

@@ -90,6 +90,25 @@ impl PeerConnection {
         channel: DataChannelHandle,
         message: Message,
     ) -> Result<(), SendError> {
+        let (size, limit) = (message.len(), self.max_message_size());
+        if size > limit && self.channels.get(channel).is_some_and(Channel::is_open) {
+            return Err(SendError::TooLarge { size, limit });
+        }
+        self.send_accepted(now, channel, message)
+    }
+
+    /// Sends a message whose size was checked before, against the [`max_message_size`](Self::max_message_size) of then:
+    /// for drivers that have a queue of their own. A limit that the peer lowers holds for later messages (webrtc-pc §6.2,
+    /// `send` step 4), not for those accepted.
+    ///
+    /// # Errors
+    /// See [`SendError`]; never [`SendError::TooLarge`].
+    pub fn send_accepted(
+        &mut self,
+        now: Instant,
+        channel: DataChannelHandle,
+        message: Message,
+    ) -> Result<(), SendError> {
         self.now = now;
         let entry = self.channels.get_mut(channel).ok_or(SendError::UnknownDataChannel)?;
         let (Some(id), Some(sctp)) = (entry.id, self.sctp.as_deref_mut()) else {
@@ -521,6 +540,7 @@ impl PeerConnection {
             sctp.abort(now, "");
             self.hold_last_packet(now, &mut sctp);
             self.data_ended = true;
+            self.ended_sctp = Some(sctp);
         }
         let mut handles = self.channels.handles();
         handles.sort_unstable();

@@ -283,12 +283,8 @@ impl PeerConnection {
             Setup::Passive => false,
             _ => theirs.setup == Some(Setup::Passive),
         };
-        let max_message_size = theirs.sctp.max_message_size;
         self.dtls
             .negotiated(DtlsParameters { is_client, fingerprints: theirs.fingerprints.clone() });
-        if let Some(sctp) = &mut self.sctp {
-            sctp.set_max_send_message_size(max_message_size);
-        }
         self.assign_channel_ids();
         self.pump_ice(now);
         self.start_dtls(now);

@@ -60,6 +60,8 @@ pub struct PeerConnection {
     early: EarlyPackets,
     dtls: DtlsTransport,
     sctp: Option<Box<Association>>,
+    /// The association when it is over: it says its last word again where that was lost.
+    ended_sctp: Option<Box<Association>>,
     /// A sealed datagram that did not fit the last batch, or the goodbye of an association that ended.
     held_back: Vec<u8>,
     max_segments: usize,
@@ -122,6 +124,7 @@ impl PeerConnection {
             early: EarlyPackets::default(),
             dtls,
             sctp: None,
+            ended_sctp: None,
             held_back: Vec::new(),
             max_segments: config.settings.max_gso_segments,
             channels: DataChannels::default(),

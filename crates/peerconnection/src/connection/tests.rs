@@ -91,6 +91,37 @@ fn the_last_packet_of_an_association_is_sent() {
 }
 
 #[test]
+fn a_last_packet_that_is_lost_is_sent_again() {
+    /// Loses the datagram of `b` that has this number, STUN not counted.
+    fn lose(pair: &mut Pair, number: u32) {
+        let mut count = 0;
+        pair.filter = Box::new(move |from_a, data| {
+            let counts = !from_a && data[0] > 3;
+            count += u32::from(counts);
+            !counts || count != number
+        });
+    }
+    // SHUTDOWN, then SHUTDOWN COMPLETE.
+    let (mut pair, a, _) = Pair::connected(106);
+    lose(&mut pair, 2);
+    let now = pair.now;
+    pair.b.pc.sctp.as_deref_mut().unwrap().shutdown(now);
+    assert!(pair.run_until(PATIENCE, |pair| !pair.a.closed().is_empty()));
+    assert_eq!(pair.a.closed(), [a]);
+    // ABORT. The other end learns of it when it sends.
+    let (mut pair, a, _) = Pair::connected(107);
+    pair.run_for(Duration::from_secs(1));
+    lose(&mut pair, 1);
+    let now = pair.now;
+    pair.b.pc.end_association(now, None);
+    pair.run_for(Duration::from_secs(1));
+    assert!(pair.a.closed().is_empty(), "the ABORT is lost");
+    pair.a.pc.send(pair.now, a, Message::text("is anybody there")).unwrap();
+    assert!(pair.run_until(PATIENCE, |pair| !pair.a.closed().is_empty()));
+    assert_eq!(pair.a.closed(), [a]);
+}
+
+#[test]
 fn a_channel_reopened_before_our_reset_is_answered_opens() {
     let (mut pair, ..) = Pair::connected(105);
     let first = pair.b.pc.create_data_channel(pair.now, "first", DataChannelInit::default());

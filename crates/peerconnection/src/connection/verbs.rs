@@ -221,6 +221,14 @@ impl PeerConnection {
                 let _ = sctp.handle_input(now, &data[range]);
             }
             self.pump_sctp(now, false);
+        } else if let Some(mut ended) = self.ended_sctp.take_if(|_| !ranges.is_empty()) {
+            for range in ranges.iter() {
+                let _ = ended.handle_input(now, &data[range]);
+            }
+            if self.held_back.is_empty() {
+                self.hold_last_packet(now, &mut ended);
+            }
+            self.ended_sctp = Some(ended);
         }
         if was_connected {
             // A close_notify in this datagram comes after its data.

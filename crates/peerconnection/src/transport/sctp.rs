@@ -33,7 +33,8 @@ pub(crate) fn associate(
         local_port: SCTP_PORT,
         remote_port: remote.port,
         max_message_size: sctp.max_message_size,
-        max_send_message_size: remote.max_message_size,
+        // The connection checks the peer's limit when a message is accepted, and a renegotiation may lower it.
+        max_send_message_size: usize::MAX,
         receive_window: sctp.receive_window,
         send_buffer_limit: sctp.send_buffer,
         mtu: settings.mtu.saturating_sub(dtls_overhead),

@@ -5,8 +5,16 @@ use super::state::State;
 use crate::event::Event;
 use crate::packet::abort::Abort;
 use crate::packet::cause::{CauseCode, describe, first_code, write_cause};
-use crate::packet::shutdown::{parse_shutdown, write_shutdown_complete};
-use crate::packet::tlv::RawChunk;
+use crate::packet::data::DATA;
+use crate::packet::forward_tsn::FORWARD_TSN;
+use crate::packet::header::COMMON_HEADER_LENGTH;
+use crate::packet::heartbeat::HEARTBEAT;
+use crate::packet::idata::I_DATA;
+use crate::packet::iforward_tsn::I_FORWARD_TSN;
+use crate::packet::reconfig::RE_CONFIG;
+use crate::packet::sack::SACK;
+use crate::packet::shutdown::{SHUTDOWN, SHUTDOWN_ACK, parse_shutdown, write_shutdown_complete};
+use crate::packet::tlv::{Chunks, RawChunk};
 use std::time::Instant;
 
 /// Bytes of the reason that travel in an ABORT.
@@ -48,6 +56,7 @@ impl Association {
             let mut chunk = Vec::new();
             Abort { reflected_tag: false, causes: &causes }.write(&mut chunk);
             self.standalone.clear();
+            self.last_abort.clone_from(&chunk);
             self.push_standalone(peer.tag, chunk);
         }
         self.end(Event::Aborted {
@@ -142,13 +151,36 @@ impl Association {
                 self.push_standalone(peer.tag, chunk);
                 self.end(Event::ShutdownComplete);
             }
-            // Our SHUTDOWN COMPLETE was lost (RFC 9260 §8.5.1 E).
-            State::Ended => {
-                write_shutdown_complete(&mut chunk, false);
-                self.push_standalone(peer.tag, chunk);
-            }
             _ => self.statistics.chunks_discarded += 1,
         }
+    }
+
+    /// What comes when the association is over is out of the blue (RFC 9260 §8.4): our last packet was lost, and the peer
+    /// is told once more.
+    pub(super) fn answer_after_the_end(&mut self, packet: &[u8]) {
+        let first = Chunks::new(&packet[COMMON_HEADER_LENGTH..]).next();
+        let (Some(Ok(first)), Some(peer)) = (first, self.peer) else {
+            self.statistics.chunks_discarded += 1;
+            return;
+        };
+        let mut chunk = Vec::new();
+        match first.kind {
+            // Item 5.
+            SHUTDOWN_ACK => write_shutdown_complete(&mut chunk, false),
+            // Item 8. After a shutdown there is nothing to abort, and what comes is late.
+            DATA | I_DATA | SACK | HEARTBEAT | RE_CONFIG | FORWARD_TSN | I_FORWARD_TSN
+            | SHUTDOWN
+                if !self.last_abort.is_empty() =>
+            {
+                chunk.clone_from(&self.last_abort);
+            }
+            _ => {
+                self.statistics.chunks_discarded += 1;
+                return;
+            }
+        }
+        self.standalone.clear();
+        self.push_standalone(peer.tag, chunk);
     }
 
     pub(super) fn on_shutdown_complete(&mut self) {

@@ -86,6 +86,10 @@ impl Association {
     }
 
     fn process(&mut self, now: Instant, packet: &[u8]) {
+        if self.state == State::Ended {
+            self.answer_after_the_end(packet);
+            return;
+        }
         let mut data = PacketData::default();
         for (index, chunk) in Chunks::new(&packet[COMMON_HEADER_LENGTH..]).enumerate() {
             let Ok(raw) = chunk else {

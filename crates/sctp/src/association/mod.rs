@@ -88,6 +88,8 @@ pub struct Association {
     shutdown_wanted: bool,
     /// Replies that any packet to the peer may carry: ERROR, HEARTBEAT ACK, RE-CONFIG responses. At most a packet's worth.
     control: Vec<u8>,
+    /// Our ABORT, once sent: it may have to be said again.
+    last_abort: Vec<u8>,
     standalone: VecDeque<Standalone>,
     events: EventQueue,
     /// T1 runs so far, or consecutive timeouts since the peer was last heard (RFC 9260 §8.1).
@@ -135,6 +137,7 @@ impl Association {
             due: Due::default(),
             shutdown_wanted: false,
             control: Vec::new(),
+            last_abort: Vec::new(),
             standalone: VecDeque::new(),
             events: EventQueue::new(),
             errors: 0,
