@@ -14,6 +14,9 @@ pub(crate) const MESSAGE_OVERHEAD: usize = 64;
 
 const NO_ID: u16 = u16::MAX;
 
+/// In the count of messages: the application closed the channel.
+const SEALED: u64 = 1 << 63;
+
 /// What the driver and the handles of one channel both see. Every field is a single atomic: nothing blocks.
 #[derive(Debug)]
 pub(crate) struct ChannelShared {
@@ -24,7 +27,8 @@ pub(crate) struct ChannelShared {
     /// The same plus [`MESSAGE_OVERHEAD`] per message that has not reached the transport: what back-pressure counts.
     used: AtomicUsize,
     limit: usize,
-    /// Messages that handles have queued: a close waits for them, because it takes a faster lane.
+    /// Messages that handles have queued: a close waits for them, because it takes a faster lane. One number with
+    /// [`SEALED`], so that a message is either counted by the close or refused.
     sent: AtomicU64,
     low_threshold: AtomicUsize,
     max_message_size: AtomicUsize,
@@ -77,17 +81,37 @@ impl ChannelShared {
     }
 
     /// Takes room for a message of `len` bytes, or none of it. A message larger than the limit passes when it is alone.
-    fn reserve(&self, len: usize) -> bool {
+    fn reserve(&self, len: usize) -> Reserved {
         let cost = len + MESSAGE_OVERHEAD;
         let reserved = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
             (used == 0 || used.saturating_add(cost) <= self.limit).then(|| used + cost)
         });
-        if reserved.is_ok() {
-            self.buffered.fetch_add(len, Ordering::AcqRel);
-            self.sent.fetch_add(1, Ordering::AcqRel);
+        if reserved.is_err() {
+            return Reserved::Full;
         }
-        reserved.is_ok()
+        let counted = self.sent.fetch_update(Ordering::AcqRel, Ordering::Acquire, |sent| {
+            (sent & SEALED == 0).then_some(sent + 1)
+        });
+        if counted.is_err() {
+            self.used.fetch_sub(cost, Ordering::AcqRel);
+            return Reserved::Closed;
+        }
+        self.buffered.fetch_add(len, Ordering::AcqRel);
+        Reserved::Room
     }
+
+    /// From now on no message is taken. Returns how many were.
+    fn seal(&self) -> u64 {
+        self.sent.fetch_or(SEALED, Ordering::AcqRel) & !SEALED
+    }
+}
+
+/// What became of the wish to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reserved {
+    Room,
+    Full,
+    Closed,
 }
 
 /// How much of a connection's received data the application has not taken yet.
@@ -174,7 +198,7 @@ impl Drop for Inner {
             self.lifeline.control(Control::DropChannel(
                 self.lifeline.id(),
                 self.handle,
-                self.shared.sent.load(Ordering::Acquire),
+                self.shared.seal(),
             ));
         }
     }
@@ -235,9 +259,14 @@ impl DataChannel {
                     let Ok(permit) = self.0.lifeline.commands().reserve().await else {
                         return Err(SendError::Closed(message));
                     };
-                    if shared.reserve(message.len()) {
-                        permit.send(Command::Send(self.0.lifeline.id(), self.0.handle, message));
-                        return Ok(());
+                    match shared.reserve(message.len()) {
+                        Reserved::Room => {
+                            let id = self.0.lifeline.id();
+                            permit.send(Command::Send(id, self.0.handle, message));
+                            return Ok(());
+                        }
+                        Reserved::Closed => return Err(SendError::Closed(message)),
+                        Reserved::Full => {}
                     }
                 }
                 DataChannelState::Connecting => {}
@@ -263,11 +292,15 @@ impl DataChannel {
             return Err(TrySendError::TooLarge { message, limit });
         }
         match self.0.lifeline.commands().try_reserve() {
-            Ok(permit) if self.0.shared.reserve(message.len()) => {
-                permit.send(Command::Send(self.0.lifeline.id(), self.0.handle, message));
-                Ok(())
-            }
-            Ok(_) | Err(mpsc::error::TrySendError::Full(())) => Err(TrySendError::Full(message)),
+            Ok(permit) => match self.0.shared.reserve(message.len()) {
+                Reserved::Room => {
+                    permit.send(Command::Send(self.0.lifeline.id(), self.0.handle, message));
+                    Ok(())
+                }
+                Reserved::Full => Err(TrySendError::Full(message)),
+                Reserved::Closed => Err(TrySendError::Closed(message)),
+            },
+            Err(mpsc::error::TrySendError::Full(())) => Err(TrySendError::Full(message)),
             Err(mpsc::error::TrySendError::Closed(())) => Err(TrySendError::Closed(message)),
         }
     }
@@ -358,8 +391,7 @@ impl DataChannel {
         let Inner { lifeline, handle, shared, .. } = &*self.0;
         if matches!(shared.state(), DataChannelState::Connecting | DataChannelState::Open) {
             shared.set_state(DataChannelState::Closing);
-            let sent = shared.sent.load(Ordering::Acquire);
-            lifeline.control(Control::CloseChannel(lifeline.id(), *handle, sent));
+            lifeline.control(Control::CloseChannel(lifeline.id(), *handle, shared.seal()));
         }
     }
 

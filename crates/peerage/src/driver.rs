@@ -7,17 +7,19 @@
 //! ```
 //!
 //! Every mutation marks its connection dirty; a turn ends by draining the dirty ones, so that a batch of packets costs one
-//! drain. A socket that would block keeps its one unsent transmit, and draining pauses until it is writable: UDP output
-//! is bounded by the kernel's buffer, never queued here.
+//! drain. A connection whose socket would block waits until it is writable, and the others go on; see [`port`].
 
 mod connection;
 mod mdns;
+mod port;
 mod resolver;
 mod routes;
 mod timers;
 
+#[cfg(test)]
+mod tests;
+
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Weak;
@@ -26,7 +28,7 @@ use std::time::Instant;
 
 use peerage_crypto::Rng;
 use peerage_peerconnection::{
-    ConnectionState, Input, PeerConnection as Protocol, Protocol as Transport, Transmit,
+    ConnectionState, Input, PeerConnection as Protocol, Protocol as Transport,
 };
 use peerage_stun::{Class, Message};
 use rustc_hash::FxHashMap;
@@ -36,6 +38,7 @@ use tokio::time::Sleep;
 pub(crate) use self::connection::Connection;
 use self::connection::Request;
 use self::mdns::MdnsPort;
+use self::port::{Port, Sent};
 use self::resolver::Resolver;
 use self::routes::{Path, Routes};
 use self::timers::Timers;
@@ -73,17 +76,6 @@ pub(crate) struct NewParts {
     pub(crate) snapshot: watch::Receiver<Snapshot>,
 }
 
-/// What could not be sent yet.
-struct Unsent {
-    bytes: Vec<u8>,
-    transmit: Transmit,
-}
-
-struct Port {
-    socket: Socket,
-    unsent: Option<Unsent>,
-}
-
 /// The driver task.
 pub(crate) struct Driver {
     config: EndpointConfig,
@@ -108,8 +100,12 @@ pub(crate) struct Driver {
 /// What the driver itself drops.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counters {
+    /// Datagrams received that are for no connection.
     unroutable: u64,
+    /// Datagrams that a socket refused for good.
     send_errors: u64,
+    /// Datagrams dropped because a socket would have blocked for too long.
+    blocked: u64,
     receive_errors: u64,
 }
 
@@ -128,7 +124,7 @@ impl Driver {
         }
         let mdns = MdnsPort::new(config.mdns, port_of.keys().copied());
         Self {
-            ports: sockets.into_iter().map(|socket| Port { socket, unsent: None }).collect(),
+            ports: sockets.into_iter().map(Port::new).collect(),
             port_of,
             buffers: ReceiveBuffers::new(),
             output: Vec::new(),
@@ -334,10 +330,6 @@ impl Driver {
     }
 
     fn poll_timers(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        if self.is_blocked() {
-            // Nothing can be sent before the socket is ready: that is what to wait for.
-            return false;
-        }
         self.due.clear();
         self.due.extend(self.timers.due(now));
         let progress = !self.due.is_empty();
@@ -351,7 +343,8 @@ impl Driver {
         if progress {
             return true;
         }
-        let Some(next) = self.timers.next() else {
+        let patience = self.ports.iter().filter_map(Port::patience_ends);
+        let Some(next) = self.timers.next().into_iter().chain(patience).min() else {
             self.sleep = None;
             return false;
         };
@@ -363,22 +356,22 @@ impl Driver {
         sleep.as_mut().poll(cx).is_ready()
     }
 
-    /// Retries what sockets refused. False while any still refuses.
-    fn poll_unsent(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut clear = true;
-        for port in &mut self.ports {
-            while let Some(unsent) = port.unsent.take() {
-                if port.socket.poll_writable(cx).is_pending() {
-                    port.unsent = Some(unsent);
-                    clear = false;
-                    break;
+    /// Retries what sockets refused, and lets the connections go on that waited for it.
+    fn poll_blocked_ports(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut progress = false;
+        for index in 0..self.ports.len() {
+            if !self.ports[index].poll_unsent(cx, now, &mut self.statistics) {
+                continue;
+            }
+            progress = true;
+            for id in std::mem::take(&mut self.ports[index].stalled) {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.stalled = false;
                 }
-                if !send(&port.socket, &unsent.bytes, &unsent.transmit, &mut self.statistics) {
-                    port.unsent = Some(unsent);
-                }
+                self.mark(id);
             }
         }
-        clear
+        progress
     }
 
     /// Drains connections that changed. True if something was done.
@@ -386,21 +379,16 @@ impl Driver {
         let mut dirty = std::mem::take(&mut self.dirty);
         let progress = !dirty.is_empty();
         for id in dirty.drain(..) {
-            // The kernel's buffer is full: it empties at the rate of the line, and the rest waits in the connections.
-            if self.is_blocked() {
-                self.dirty.push(id);
-                continue;
-            }
             let Some(mut connection) = self.connections.remove(&id) else { continue };
-            let finished = self.drain_connection(&mut connection, now);
-            if finished && connection.dropped {
+            let drained = self.drain_connection(&mut connection, now);
+            if matches!(drained, Drained::Finished) && connection.dropped {
                 self.timers.change(id, connection.deadline, None);
                 connection.release_routes(&mut self.routes);
                 self.resolver.forget(now, id);
                 continue;
             }
-            connection.dirty = !finished;
-            if !finished {
+            connection.dirty = matches!(drained, Drained::More);
+            if connection.dirty {
                 self.dirty.push(id);
             }
             self.connections.insert(id, connection);
@@ -412,28 +400,29 @@ impl Driver {
         progress
     }
 
-    /// False if there is more to do for this connection.
-    fn drain_connection(&mut self, connection: &mut Connection, now: Instant) -> bool {
+    fn drain_connection(&mut self, connection: &mut Connection, now: Instant) -> Drained {
         connection.deliver_events(&mut self.requests);
         for request in self.requests.drain(..) {
             self.resolver.request(now, connection.id, request);
         }
-        let mut finished = false;
-        for _ in 0..SENDS_PER_TURN {
+        let mut drained = if connection.stalled { Drained::Stalled } else { Drained::More };
+        let turns = if connection.stalled { 0 } else { SENDS_PER_TURN };
+        for _ in 0..turns {
             self.output.clear();
             let Some(transmit) = connection.pc.poll_transmit(now, &mut self.output) else {
-                finished = true;
+                drained = Drained::Finished;
                 break;
             };
             self.note_output(connection, (transmit.source, transmit.destination));
-            let Some(port) =
-                self.port_of.get(&transmit.source).map(|index| &mut self.ports[*index])
-            else {
+            let Some(&port) = self.port_of.get(&transmit.source) else {
                 self.statistics.send_errors += 1;
                 continue;
             };
-            if !send(&port.socket, &self.output, &transmit, &mut self.statistics) {
-                port.unsent = Some(Unsent { bytes: std::mem::take(&mut self.output), transmit });
+            let sent = self.ports[port].send(now, &mut self.output, transmit, &mut self.statistics);
+            if sent == Sent::Blocked {
+                drained = Drained::Stalled;
+                connection.stalled = true;
+                self.ports[port].stalled.push(connection.id);
                 break;
             }
         }
@@ -442,13 +431,16 @@ impl Driver {
         for request in self.requests.drain(..) {
             self.resolver.request(now, connection.id, request);
         }
-        let deadline = connection.pc.poll_timeout();
+        // What a stalled connection should have sent already would be due over and over.
+        let deadline = if connection.stalled { None } else { connection.pc.poll_timeout() };
         self.timers.change(connection.id, connection.deadline, deadline);
         connection.deadline = deadline;
-        if finished && connection.pc.connection_state() == ConnectionState::Closed {
+        // A stalled one that was closed has nothing left but its goodbye.
+        let all_said = !matches!(drained, Drained::More);
+        if all_said && connection.pc.connection_state() == ConnectionState::Closed {
             connection.finish();
         }
-        finished
+        drained
     }
 
     /// Keeps the routing tables true to what a connection is about to send.
@@ -474,10 +466,16 @@ impl Driver {
             self.routes.release_path(&oldest, connection.id);
         }
     }
+}
 
-    fn is_blocked(&self) -> bool {
-        self.ports.iter().any(|port| port.unsent.is_some())
-    }
+/// How far a connection was drained.
+#[derive(Clone, Copy)]
+enum Drained {
+    Finished,
+    /// Its turn was over before it was done.
+    More,
+    /// It waits for a socket.
+    Stalled,
 }
 
 impl Future for Driver {
@@ -494,11 +492,9 @@ impl Future for Driver {
             progress |= this.poll_sockets(cx, now);
             progress |= this.poll_resolver(cx, now);
             progress |= this.poll_timers(cx, now);
-            if this.poll_unsent(cx) {
-                progress |= this.drain(now);
-                // A socket refused just now: register for its readiness before sleeping.
-                progress |= this.is_blocked();
-            }
+            progress |= this.poll_blocked_ports(cx, now);
+            // A socket that refuses now is registered for its readiness in the next turn, which follows at once.
+            progress |= this.drain(now);
             if this.closed {
                 this.finish();
                 return Poll::Ready(());
@@ -518,11 +514,7 @@ impl Driver {
             connection.finish();
         }
         self.connections.clear();
-        if self.statistics.unroutable + self.statistics.send_errors + self.statistics.receive_errors
-            > 0
-        {
-            tracing::debug!(statistics = ?self.statistics, "endpoint closed");
-        }
+        tracing::debug!(statistics = ?self.statistics, "endpoint closed");
     }
 }
 
@@ -546,26 +538,4 @@ fn route<'a>(
         routes.by_path(&path)
     };
     connections.get_mut(&id?).map(Box::as_mut)
-}
-
-/// Sends; false if the socket would block. Other errors concern this datagram or this path only: ICE finds out.
-fn send(socket: &Socket, bytes: &[u8], transmit: &Transmit, statistics: &mut Counters) -> bool {
-    let attempt = |bytes: &[u8], segment_size| {
-        socket.try_send(bytes, transmit.source, transmit.destination, transmit.ecn, segment_size)
-    };
-    match attempt(bytes, transmit.segment_size) {
-        Ok(()) => true,
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
-        Err(error) => {
-            statistics.send_errors += 1;
-            tracing::trace!(%error, destination = %transmit.destination, "send");
-            // The interface refuses segmentation: from now on the state says so; what is in hand goes one by one.
-            if let Some(size) = transmit.segment_size {
-                for datagram in bytes.chunks(size) {
-                    let _ = attempt(datagram, None);
-                }
-            }
-            true
-        }
-    }
 }

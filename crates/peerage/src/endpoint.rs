@@ -112,15 +112,21 @@ impl Endpoint {
                 Err(source) => return Err(Error::Bind { address, source }),
             }
         }
-        let local: Vec<_> =
-            sockets.iter().flat_map(|socket| socket.addresses.iter().copied()).collect();
-        if local.is_empty() {
+        if sockets.iter().all(|socket| socket.addresses.is_empty()) {
             return Err(Error::NoAddress);
         }
+        let (endpoint, driver) = Self::over(sockets, config);
+        runtime.spawn(driver);
+        Ok(endpoint)
+    }
+
+    /// An endpoint over these sockets, and the task that has to run for it.
+    pub(crate) fn over(sockets: Vec<Socket>, config: EndpointConfig) -> (Self, Driver) {
+        let local = sockets.iter().flat_map(|socket| socket.addresses.iter().copied()).collect();
         let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
         let (control, control_queue) = mpsc::unbounded_channel();
-        runtime.spawn(Driver::new(sockets, config, command_queue, control_queue));
-        Ok(Self(Arc::new(Inner { commands, control, next_id: AtomicU64::new(0), local })))
+        let driver = Driver::new(sockets, config, command_queue, control_queue);
+        (Self(Arc::new(Inner { commands, control, next_id: AtomicU64::new(0), local })), driver)
     }
 
     /// A new connection on this endpoint's sockets.

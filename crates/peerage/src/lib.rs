@@ -1,6 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+// Tests from inside share the helpers of those from outside.
+#[cfg(test)]
+extern crate self as peerage;
+
 mod data_channel;
 mod driver;
 mod endpoint;

@@ -1,6 +1,9 @@
 //! One UDP socket of an endpoint: batched receive (GRO), segmented send (GSO) and ECN through `quinn-udp`.
 //! The driver is the only caller.
 
+#[cfg(test)]
+pub(crate) mod gate;
+
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll, ready};
@@ -24,6 +27,9 @@ pub(crate) struct Socket {
     local: SocketAddr,
     /// The concrete addresses this socket speaks for: one, or every interface's if bound to the unspecified address.
     pub(crate) addresses: Vec<SocketAddr>,
+    /// Lets tests refuse what is sent.
+    #[cfg(test)]
+    pub(crate) gate: std::sync::Arc<gate::Gate>,
 }
 
 /// A received datagram's envelope.
@@ -60,7 +66,14 @@ impl Socket {
         } else {
             vec![local]
         };
-        Ok(Self { io, state, local, addresses })
+        Ok(Self {
+            io,
+            state,
+            local,
+            addresses,
+            #[cfg(test)]
+            gate: std::sync::Arc::default(),
+        })
     }
 
     /// How many segments one send may carry.
@@ -77,6 +90,8 @@ impl Socket {
         ecn: Option<Ecn>,
         segment_size: Option<usize>,
     ) -> io::Result<()> {
+        #[cfg(test)]
+        self.gate.try_pass()?;
         let transmit = quinn_udp::Transmit {
             destination,
             ecn: ecn.and_then(to_codepoint),
@@ -90,6 +105,8 @@ impl Socket {
 
     /// Waits until the socket may take more.
     pub(crate) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        #[cfg(test)]
+        ready!(self.gate.poll_open(cx));
         self.io.poll_send_ready(cx)
     }
 

@@ -66,6 +66,8 @@ pub(crate) struct Connection {
     pub(crate) deadline: Option<Instant>,
     /// In the driver's list of connections to drain.
     pub(crate) dirty: bool,
+    /// It waits for a socket that would block: nothing is asked of it that may have to be sent.
+    pub(crate) stalled: bool,
     /// No handle is left: it goes as soon as its last packets are out.
     pub(crate) dropped: bool,
     lifeline: Weak<Lifeline>,
@@ -98,6 +100,7 @@ impl Connection {
             pc,
             deadline: None,
             dirty: false,
+            stalled: false,
             dropped: false,
             lifeline,
             events: Some(events),
@@ -349,8 +352,15 @@ impl Connection {
 
     /// Notes that a path was claimed for this connection; gives the oldest one back when there are too many.
     pub(crate) fn note_path(&mut self, path: Path) -> Option<Path> {
+        // It may be in the list still, if somebody else took it meanwhile.
+        self.paths.retain(|other| *other != path);
         self.paths.push_back(path);
-        (self.paths.len() > MAX_ROUTES_PER_CONNECTION).then(|| self.paths.pop_front()).flatten()
+        if self.paths.len() <= MAX_ROUTES_PER_CONNECTION {
+            return None;
+        }
+        // The path that carries the data stays, from however many addresses the peer asks.
+        let oldest = self.paths.iter().position(|other| self.selected != Some(*other))?;
+        self.paths.remove(oldest)
     }
 
     /// Whether the connection's data takes this path and gets through.
@@ -360,6 +370,16 @@ impl Connection {
                 self.pc.ice_connection_state(),
                 proto::IceConnectionState::Connected | proto::IceConnectionState::Completed
             )
+    }
+
+    #[cfg(test)]
+    pub(crate) fn selected_path(&self) -> Option<Path> {
+        self.selected
+    }
+
+    #[cfg(test)]
+    pub(crate) fn channel_count(&self) -> usize {
+        self.channels.len()
     }
 
     /// Claims the present local ufrag; earlier ones stay for a while.
@@ -399,13 +419,13 @@ fn flush(pc: &mut Protocol, now: Instant, handle: DataChannelHandle, channel: &m
     let mut handed_over = 0;
     while let Some(message) = channel.waiting.pop_front() {
         let len = message.len();
-        match pc.send(now, handle, message) {
+        match pc.send_accepted(now, handle, message) {
             Err(SendError::BufferFull(message)) => {
                 channel.waiting.push_front(message);
                 break;
             }
             result => {
-                // The channel closed meanwhile, or the peer lowered its limit: the message has nowhere to go.
+                // The channel closed meanwhile: the message has nowhere to go.
                 if let Err(error) = result {
                     tracing::warn!(?handle, %error, "a queued message was not sent");
                 }
