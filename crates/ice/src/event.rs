@@ -9,7 +9,7 @@ use crate::state::{GatheringState, IceConnectionState, PairState, Role};
 /// What happened. Drained by `poll_event`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-#[allow(clippy::large_enum_variant)] // a handful of selections in the life of a connection
+#[allow(clippy::large_enum_variant, reason = "a handful of selections in the life of a connection")]
 pub enum Event {
     /// A local candidate to be told to the peer.
     LocalCandidate(Candidate),

@@ -17,8 +17,7 @@ macro_rules! serial {
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
         pub(crate) struct $name(pub(crate) $raw);
 
-        // Every number has the whole arithmetic, used or not.
-        #[allow(dead_code)]
+        #[allow(dead_code, reason = "every number has the whole arithmetic, used or not")]
         impl $name {
             /// The number after this one.
             #[must_use]

@@ -1,6 +1,6 @@
 //! Two agents in virtual time over a small network: latency, loss, NATs, a STUN server, cut paths.
 
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(dead_code, missing_docs, unreachable_pub, reason = "every test program uses its own part")]
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};

@@ -1,5 +1,5 @@
 //! Helpers shared by the tests.
-#![allow(dead_code)] // each test uses some
+#![allow(dead_code, reason = "every test program uses its own part")]
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::OnceLock;

@@ -1,6 +1,6 @@
 //! Two connections in memory and virtual time, with a wire between them that tests can shape.
 
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, reason = "every test program uses its own part")]
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

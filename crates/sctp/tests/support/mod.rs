@@ -1,6 +1,6 @@
 //! Two associations joined by a link in virtual time: rate, delay, queue, loss, reordering, duplication, corruption, all
 //! from a seed. A failing seed replays exactly.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, reason = "every test program uses its own part")]
 
 use bytes::Bytes;
 use peerage_sctp::{
