@@ -1,15 +1,15 @@
 //! `peerage receive`: receives a file from `peerage send`.
 
-use anyhow::{Context, Result, bail};
-use peerage::{DataChannelInit, Endpoint, SdpType, SessionDescription};
+use anyhow::Result;
+use peerage::{DataChannel, Endpoint, SdpType, SessionDescription};
 
+use super::meeting;
 use crate::http::client::HttpUrl;
 use crate::options::{Common, ReceiveArgs};
-use crate::peer::{self, Channels, Peer};
+use crate::peer::{self, Peer};
 use crate::report::Report;
 use crate::signal::{self, Listener, Rendezvous};
-use crate::transfer::{LABEL, PROTOCOL, receiver};
-use crate::wait::{try_within, within};
+use crate::transfer::receiver;
 
 pub(crate) async fn run(options: &Common, args: &ReceiveArgs, report: &Report) -> Result<()> {
     let report = *report;
@@ -57,24 +57,11 @@ async fn answer(
     // Without HTTP somebody has to paste the answer first.
     let paste = args.meeting.http.is_none().then_some(args.meeting.wait);
     let peer = Peer::patient(endpoint, options, report, paste).await?;
-    let answer = peer.answer(offer).await;
-    reply(answer.as_ref().map(Clone::clone).map_err(|error| format!("{error:#}")));
-    answer?;
     let patience = paste.unwrap_or(options.timeout);
-    let result = peer
-        .run(async |mut channels: Channels| {
-            try_within(patience, "the connection to come up", peer.pc.connected()).await?;
-            let channel = within(options.timeout, "the sender's channel", channels.recv())
-                .await?
-                .context("the connection closed before a channel opened")?;
-            if channel.protocol() != PROTOCOL {
-                bail!("the sender's channel is {:?}, not {PROTOCOL:?}", channel.protocol());
-            }
-            receiver::receive(&channel, args, options.timeout, report).await
-        })
-        .await;
-    peer.pc.close().await;
-    result
+    let transfer = async |channel: &DataChannel| {
+        receiver::receive(channel, args, options.timeout, report).await
+    };
+    meeting::answer(&peer, options, offer, reply, patience, transfer).await
 }
 
 /// Posts an offer to the sender.
@@ -86,17 +73,9 @@ async fn offer(
     report: Report,
 ) -> Result<()> {
     let peer = Peer::new(endpoint, options, report).await?;
-    let init = DataChannelInit { protocol: PROTOCOL.into(), ..DataChannelInit::default() };
-    let channel = peer.pc.create_data_channel(LABEL, init).await?;
-    let result = peer
-        .run(async |_| {
-            let offer = peer.offer().await?;
-            peer.accept(signal::post(url, &offer, options.timeout).await?).await?;
-            peer.connected().await?;
-            try_within(options.timeout, "the data channel to open", channel.opened()).await?;
-            receiver::receive(&channel, args, options.timeout, report).await
-        })
-        .await;
-    peer.pc.close().await;
-    result
+    let exchange = async |offer| signal::post(url, &offer, options.timeout).await;
+    let transfer = async |channel: &DataChannel| {
+        receiver::receive(channel, args, options.timeout, report).await
+    };
+    meeting::offer(&peer, options, exchange, transfer).await
 }
