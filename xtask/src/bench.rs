@@ -15,13 +15,10 @@ use anyhow::{Context, Result, bail};
 use crate::shell::{cargo, root};
 use figures::Figures;
 
-/// Compare Peerage with other crates in one run, by CPU time.
-///
-/// Runs the bench programs under bench/, each of which prints its own results, and ends with one table: ours, the other
-/// crates', the aim, met or missed. The table is drawn as target/bench/figures.svg in bench/ as well.
+/// The arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only the bench programs whose name contains this: datachannel, dtls, sctp, sdp or stun
+    /// Only the bench programs whose folder in bench/ has this in its name, such as sdp or datachannel
     filter: Option<String>,
     /// Run everything this many times and take the median of each figure
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=99))]

@@ -40,7 +40,7 @@ enum Verb {
     Differential(differential::Args),
     /// Build the fuzz targets on stable Rust and run them
     Fuzz(fuzz::Args),
-    /// Compare Peerage with other crates, side by side in one run
+    /// Compare Peerage with other crates in one run, by CPU time: a table, and bench/target/bench/figures.svg
     Bench(bench::Args),
     /// Run what continuous integration runs, step by step, with time limits
     Ci(ci::Args),

@@ -52,6 +52,7 @@ impl<'a> Message<'a> {
     }
 
     /// Walks the attributes once: checks that each fits and notes the three that protect the message.
+    #[inline]
     fn scan(&mut self) -> Result<(), Error> {
         let mut offset = HEADER_LEN;
         while offset < self.bytes.len() {
@@ -123,6 +124,7 @@ impl<'a> Message<'a> {
     }
 
     /// The first attribute of a kind; further ones are to be ignored (RFC 8489 §14).
+    #[inline]
     pub fn get(&self, kind: AttributeType) -> Option<RawAttribute<'a>> {
         let noted = match kind {
             AttributeType::MESSAGE_INTEGRITY => self.integrity,
@@ -135,6 +137,7 @@ impl<'a> Message<'a> {
     }
 
     /// As [`get`](Self::get), for those that only count before the message integrity attributes.
+    #[inline]
     fn find(&self, kind: AttributeType) -> Option<RawAttribute<'a>> {
         let end = match (self.integrity, self.integrity_sha256) {
             (0, 0) => self.bytes.len(),
@@ -164,11 +167,13 @@ impl<'a> Message<'a> {
     }
 
     /// USERNAME as bytes.
+    #[inline]
     pub fn username(&self) -> Option<&'a [u8]> {
         self.get(AttributeType::USERNAME).map(|a| a.value)
     }
 
     /// PRIORITY.
+    #[inline]
     pub fn priority(&self) -> Option<u32> {
         self.get(AttributeType::PRIORITY)?.u32()
     }
@@ -206,6 +211,7 @@ impl<'a> Message<'a> {
     }
 
     /// Checks MESSAGE-INTEGRITY or MESSAGE-INTEGRITY-SHA256, whichever the key is for, in constant time.
+    #[inline]
     pub fn verify_integrity(&self, key: &IntegrityKey) -> Result<(), Error> {
         let offset = self.integrity_offset(key.algorithm());
         if offset == 0 {
@@ -227,6 +233,7 @@ impl<'a> Message<'a> {
     }
 
     /// Checks FINGERPRINT.
+    #[inline]
     pub fn verify_fingerprint(&self) -> Result<(), Error> {
         let offset = self.fingerprint as usize;
         if offset == 0 {

@@ -83,8 +83,10 @@ impl<H: BlockHash<N>, const N: usize> BlockHmac<H, N> {
     }
 }
 
-impl<H: BlockHash<N>, const N: usize> HmacKey for BlockHmac<H, N> {
-    fn sign(&self, parts: &[&[u8]]) -> Digest {
+impl<H: BlockHash<N>, const N: usize> BlockHmac<H, N> {
+    /// The tag in the first `4 * N` bytes.
+    #[inline]
+    fn tag(&self, parts: &[&[u8]]) -> [u8; BLOCK] {
         let inner = finish::<H, N>(self.inner, BLOCK as u64, parts);
         // The outer hash covers one block of key and one digest, which fits into a block with its padding.
         let mut block = [0; BLOCK];
@@ -93,16 +95,23 @@ impl<H: BlockHash<N>, const N: usize> HmacKey for BlockHmac<H, N> {
         block[BLOCK - 8..].copy_from_slice(&(8 * (BLOCK + 4 * N) as u64).to_be_bytes());
         let mut outer = self.outer;
         H::compress(&mut outer, &[block]);
-        let mut tag = [0; BLOCK];
-        write_words(&outer, &mut tag);
-        Digest::new(&tag[..4 * N])
+        write_words(&outer, &mut block);
+        block
+    }
+}
+
+impl<H: BlockHash<N>, const N: usize> HmacKey for BlockHmac<H, N> {
+    fn sign(&self, parts: &[&[u8]]) -> Digest {
+        Digest::new(&self.tag(parts)[..4 * N])
     }
 
     fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
-        let expected = self.sign(parts);
+        let expected = self.tag(parts);
         // An empty "truncated" tag would match anything.
         !tag.is_empty()
-            && expected.get(..tag.len()).is_some_and(|prefix| constant_time_eq(prefix, tag))
+            && expected[..4 * N]
+                .get(..tag.len())
+                .is_some_and(|prefix| constant_time_eq(prefix, tag))
     }
 }
 
