@@ -133,7 +133,7 @@ const ROWS: &[Row] = &[
         aim: Some(Aim::Fixed(60.0)),
     },
     Row {
-        what: "CPU of an idle pair, per second",
+        what: "CPU of an idle connection, per second",
         unit: "us",
         convert: same,
         better: Better::Less,
