@@ -156,6 +156,24 @@ fn recorded_sessions_open_with_their_keys() {
     }
 }
 
+/// ICE may move both ends to other addresses at once; the keys still tell who speaks.
+#[test]
+fn recorded_sessions_open_after_a_change_of_path() {
+    for recording in Recording::all() {
+        let mut datagrams = recording.datagrams();
+        let half = datagrams.len() / 2;
+        for datagram in &mut datagrams[half..] {
+            for end in [&mut datagram.source, &mut datagram.destination] {
+                end.set_port(end.port() ^ 1);
+            }
+        }
+        let session =
+            dtls::decrypt(&datagrams, &KeyLog::parse(&recording.text("keys.log"))).unwrap();
+        assert_eq!(session.unopened, 0, "{}", recording.name);
+        assert_eq!(session.opened, recording.session().opened, "{}", recording.name);
+    }
+}
+
 /// Each decrypted packet is whole SCTP: a right checksum (or none, RFC 9653), chunks up to its end; together they are an
 /// association from INIT to data, with the messages of the case inside.
 #[test]

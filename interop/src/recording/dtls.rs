@@ -2,7 +2,7 @@
 //!
 //! Written apart from `peerage-dtls`, so that the two check each other.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail};
@@ -47,6 +47,15 @@ enum Side {
     Server,
 }
 
+impl Side {
+    fn other(self) -> Self {
+        match self {
+            Side::Client => Side::Server,
+            Side::Server => Side::Client,
+        }
+    }
+}
+
 /// Decrypts the one DTLS session of a capture.
 ///
 /// # Errors
@@ -65,20 +74,15 @@ pub fn decrypt(datagrams: &[Datagram], keys: &KeyLog) -> Result<Session> {
         ..Session::default()
     };
     let mut opener = Opener::new(&session, &answer.random, keys)?;
-    let mut clients = HashSet::from([hello.source]);
+    let mut sides =
+        HashMap::from([(hello.source, Side::Client), (hello.destination, Side::Server)]);
     for datagram in datagrams.iter().filter(dtls) {
-        // ICE may move the session to other addresses: whoever speaks to a known end is the other one.
-        let side = if clients.contains(&datagram.source) {
-            Side::Client
-        } else if clients.contains(&datagram.destination) {
-            Side::Server
-        } else if datagram.destination.port() == hello.destination.port() {
-            clients.insert(datagram.source);
-            Side::Client
-        } else {
-            clients.insert(datagram.destination);
-            Side::Server
-        };
+        // ICE may move the session to other addresses. Only one side's keys open a record, so that tells who speaks.
+        let known = [
+            sides.get(&datagram.source).copied(),
+            sides.get(&datagram.destination).map(|side| side.other()),
+        ];
+        let mut side = known.into_iter().flatten().next();
         let mut rest = datagram.payload.as_slice();
         while !rest.is_empty() {
             let Some(length) = record_length(rest) else {
@@ -90,8 +94,16 @@ pub fn decrypt(datagrams: &[Datagram], keys: &KeyLog) -> Result<Session> {
             if record[0] >> 5 != 1 && record[3..5] == [0, 0] {
                 continue; // Epoch 0 is in clear.
             }
-            match opener.open(side, record) {
-                Some((content_type, plaintext)) => {
+            let tried = side.map_or(&[Side::Client, Side::Server][..], |side| match side {
+                Side::Client => &[Side::Client],
+                Side::Server => &[Side::Server],
+            });
+            let opened = tried.iter().find_map(|&side| Some((side, opener.open(side, record)?)));
+            match opened {
+                Some((speaker, (content_type, plaintext))) => {
+                    side = Some(speaker);
+                    sides.insert(datagram.source, speaker);
+                    sides.insert(datagram.destination, speaker.other());
                     session.opened += 1;
                     if content_type == APPLICATION_DATA {
                         session
