@@ -11,6 +11,7 @@ use peerage::{
     Configuration, DataChannel, DataChannelInit, Endpoint, EndpointConfig, Event, PeerConnection,
     SessionDescription,
 };
+use peerage_stun::{Attribute, Class, Message, MessageBuilder, Method};
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 
@@ -158,4 +159,42 @@ async fn an_address_left_by_an_ice_restart_serves_the_next_connection() {
         second.works(&format!("second {round}")).await;
         first.works(&format!("first {round}")).await;
     }
+}
+
+/// All answers come from one address: which connection asked is told by the transaction alone.
+#[tokio::test]
+async fn a_stun_server_answers_every_connection() {
+    let stun = socket().await;
+    let url = format!("stun:{}", stun.local_addr().unwrap());
+    let answers = tokio::spawn(async move {
+        let mut buf = vec![0; 2_000];
+        for number in 1.. {
+            let (len, source) = stun.recv_from(&mut buf).await.unwrap();
+            let id = Message::parse(&buf[..len]).unwrap().transaction_id();
+            let mut answer = Vec::new();
+            MessageBuilder::new(&mut answer, Class::SuccessResponse, Method::BINDING, id)
+                .attribute(&Attribute::XorMappedAddress(SocketAddr::from((
+                    [203, 0, 113, 7],
+                    number,
+                ))))
+                .fingerprint();
+            stun.send_to(&answer, source).await.unwrap();
+        }
+    });
+    let any = "127.0.0.1:0".parse().unwrap();
+    let endpoint = Endpoint::bind(EndpointConfig::single(any)).await.unwrap();
+    let mut connections = Vec::new();
+    for _ in 0..4 {
+        let configuration = Configuration::default().ice_server(&url);
+        let connection = endpoint.connect(configuration).await.unwrap();
+        connection.create_data_channel("x", DataChannelInit::default()).await.unwrap();
+        connection.set_local_description(None).await.unwrap();
+        connections.push(connection);
+    }
+    for connection in &connections {
+        within("candidates", connection.gathering_complete()).await.unwrap();
+        let sdp = connection.local_description().unwrap().sdp;
+        assert!(sdp.contains(" 203.0.113.7 ") && sdp.contains(" typ srflx "), "{sdp}");
+    }
+    answers.abort();
 }

@@ -388,3 +388,18 @@ fn a_paused_receiver_learns_that_the_peer_is_gone() {
     assert!(pair.run_until(Duration::from_secs(1), |pair| pair.b.closed() == [b]));
     assert_eq!(pair.b.messages.len(), 20, "what had arrived is not lost");
 }
+
+/// While nothing gets through, the timers of SCTP double. Once ICE has a path they must not keep it idle.
+#[test]
+fn data_flows_as_soon_as_a_path_is_back() {
+    let (mut pair, a, _) = Pair::connected(31);
+    pair.filter = Box::new(|_, _| false);
+    pair.a.pc.send(pair.now, a, Message::text("held up")).unwrap();
+    // Long enough for the timers to be seconds apart, too short for ICE to give the path up.
+    pair.run_for(Duration::from_secs(20));
+    assert_eq!(pair.a.pc.connection_state(), ConnectionState::Disconnected);
+    pair.filter = Box::new(|_, _| true);
+    let back = |pair: &mut Pair| pair.a.pc.connection_state() == ConnectionState::Connected;
+    assert!(pair.run_until(PATIENCE, back));
+    assert!(pair.run_until(Duration::from_millis(500), |pair| !pair.b.messages.is_empty()));
+}

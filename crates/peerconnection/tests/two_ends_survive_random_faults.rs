@@ -74,14 +74,20 @@ fn every_seed_ends_with_intact_data_or_a_clear_failure() {
         outcomes.iter().filter(|(_, one)| matches!(one, Ok(Outcome::Complete(_)))).count();
     let wrong: Vec<_> =
         outcomes.iter().filter_map(|(seed, one)| Some((seed, one.as_ref().err()?))).collect();
-    let unexplained: Vec<_> = outcomes
-        .iter()
-        .filter(|(_, one)| matches!(one, Ok(Outcome::Failed(_))))
-        .map(|(seed, _)| Plan::new(*seed))
-        .filter(|plan| !plan.is_apart() && !plan.is_damaged())
-        .map(|plan| plan.seed)
-        .collect();
-    println!("failed without NATs in the way or flipped bits: {unexplained:?}");
+    // Why calls fail: the first that applies.
+    let (mut apart, mut damaged, mut other) = (Vec::new(), Vec::new(), Vec::new());
+    for (seed, _) in outcomes.iter().filter(|(_, one)| matches!(one, Ok(Outcome::Failed(_)))) {
+        let plan = Plan::new(*seed);
+        let reason = match (plan.is_apart(), plan.is_damaged()) {
+            (true, _) => &mut apart,
+            (false, true) => &mut damaged,
+            (false, false) => &mut other,
+        };
+        reason.push(*seed);
+    }
+    println!("failed, {} between NATs that only a relay joins: {apart:?}", apart.len());
+    println!("failed, {} where bits flip: {damaged:?}", damaged.len());
+    println!("failed, {} without either: {other:?}", other.len());
     let slowest = outcomes.iter().filter_map(|(seed, one)| match one {
         Ok(Outcome::Complete(time)) => Some((*time, *seed)),
         _ => None,
