@@ -46,14 +46,16 @@ pub struct Config {
     pub max_timeout: Duration,
     /// How long the handshake may take before the endpoint gives up.
     pub handshake_timeout: Duration,
-    /// Whether a server makes the client prove by a cookie that it can receive (RFC 9147 §5.1). ICE has proven as much
-    /// already, so the default is `false`.
+    /// Whether a server makes the client prove by a cookie that it can receive (RFC 9147 §5.1); `false` by default.
     ///
     /// Without it, one ClientHello from a forged address makes a server send its flight there at most eight times (some
-    /// 1 kB each, 2 kB with X25519MLKEM768), and once more for each repetition, at most one in a quarter of
-    /// [`Config::initial_timeout`]; a protected record from the client lifts the limit. A server that anyone may
-    /// reach without ICE should set it: all it sends then is one short request per ClientHello.
+    /// 1 kB each, 2 kB with X25519MLKEM768), and further ones at most three times as long as what comes from there; a
+    /// protected record from the client lifts the limit. A server that anyone may reach without ICE should set it: all it
+    /// sends then is one short request per ClientHello.
     pub require_cookie: bool,
+    /// Whether the peer's address is proven before DTLS begins, as ICE's checks and consent do; `false` by default. Then a
+    /// server retransmits for as long as [`Config::handshake_timeout`] lets it, also over a path that fails for seconds.
+    pub peer_address_is_proven: bool,
     /// Whether a peer without a certificate is refused. A server also asks for the certificate only if this is set.
     pub require_peer_certificate: bool,
     /// After how many sent records a DTLS 1.3 endpoint renews its keys of its own accord. Never later than the AEAD
@@ -92,6 +94,7 @@ impl Config {
             max_timeout: Duration::from_secs(3),
             handshake_timeout: Duration::from_secs(30),
             require_cookie: false,
+            peer_address_is_proven: false,
             require_peer_certificate: true,
             rekey_after_records: 1 << 23,
             key_log: None,
@@ -101,6 +104,11 @@ impl Config {
     /// Whether the configuration allows `version`.
     pub fn allows(&self, version: ProtocolVersion) -> bool {
         (self.min_version..=self.max_version).contains(&version)
+    }
+
+    /// Whether a server has no reason to think that its first flight goes to the one who asked for it.
+    pub(crate) fn is_peer_unproven(&self) -> bool {
+        !self.require_cookie && !self.peer_address_is_proven
     }
 
     /// The suites of one version, best first.

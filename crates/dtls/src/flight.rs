@@ -20,6 +20,10 @@ const MAX_ACKED_RANGES: usize = 64;
 const FIRST_SHARED_EPOCH: u64 = 2;
 /// A fragment that would be shorter than this waits for the next datagram, if there is more of the message than that.
 const MIN_FRAGMENT: usize = 32;
+/// Headers of a record and of a fragment.
+const HEADERS: usize = 13 + FragmentHeader::LEN;
+/// How much of a message a small datagram holds.
+const SMALL_FRAGMENT: usize = 400;
 
 #[derive(Clone, Debug)]
 struct Item {
@@ -89,6 +93,17 @@ impl Flight {
     /// Whether there is nothing in it.
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
+    }
+
+    /// About what it takes on the wire, in bytes, if its datagrams are small.
+    pub(crate) fn wire_len(&self) -> usize {
+        let len = self.end as usize;
+        len + (self.items.len() + len / SMALL_FRAGMENT) * HEADERS
+    }
+
+    /// Takes back all acknowledgements: someone else made them up.
+    pub(crate) fn forget_acknowledgements(&mut self) {
+        self.acked = RangeSet::default();
     }
 
     /// Whether any part was acknowledged.

@@ -16,6 +16,18 @@ const SMALLER_MTU: usize = 512;
 /// forged ClientHello would aim a server at a victim for as long as a handshake may take (RFC 9147 §5.1, §11).
 pub(crate) const MAX_UNPROVEN_ROUNDS: u32 = 7;
 
+/// How many bytes may go out again for each byte that came from an address that is unproven, as in QUIC (RFC 9000 §8).
+const UNPROVEN_FACTOR: usize = 3;
+
+/// What may go to an unproven address.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    /// How often the timer may still run out.
+    rounds: u32,
+    /// Bytes that came since they last paid for a flight.
+    received: usize,
+}
+
 /// When to send a flight again. Backs off by doubling, and learns the round trip from flights that needed no second try.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetransmitTimer {
@@ -26,8 +38,8 @@ pub(crate) struct RetransmitTimer {
     last_sent: Option<Instant>,
     /// How often the flight in question was sent again.
     rounds: u32,
-    /// How often it may still run out; `None` without limit.
-    remaining: Option<u32>,
+    /// What holds for a peer whose address is unproven.
+    limit: Option<Limit>,
 }
 
 impl RetransmitTimer {
@@ -39,25 +51,33 @@ impl RetransmitTimer {
             deadline: None,
             last_sent: None,
             rounds: 0,
-            remaining: None,
+            limit: None,
         }
     }
 
     /// A flight went out at `now`.
     pub(crate) fn arm(&mut self, now: Instant) {
         self.last_sent = Some(now);
-        self.deadline = (self.remaining != Some(0)).then(|| now + self.current);
+        let has_rounds = self.limit.is_none_or(|limit| limit.rounds > 0);
+        self.deadline = has_rounds.then(|| now + self.current);
     }
 
-    /// Lets the timer run out no more often than [`MAX_UNPROVEN_ROUNDS`], whatever flights it is armed for, until
-    /// [`Self::lift_limit`].
+    /// Lets the timer run out no more often than [`MAX_UNPROVEN_ROUNDS`], whatever flights it is armed for, and what the
+    /// peer sends bring about no more than three times its own size, until [`Self::lift_limit`].
     pub(crate) fn limit(&mut self) {
-        self.remaining = Some(MAX_UNPROVEN_ROUNDS);
+        self.limit = Some(Limit { rounds: MAX_UNPROVEN_ROUNDS, received: 0 });
+    }
+
+    /// Bytes came from the peer.
+    pub(crate) fn note_received(&mut self, len: usize) {
+        if let Some(limit) = &mut self.limit {
+            limit.received = limit.received.saturating_add(len);
+        }
     }
 
     /// The peer has proven that it receives what we send.
     pub(crate) fn lift_limit(&mut self) {
-        self.remaining = None;
+        self.limit = None;
     }
 
     /// A flight went out at `now` that only goes out again when the peer repeats itself.
@@ -81,7 +101,9 @@ impl RetransmitTimer {
         }
         self.deadline = None;
         self.rounds += 1;
-        self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(1));
+        if let Some(limit) = &mut self.limit {
+            limit.rounds = limit.rounds.saturating_sub(1);
+        }
         self.current = (self.current * 2).min(self.max);
         true
     }
@@ -93,10 +115,23 @@ impl RetransmitTimer {
     }
 
     /// Whether so much time has passed since the flight last went out that a repetition from the peer means that it got
-    /// lost. Keeps a burst of repeated fragments from being answered by as many flights.
-    pub(crate) fn may_resend(&self, now: Instant) -> bool {
+    /// lost. Keeps a burst of repeated fragments from being answered by as many flights. Where the address is unproven, the
+    /// peer pays for the `len` bytes of the flight.
+    pub(crate) fn may_resend(&mut self, now: Instant, len: usize) -> bool {
         // The peer waits a quarter of its timer before it complains (RFC 9147 §7.1).
-        self.last_sent.is_some_and(|sent| now.saturating_duration_since(sent) >= self.initial / 4)
+        let is_due = self
+            .last_sent
+            .is_some_and(|sent| now.saturating_duration_since(sent) >= self.initial / 4);
+        match &mut self.limit {
+            Some(limit) if is_due => {
+                let is_paid = limit.received.saturating_mul(UNPROVEN_FACTOR) >= len;
+                if is_paid {
+                    limit.received = 0;
+                }
+                is_paid
+            }
+            _ => is_due,
+        }
     }
 
     /// The flight was answered: stops, and learns.
@@ -151,8 +186,18 @@ mod tests {
             timer.arm(now);
         }
         assert_eq!(rounds, MAX_UNPROVEN_ROUNDS);
+        // What the peer sends has to pay for what it brings about.
+        let later = now + Duration::from_secs(1);
+        timer.sent_once(now);
+        timer.note_received(300);
+        assert!(!timer.may_resend(later, 1000));
+        timer.note_received(34);
+        assert!(!timer.may_resend(now, 1000), "too early");
+        assert!(timer.may_resend(later, 1000));
+        assert!(!timer.may_resend(later, 1000), "paid for once");
         timer.lift_limit();
         timer.arm(now);
         assert!(timer.deadline().is_some());
+        assert!(timer.may_resend(later, 1000));
     }
 }

@@ -105,7 +105,7 @@ impl Core {
         randoms: Randoms,
     ) -> Self {
         let mut timer = handover.timer;
-        if side == Side::Server && !handover.config.require_cookie {
+        if side == Side::Server && handover.config.is_peer_unproven() {
             timer.limit();
         }
         Self {
@@ -358,7 +358,10 @@ impl Core {
 
     /// The peer repeats a flight that we answered: the answer got lost (RFC 6347 §4.2.4).
     fn handle_repetition(&mut self, now: Instant) {
-        if !self.flight.is_empty() && !self.flight.is_sending() && self.timer.may_resend(now) {
+        if !self.flight.is_empty()
+            && !self.flight.is_sending()
+            && self.timer.may_resend(now, self.flight.wire_len())
+        {
             self.flight.restart();
             self.timer.resend();
             self.statistics.retransmissions += 1;
@@ -410,6 +413,11 @@ impl Core {
     /// Whether the peer's next handshake message comes in epoch 1, and can be opened.
     pub(crate) fn expects_protected(&self) -> bool {
         self.expected_epoch == PROTECTED_EPOCH && self.records.can_open()
+    }
+
+    /// Bytes came from the peer.
+    pub(crate) fn note_received(&mut self, len: usize) {
+        self.timer.note_received(len);
     }
 
     /// A protected record proves that the client has received what we sent.

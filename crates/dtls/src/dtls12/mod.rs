@@ -123,6 +123,7 @@ impl Connection {
         from: usize,
         application_data: &mut ApplicationData,
     ) -> Result<(), Error> {
+        self.core.note_received(datagram.len() - from);
         let mut at = from;
         while at < datagram.len() {
             if self.has_ended() {

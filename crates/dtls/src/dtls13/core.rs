@@ -77,6 +77,8 @@ pub(crate) struct Core {
     pub(super) timer: RetransmitTimer,
     /// The peer has yet to prove that it can receive, so that nothing is sent unless it asks (RFC 9147 §5.1).
     pub(super) unproven_peer: bool,
+    /// A record of the handshake came that opens: the peer has our ServerHello.
+    pub(super) is_confirmed: bool,
     /// Our next `message_seq`; beyond 16 bits when there is none left.
     pub(super) next_message: u32,
     /// In which epoch the peer's next handshake message must come; any from 3 on once the handshake is complete.
@@ -100,7 +102,7 @@ impl Core {
         client_random: [u8; 32],
     ) -> Self {
         let Handover { config, rng, mut timer, .. } = handover;
-        if side == Side::Server && !config.require_cookie {
+        if side == Side::Server && config.is_peer_unproven() {
             timer.limit();
         }
         let hkdf = Hkdf::new(Arc::clone(&config.provider), suite.hash());
@@ -138,6 +140,7 @@ impl Core {
             flight: Flight::default(),
             timer,
             unproven_peer: false,
+            is_confirmed: false,
             next_message: handover.next_message,
             expected_epoch: 0,
             handshake_secrets: None,

@@ -97,11 +97,16 @@ impl Core {
     /// The peer repeats a flight that we answered: the answer got lost (RFC 9147 §5.8.1, exit 3 of WAITING).
     fn handle_repetition(&mut self, now: Instant) {
         let waits_for_key_update = matches!(self.key_update, KeyUpdate::Sent { .. });
+        if self.side == Side::Server && !self.is_confirmed {
+            // A client that repeats its hello does not have our ServerHello. ACKs that say otherwise were not protected: they
+            // were made up, or came from before a late copy of the hello.
+            self.flight.forget_acknowledgements();
+        }
         if !self.flight.is_empty()
             && !self.flight.is_sending()
             && !self.flight.is_partly_acked()
             && !waits_for_key_update
-            && self.timer.may_resend(now)
+            && self.timer.may_resend(now, self.flight.wire_len())
         {
             self.flight.restart();
             self.timer.resend();
@@ -154,7 +159,9 @@ impl Core {
             }
         }
         // An empty ACK says that the peer has a part that it cannot read yet.
-        if (progress || is_empty && self.timer.may_resend(now)) && !self.flight.is_sending() {
+        if !self.flight.is_sending()
+            && (progress || is_empty && self.timer.may_resend(now, self.flight.wire_len()))
+        {
             self.flight.restart();
             self.timer.resend();
             self.statistics.retransmissions += 1;

@@ -116,6 +116,7 @@ impl Connection {
         from: usize,
         application_data: &mut ApplicationData,
     ) -> Result<(), Error> {
+        self.core.timer.note_received(datagram.len() - from);
         let mut at = from;
         while at < datagram.len() {
             if matches!(self.core.state, State::Closed | State::Failed) {
@@ -215,6 +216,7 @@ impl Connection {
         if core.state == State::Handshaking {
             // Whoever has these keys has our ServerHello.
             core.timer.lift_limit();
+            core.is_confirmed = true;
         }
         let content = &record[opened.content.clone()];
         if content.len() > MAX_PLAINTEXT {

@@ -73,6 +73,8 @@ impl DtlsTransport {
         // `use_srtp` (RFC 5764 §4.1) is offered and answered without media too: there are stacks, aiortc for one,
         // that fail a handshake in which no SRTP profile was negotiated.
         config.mtu = settings.mtu;
+        // Only datagrams of a path that ICE checked get here, and only there are ours sent (RFC 7675 §5.1).
+        config.peer_address_is_proven = true;
         config.key_log.clone_from(&settings.key_log);
         Ok(Self {
             config: Arc::new(config),
