@@ -75,7 +75,7 @@ impl Certificate {
             provider: Arc::clone(provider),
             der: certificate_der.into(),
             key,
-            expires: parts.not_after,
+            expires: parts.not_after()?,
         })
     }
 
@@ -195,9 +195,11 @@ fn self_sign(
     ))
 }
 
-/// The fields of a certificate that we need of our own.
+/// The fields of a certificate that we need: the key of a peer's, and when our own expires.
 pub(crate) struct CertificateParts<'a> {
-    not_after: SystemTime,
+    /// What the validity holds, unread: nobody checks a peer's (RFC 8827 §6.5 trusts fingerprints), so that dates which
+    /// RFC 5280 forbids are no reason to refuse it.
+    validity: Reader<'a>,
     /// SubjectPublicKeyInfo, and where it lies.
     pub(crate) public_key_info: &'a [u8],
     pub(crate) public_key_offset: usize,
@@ -217,9 +219,7 @@ impl<'a> CertificateParts<'a> {
         fields.enter(der::INTEGER, "a serial number was expected")?;
         fields.enter(der::SEQUENCE, "a signature algorithm was expected")?;
         fields.enter(der::SEQUENCE, "an issuer was expected")?;
-        let mut validity = fields.enter(der::SEQUENCE, "a validity was expected")?;
-        der::read_time(&mut validity)?;
-        let not_after = der::read_time(&mut validity)?;
+        let validity = fields.enter(der::SEQUENCE, "a validity was expected")?;
         fields.enter(der::SEQUENCE, "a subject was expected")?;
         let public_key_offset = fields.offset();
         let public_key_info = fields.whole(der::SEQUENCE, "a public key was expected")?;
@@ -237,7 +237,14 @@ impl<'a> CertificateParts<'a> {
         if !certificate.is_empty() {
             return Err(certificate.error("nothing may follow the signature"));
         }
-        Ok(Self { not_after, public_key_info, public_key_offset })
+        Ok(Self { validity, public_key_info, public_key_offset })
+    }
+
+    /// When the validity ends (RFC 5280 §4.1.2.5).
+    fn not_after(&self) -> Result<SystemTime, Error> {
+        let mut validity = self.validity;
+        der::read_time(&mut validity)?;
+        der::read_time(&mut validity)
     }
 }
 
@@ -367,6 +374,51 @@ mod tests {
         ] {
             assert!(Certificate::from_pem(&provider, &broken).is_err());
         }
+    }
+
+    /// The certificate with other contents of its validity; the signature no longer fits.
+    fn with_validity(certificate: &Certificate, times: &[&[u8]]) -> Vec<u8> {
+        let not_before = der::time(now() - DAY);
+        let not_after = der::time(certificate.expires());
+        let old = element(der::SEQUENCE, &[&not_before, &not_after]);
+        let mut outer = Reader::new(certificate.der());
+        let mut fields = outer.enter(der::SEQUENCE, "").expect("a certificate");
+        let to_be_signed = fields.enter(der::SEQUENCE, "").expect("a TBSCertificate").bytes();
+        let at = to_be_signed.windows(old.len()).position(|window| window == old);
+        let (before, after) = to_be_signed.split_at(at.expect("a validity"));
+        let to_be_signed =
+            element(der::SEQUENCE, &[before, &element(der::SEQUENCE, times), &after[old.len()..]]);
+        element(der::SEQUENCE, &[&to_be_signed, fields.bytes()])
+    }
+
+    #[test]
+    fn dates_matter_only_in_our_own_certificate() {
+        let provider = default_provider();
+        let certificate = generate(KeyType::EcdsaP256, 10);
+        let key = certificate.signing_key();
+        let scheme = SignatureScheme::EcdsaSecp256r1Sha256;
+        let signature = key.sign(scheme, b"message", &mut Rng::from_seed(10)).expect("signed");
+        let utc = |text: &str| element(der::UTC_TIME, &[text.as_bytes()]);
+        let generalized = |text: &str| element(der::GENERALIZED_TIME, &[text.as_bytes()]);
+        let fine = utc("270115080000Z");
+        for odd in [
+            utc("2701150800Z"),
+            utc("270115080000+0000"),
+            generalized("20270115080000.5Z"),
+            generalized("99999999999999Z"),
+            Vec::new(),
+        ] {
+            for times in [[&fine[..], &odd], [&odd, &fine]] {
+                let der = with_validity(&certificate, &times);
+                let peer = provider.certificate_key(&der).expect("a peer's certificate");
+                assert_eq!(peer.verify(scheme, b"message", &signature), Ok(()), "{odd:?}");
+                let own = Certificate::from_der(&provider, &der, Arc::clone(key));
+                assert!(matches!(own, Err(Error::InvalidCertificate { .. })), "{odd:?}");
+            }
+        }
+        let own = with_validity(&certificate, &[&fine, &fine]);
+        let own = Certificate::from_der(&provider, &own, Arc::clone(key)).expect("our own");
+        assert_eq!(own.expires(), now());
     }
 
     #[test]
