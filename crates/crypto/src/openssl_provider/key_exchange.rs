@@ -4,7 +4,7 @@
 //! The NIST curves are OpenSSL's. X25519 is not, because OpenSSL makes a public key as slowly as it agrees on a secret,
 //! without a table of the base point's multiples; nor is ML-KEM, for which it has no safe call.
 
-use libcrux_ml_kem::mlkem768::{self, MlKem768KeyPair, MlKem768PublicKey};
+use libcrux_ml_kem::mlkem768::{self, MlKem768KeyPair, MlKem768PrivateKey, MlKem768PublicKey};
 use openssl::{
     bn::{BigNum, BigNumContext},
     derive::Deriver,
@@ -176,17 +176,29 @@ struct Hybrid {
     share: Vec<u8>,
 }
 
-/// A decapsulation key, wiped on drop: the library's own type is not.
-struct MlKemPrivate(Box<mlkem768::MlKem768PrivateKey>);
+/// A decapsulation key, wiped on drop: the library's own type is not. It stays where it is on the heap, because every
+/// move would leave a copy behind.
+struct MlKemPrivate(Box<MlKem768PrivateKey>);
 
 impl MlKemPrivate {
     /// Makes a key pair from the seed of FIPS 203 §6.1.
+    ///
+    /// What is ours of the secrets is wiped. The library takes the seed and returns the key by value; its own working
+    /// copies, on a stack that is soon written over, are out of reach.
     fn generate(seed: &[u8; 64]) -> (Self, Box<MlKem768PublicKey>) {
-        let pair: MlKem768KeyPair = mlkem768::generate_key_pair(*seed);
-        let (mut private, public) = pair.into_parts();
-        let out = Self(Box::new((*private.as_slice()).into()));
-        private[0..].zeroize();
-        (out, Box::new(public))
+        Self::take_from(&mut mlkem768::generate_key_pair(*seed))
+    }
+
+    /// Copies both keys out of a pair and wipes it in place.
+    fn take_from(pair: &mut MlKem768KeyPair) -> (Self, Box<MlKem768PublicKey>) {
+        let mut private = Self(Box::default());
+        private.0[0..].copy_from_slice(pair.sk());
+        let public = Box::new(pair.public_key().clone());
+        // The pair lends nothing for writing, so that it is written over as a whole; the black box keeps the compiler
+        // from leaving that out.
+        *pair = MlKem768KeyPair::from(MlKem768PrivateKey::default(), MlKem768PublicKey::default());
+        std::hint::black_box(pair);
+        (private, public)
     }
 }
 
@@ -313,6 +325,15 @@ mod tests {
             let secret = secret.expect("a secret");
             assert_eq!(secret.as_bytes()[..], vector.bytes("secret"), "{}", vector.name());
         }
+    }
+
+    #[test]
+    fn a_key_pair_is_wiped_once_its_keys_are_taken() {
+        let mut pair = mlkem768::generate_key_pair([7; 64]);
+        let expected = (*pair.sk(), *pair.pk());
+        let (private, public) = MlKemPrivate::take_from(&mut pair);
+        assert_eq!((private.0.as_slice(), public.as_slice()), (&expected.0, &expected.1));
+        assert!(pair.sk().iter().all(|byte| *byte == 0));
     }
 
     #[test]
