@@ -436,3 +436,25 @@ fn restarts_do_not_open_the_window_again() {
     assert!((150_000..=LIMIT).contains(&bytes), "{bytes}");
     assert_eq!(pair.ends[0].statistics().receive_buffered, 0);
 }
+
+/// RFC 9260 §8.4, item 2: an ABORT anywhere in a packet keeps it from being answered.
+#[test]
+fn an_ended_association_answers_once_and_never_an_abort() {
+    const SACK: [u8; 16] = [3, 0, 0, 16, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0];
+    const ABORT: [u8; 4] = [6, 0, 0, 4];
+    let mut attack = Attack::new(false);
+    let now = attack.pair.now;
+    attack.pair.ends[1].abort(now, "enough");
+    attack.pair.drain();
+    let mut answers_to = |chunks: &[&[u8]]| {
+        let before = attack.pair.sent[1];
+        attack.inject(&chunks.concat());
+        attack.pair.drain();
+        attack.pair.sent[1] - before
+    };
+    assert_eq!(answers_to(&[&SACK]), 1);
+    assert_eq!(answers_to(&[&SACK, &SACK, &SACK]), 1);
+    for chunks in [&[&SACK[..], &ABORT][..], &[&ABORT, &SACK], &[&SACK, &SACK, &ABORT, &SACK]] {
+        assert_eq!(answers_to(chunks), 0, "{chunks:?}");
+    }
+}

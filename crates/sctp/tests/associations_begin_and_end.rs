@@ -4,7 +4,11 @@ mod support;
 
 use bytes::Bytes;
 use peerage_sctp::{Association, Config, Error, Event, SendError, SendOptions, StreamId};
-use std::time::Duration;
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    time::Duration,
+};
 use support::{Dice, Link, PPID, Pair, check, message};
 
 #[test]
@@ -313,5 +317,69 @@ fn a_lost_goodbye_is_said_again() {
         let sent = pair.sent;
         pair.run_for(Duration::from_secs(60));
         assert_eq!(pair.sent, sent);
+    }
+}
+
+/// A COOKIE ECHO to an aborted association is answered with the ABORT (RFC 9260 §8.4): its sender would else wait until
+/// its retransmissions are used up.
+#[test]
+fn a_cookie_that_comes_after_an_abort_is_answered() {
+    const ABORT: u8 = 6;
+    const COOKIE_ECHO: u8 = 10;
+    const COOKIE_ACK: u8 = 11;
+    for before_the_first_cookie in [false, true] {
+        let mut pair = Pair::plain(13);
+        let (echoes, aborts) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let (echoes_seen, aborts_seen) = (echoes.clone(), aborts.clone());
+        let cookie = Rc::new(RefCell::new(Vec::new()));
+        let cookie_seen = cookie.clone();
+        // The first COOKIE ECHO is lost, or everything that goes back up to the first ABORT.
+        pair.filter = Some(Box::new(move |from, packet| {
+            let kind = packet[12];
+            if from == 0 {
+                if kind == COOKIE_ECHO {
+                    echoes.set(echoes.get() + 1);
+                    *cookie.borrow_mut() = packet.to_vec();
+                }
+                return !(before_the_first_cookie && echoes.get() == 1 && kind == COOKIE_ECHO);
+            }
+            aborts.set(aborts.get() + u32::from(kind == ABORT));
+            kind != COOKIE_ACK && (before_the_first_cookie || kind != ABORT || aborts.get() > 1)
+        }));
+        let now = pair.now;
+        pair.ends[0].connect(now).unwrap();
+        if before_the_first_cookie {
+            pair.run_until(Duration::from_secs(5), |_| echoes_seen.get() == 1);
+        } else {
+            pair.run_until(Duration::from_secs(5), |pair| pair.ends[1].is_established());
+        }
+        let now = pair.now;
+        pair.ends[1].abort(now, "enough");
+        pair.drain();
+        assert_eq!(aborts_seen.get(), u32::from(!before_the_first_cookie));
+        pair.run_until(Duration::from_secs(5), |pair| pair.ends[0].is_closed());
+        let told = pair.events[0].iter().any(|event| {
+            matches!(event, Event::Aborted { by_peer: true, user_initiated: true, .. })
+        });
+        assert!(told, "{:?}", pair.events[0]);
+        // One answer to one COOKIE ECHO, and that is the end of it.
+        pair.run_for(Duration::from_secs(60));
+        assert_eq!(echoes_seen.get(), 2);
+        assert_eq!(aborts_seen.get(), 1 + u32::from(!before_the_first_cookie));
+
+        // The cookie of another association gets nothing.
+        let answers = |pair: &mut Pair| {
+            let before = pair.sent[1];
+            let now = pair.now;
+            pair.ends[1].handle_input(now, &cookie_seen.borrow()).unwrap();
+            pair.drain();
+            pair.sent[1] - before
+        };
+        assert_eq!(answers(&mut pair), 1);
+        let mut other = Pair::plain(14);
+        let now = other.now;
+        other.ends[1].abort(now, "enough");
+        assert_eq!(answers(&mut other), 0);
+        assert!(other.ends[1].is_closed());
     }
 }

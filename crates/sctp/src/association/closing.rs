@@ -1,13 +1,15 @@
 //! The ends of an association: graceful shutdown (RFC 9260 §9.2), abort (§9.1), and failure.
 
 use super::Association;
+use super::cookie::Cookie;
 use super::state::State;
 use crate::event::Event;
-use crate::packet::abort::Abort;
+use crate::packet::abort::{ABORT, Abort};
 use crate::packet::cause::{CauseCode, describe, first_code, write_cause};
+use crate::packet::cookie::COOKIE_ECHO;
 use crate::packet::data::DATA;
 use crate::packet::forward_tsn::FORWARD_TSN;
-use crate::packet::header::COMMON_HEADER_LENGTH;
+use crate::packet::header::{COMMON_HEADER_LENGTH, CommonHeader};
 use crate::packet::heartbeat::HEARTBEAT;
 use crate::packet::idata::I_DATA;
 use crate::packet::iforward_tsn::I_FORWARD_TSN;
@@ -50,14 +52,14 @@ impl Association {
         while !reason.is_char_boundary(end) {
             end -= 1;
         }
+        let mut causes = Vec::new();
+        write_cause(&mut causes, code, &reason.as_bytes()[..end]);
+        // Kept even while there is no peer: one that holds our cookie may yet come with it.
+        self.last_abort.clear();
+        Abort { reflected_tag: false, causes: &causes }.write(&mut self.last_abort);
         if let Some(peer) = self.peer {
-            let mut causes = Vec::new();
-            write_cause(&mut causes, code, &reason.as_bytes()[..end]);
-            let mut chunk = Vec::new();
-            Abort { reflected_tag: false, causes: &causes }.write(&mut chunk);
             self.standalone.clear();
-            self.last_abort.clone_from(&chunk);
-            self.push_standalone(peer.tag, chunk);
+            self.push_standalone(peer.tag, self.last_abort.clone());
         }
         self.end(Event::Aborted {
             by_peer: false,
@@ -156,31 +158,45 @@ impl Association {
     }
 
     /// What comes when the association is over is out of the blue (RFC 9260 §8.4): our last packet was lost, and the peer
-    /// is told once more.
+    /// is told once more. One packet is answered with one at most, and only the newest answer waits to be sent.
     pub(super) fn answer_after_the_end(&mut self, packet: &[u8]) {
-        let first = Chunks::new(&packet[COMMON_HEADER_LENGTH..]).next();
-        let (Some(Ok(first)), Some(peer)) = (first, self.peer) else {
+        let Some((tag, chunk)) = self.last_word(packet) else {
             self.statistics.chunks_discarded += 1;
             return;
         };
-        let mut chunk = Vec::new();
+        self.standalone.clear();
+        self.push_standalone(tag, chunk);
+    }
+
+    /// What a packet after the end is answered with, and the tag under which the peer takes it.
+    fn last_word(&self, packet: &[u8]) -> Option<(u32, Vec<u8>)> {
+        let mut chunks = Chunks::new(&packet[COMMON_HEADER_LENGTH..]);
+        let first = chunks.next()?.ok()?;
+        // Item 2: wherever it stands. Two ends that are both over would else go on telling each other.
+        if first.kind == ABORT || chunks.flatten().any(|chunk| chunk.kind == ABORT) {
+            return None;
+        }
+        let last_abort = || (!self.last_abort.is_empty()).then(|| self.last_abort.clone());
         match first.kind {
+            // Item 4: our ABORT, or the COOKIE ACK before it, was lost. The cookie must be ours, and it says under which
+            // tags: they are others than the association's if the peer is starting again.
+            COOKIE_ECHO => {
+                let tag = CommonHeader::parse(packet).ok()?.verification_tag;
+                let cookie = Cookie::parse(first.value, self.cookie_nonce)
+                    .filter(|cookie| cookie.local_tag == tag)?;
+                Some((cookie.peer.tag, last_abort()?))
+            }
             // Item 5.
-            SHUTDOWN_ACK => write_shutdown_complete(&mut chunk, false),
+            SHUTDOWN_ACK => {
+                let mut chunk = Vec::new();
+                write_shutdown_complete(&mut chunk, false);
+                Some((self.peer?.tag, chunk))
+            }
             // Item 8. After a shutdown there is nothing to abort, and what comes is late.
             DATA | I_DATA | SACK | HEARTBEAT | RE_CONFIG | FORWARD_TSN | I_FORWARD_TSN
-            | SHUTDOWN
-                if !self.last_abort.is_empty() =>
-            {
-                chunk.clone_from(&self.last_abort);
-            }
-            _ => {
-                self.statistics.chunks_discarded += 1;
-                return;
-            }
+            | SHUTDOWN => Some((self.peer?.tag, last_abort()?)),
+            _ => None,
         }
-        self.standalone.clear();
-        self.push_standalone(peer.tag, chunk);
     }
 
     pub(super) fn on_shutdown_complete(&mut self) {
