@@ -91,6 +91,7 @@ pub(crate) struct Driver {
     sleep: Option<Pin<Box<Sleep>>>,
     dirty: Vec<ConnectionId>,
     due: Vec<ConnectionId>,
+    freed: Vec<ConnectionId>,
     requests: Vec<Request>,
     resolver: Resolver,
     statistics: Counters,
@@ -136,6 +137,7 @@ impl Driver {
             sleep: None,
             dirty: Vec::new(),
             due: Vec::new(),
+            freed: Vec::new(),
             requests: Vec::new(),
             resolver: Resolver::new(mdns),
             statistics: Counters::default(),
@@ -343,8 +345,8 @@ impl Driver {
         if progress {
             return true;
         }
-        let patience = self.ports.iter().filter_map(Port::patience_ends);
-        let Some(next) = self.timers.next().into_iter().chain(patience).min() else {
+        let retries = self.ports.iter().filter_map(Port::poll_timeout);
+        let Some(next) = self.timers.next().into_iter().chain(retries).min() else {
             self.sleep = None;
             return false;
         };
@@ -358,19 +360,22 @@ impl Driver {
 
     /// Retries what sockets refused, and lets the connections go on that waited for it.
     fn poll_blocked_ports(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let mut progress = false;
-        for index in 0..self.ports.len() {
-            if !self.ports[index].poll_unsent(cx, now, &mut self.statistics) {
-                continue;
-            }
-            progress = true;
-            for id in std::mem::take(&mut self.ports[index].stalled) {
-                if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.stalled = false;
-                }
-                self.mark(id);
-            }
+        for port in &mut self.ports {
+            port.poll_unsent(cx, now, &mut self.freed, &mut self.statistics);
         }
+        let mut freed = std::mem::take(&mut self.freed);
+        let progress = !freed.is_empty();
+        for id in freed.drain(..) {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.stalled = false;
+                // Now, or not at all: as long as it has something to send it may stall again before its timers ran.
+                if connection.pc.poll_timeout().is_some_and(|deadline| deadline <= now) {
+                    connection.pc.handle_timeout(now);
+                }
+            }
+            self.mark(id);
+        }
+        self.freed = freed;
         progress
     }
 
@@ -418,11 +423,16 @@ impl Driver {
                 self.statistics.send_errors += 1;
                 continue;
             };
-            let sent = self.ports[port].send(now, &mut self.output, transmit, &mut self.statistics);
+            let sent = self.ports[port].send(
+                now,
+                connection.id,
+                &mut self.output,
+                transmit,
+                &mut self.statistics,
+            );
             if sent == Sent::Blocked {
                 drained = Drained::Stalled;
                 connection.stalled = true;
-                self.ports[port].stalled.push(connection.id);
                 break;
             }
         }

@@ -13,8 +13,11 @@ use quinn_udp::{BATCH_SIZE, EcnCodepoint, RecvMeta, UdpSocketState};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-/// Kernel buffers asked for; the kernel may grant less.
-const SOCKET_BUFFER: usize = 4 << 20;
+/// The kernel's receive buffer asked for, which has to hold what comes while the driver is busy; less may be granted.
+const RECEIVE_BUFFER: usize = 4 << 20;
+/// The kernel's send buffer asked for. What is in it is beyond recall, and Linux calls a full socket writable only when
+/// half of it is gone: on a slow link a large one is seconds of delay.
+const SEND_BUFFER: usize = 256 << 10;
 
 /// The largest UDP datagram; with GRO the kernel may fill a buffer with several.
 const MAX_DATAGRAM: usize = 65_535;
@@ -54,8 +57,8 @@ impl Socket {
         let io = UdpSocket::from_std(socket.into())?;
         let state = UdpSocketState::new((&io).into())?;
         // Best effort: a small buffer costs throughput, not correctness.
-        let _ = state.set_send_buffer_size((&io).into(), SOCKET_BUFFER);
-        let _ = state.set_recv_buffer_size((&io).into(), SOCKET_BUFFER);
+        let _ = state.set_send_buffer_size((&io).into(), SEND_BUFFER);
+        let _ = state.set_recv_buffer_size((&io).into(), RECEIVE_BUFFER);
         let local = io.local_addr()?;
         let addresses = if local.ip().is_unspecified() {
             interfaces
@@ -81,7 +84,8 @@ impl Socket {
         self.state.max_gso_segments()
     }
 
-    /// Sends one datagram, or several of `segment_size`. `WouldBlock` means: keep it and wait for [`Self::poll_writable`].
+    /// Sends one datagram, or several of `segment_size`. `WouldBlock` means that the system was asked and has no room:
+    /// keep it and wait for [`Self::poll_writable`], or ask again after a while.
     pub(crate) fn try_send(
         &self,
         contents: &[u8],
@@ -90,8 +94,6 @@ impl Socket {
         ecn: Option<Ecn>,
         segment_size: Option<usize>,
     ) -> io::Result<()> {
-        #[cfg(test)]
-        self.gate.try_pass()?;
         let transmit = quinn_udp::Transmit {
             destination,
             ecn: ecn.and_then(to_codepoint),
@@ -100,7 +102,21 @@ impl Socket {
             // A socket bound to one address needs no hint, and the hint costs a control message.
             src_ip: self.local.ip().is_unspecified().then(|| source.ip()),
         };
-        self.io.try_io(Interest::WRITABLE, || self.state.try_send((&self.io).into(), &transmit))
+        let send = || self.state.try_send((&self.io).into(), &transmit);
+        let reported = || {
+            #[cfg(test)]
+            self.gate.try_pass_reported()?;
+            self.io.try_io(Interest::WRITABLE, send)
+        };
+        match reported() {
+            // The runtime answers so without asking the system, from a refusal until it is told that the socket is
+            // writable again. There is room long before that.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            result => return result,
+        }
+        #[cfg(test)]
+        self.gate.try_pass()?;
+        send()
     }
 
     /// Waits until the socket may take more.
@@ -191,5 +207,18 @@ fn from_codepoint(codepoint: EcnCodepoint) -> Ecn {
         EcnCodepoint::Ect0 => Ecn::Ect0,
         EcnCodepoint::Ect1 => Ecn::Ect1,
         EcnCodepoint::Ce => Ecn::Ce,
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_system_is_given_little_that_cannot_be_recalled() {
+        let socket = Socket::bind(SocketAddr::from(([127, 0, 0, 1], 0)), &[]).unwrap();
+        // Linux counts its own overhead, and doubles what was asked for.
+        let granted = socket.state.send_buffer_size((&socket.io).into()).unwrap();
+        assert!(granted <= 2 * SEND_BUFFER && SEND_BUFFER <= 256 << 10, "{granted} bytes");
     }
 }
