@@ -24,7 +24,7 @@ fn class() -> impl Strategy<Value = Class> {
 }
 
 /// Every attribute once, with the given material.
-#[allow(clippy::too_many_arguments)]
+#[allow(clippy::too_many_arguments, reason = "one for each kind of material")]
 fn attributes<'a>(
     a: SocketAddr,
     text: &'a str,
