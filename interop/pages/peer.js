@@ -8,6 +8,7 @@
   const BUCKET_LIMIT = 4096;
   const HIGH_WATER = 1 << 20;
   const LOW_WATER = 256 << 10;
+  const LEAVING_LIMIT_MS = 5000;
   const outbox = [];
   let wake = null;
   const connections = new Map();
@@ -70,6 +71,30 @@
   }
 
   const encoder = new TextEncoder();
+
+  // How long messages waited in the queue of a channel, as its bufferedAmount tells.
+  class Leaving {
+    constructor(channel) {
+      this.channel = channel;
+      this.total = channel.bufferedAmount;
+      this.sent = [];
+      this.waited = [];
+    }
+    push(at, size) {
+      this.total += size;
+      this.sent.push({ at, end: this.total });
+    }
+    look() {
+      const gone = this.total - this.channel.bufferedAmount;
+      while (this.waited.length < this.sent.length && this.sent[this.waited.length].end <= gone) {
+        this.waited.push(now() - this.sent[this.waited.length].at);
+      }
+    }
+    async done() {
+      const end = now() + LEAVING_LIMIT_MS;
+      for (this.look(); this.waited.length < this.sent.length && now() < end; this.look()) await pause(5);
+    }
+  }
 
   class Channel {
     constructor(owner, channel, mode) {
@@ -147,7 +172,9 @@
       const digest = new Digest();
       let total = 0;
       const start = now();
+      const leaving = new Leaving(this.channel);
       for (let i = 0; i < count; i++) {
+        if (stamp) leaving.look();
         if (this.channel.bufferedAmount > HIGH_WATER) await this.drained();
         if (interval > 0) {
           const wait = start + i * interval - now();
@@ -156,18 +183,22 @@
         let body;
         if (text !== undefined) body = encoder.encode(text);
         else body = payload(kind === "text" ? TEXT : TABLE, seed, i, size);
+        const at = now();
         if (stamp) {
           const view = new DataView(body.buffer);
           view.setUint32(0, i);
-          view.setFloat64(4, now());
+          view.setFloat64(4, at);
         }
         if (text !== undefined) this.channel.send(text);
         else if (kind === "text") this.channel.send(new TextDecoder().decode(body));
         else this.channel.send(body);
         digest.add(kind === "text" || text !== undefined ? 0 : 1, body);
         total += body.length;
+        if (stamp) leaving.push(at, body.length);
       }
-      return { messages: count, bytes: total, digest: await digest.read(), ms: now() - start };
+      const ms = now() - start;
+      if (stamp) await leaving.done();
+      return { messages: count, bytes: total, digest: await digest.read(), ms, waited: leaving.waited };
     }
 
     bulk({ total, size, seed = 0 }) {

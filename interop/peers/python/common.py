@@ -18,6 +18,7 @@ BUCKET_MS = 250
 BUCKET_LIMIT = 4096
 HIGH_WATER = 1 << 20
 LOW_WATER = 256 << 10
+LEAVING_LIMIT = 5
 
 
 def _table():
@@ -60,6 +61,30 @@ class Digest:
 
 def now():
     return time.time() * 1000
+
+
+class Leaving:
+    """How long messages waited in the queue of a channel, as its bufferedAmount tells."""
+
+    def __init__(self, raw):
+        self.raw, self.total = raw, raw.bufferedAmount
+        self.sent, self.waited = [], []
+
+    def push(self, at, size):
+        self.total += size
+        self.sent.append((at, self.total))
+
+    def look(self):
+        gone = self.total - self.raw.bufferedAmount
+        while len(self.waited) < len(self.sent) and self.sent[len(self.waited)][1] <= gone:
+            self.waited.append(now() - self.sent[len(self.waited)][0])
+
+    async def done(self):
+        end = time.monotonic() + LEAVING_LIMIT
+        self.look()
+        while len(self.waited) < len(self.sent) and time.monotonic() < end:
+            await asyncio.sleep(0.005)
+            self.look()
 
 
 class Channel:
@@ -133,7 +158,10 @@ class Channel:
         seed, interval, stamp = command.get("seed", 0), command.get("interval", 0), command.get("stamp", False)
         text, count = command.get("text"), command.get("count", 1)
         digest, total, start = Digest(), 0, now()
+        leaving = Leaving(self.raw)
         for i in range(count):
+            if stamp:
+                leaving.look()
             if self.raw.bufferedAmount > HIGH_WATER:
                 while self.raw.bufferedAmount > LOW_WATER:
                     if self.raw.readyState != "open":
@@ -143,17 +171,23 @@ class Channel:
                 await asyncio.sleep(max(0, start + i * interval - now()) / 1000)
             elif i % 64 == 63:
                 await asyncio.sleep(0)
+            at = now()
             if text is not None:
                 body = text.encode()
                 self.peer.library.send(self.raw, text)
             else:
                 body = payload(TEXT if kind == "text" else TABLE, seed, i, size)
                 if stamp:
-                    body = struct.pack(">Id", i, now()) + body[12:]
+                    body = struct.pack(">Id", i, at) + body[12:]
                 self.peer.library.send(self.raw, body.decode() if kind == "text" else body)
             digest.add(0 if kind == "text" or text is not None else 1, body)
             total += len(body)
-        return {"messages": count, "bytes": total, "digest": digest.read(), "ms": now() - start}
+            if stamp:
+                leaving.push(at, len(body))
+        ms = now() - start
+        if stamp:
+            await leaving.done()
+        return {"messages": count, "bytes": total, "digest": digest.read(), "ms": ms, "waited": leaving.waited}
 
     async def bulk(self, command):
         count = math.ceil(command["total"] / command["size"])
