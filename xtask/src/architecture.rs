@@ -11,8 +11,18 @@ use serde_json::Value;
 use crate::shell::{cargo, root};
 
 /// Crates (by folder) that must be sans-IO.
-const PROTOCOL_CRATES: [&str; 7] =
-    ["crypto", "sdp", "stun", "ice", "dtls", "sctp", "peerconnection"];
+const PROTOCOL_CRATES: [&str; 10] = [
+    "crypto",
+    "sdp",
+    "stun",
+    "ice",
+    "dtls",
+    "srtp",
+    "sctp",
+    "rtp",
+    "congestion",
+    "peerconnection",
+];
 
 /// What a protocol crate must not write outside its tests, and why.
 const FORBIDDEN: [(&str, &str); 8] = [
@@ -27,10 +37,14 @@ const FORBIDDEN: [(&str, &str); 8] = [
 ];
 
 /// Which workspace crates each crate may import (normal and build dependencies; tests may import anything).
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("peerage-crypto", &[]),
     ("peerage-sdp", &[]),
     ("peerage-sctp", &[]),
+    ("peerage-rtp", &[]),
+    ("peerage-congestion", &[]),
+    ("peerage-srtp", &["peerage-crypto"]),
+    ("peerage-media", &["peerage-rtp"]),
     ("peerage-netsim", &[]),
     ("peerage-stun", &["peerage-crypto"]),
     ("peerage-ice", &["peerage-stun", "peerage-crypto"]),
@@ -41,7 +55,10 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "peerage-ice",
             "peerage-stun",
             "peerage-dtls",
+            "peerage-srtp",
             "peerage-sctp",
+            "peerage-rtp",
+            "peerage-congestion",
             "peerage-sdp",
             "peerage-crypto",
         ],
@@ -50,10 +67,14 @@ const ARROWS: [(&str, &[&str]); 12] = [
         "peerage",
         &[
             "peerage-peerconnection",
+            "peerage-media",
             "peerage-ice",
             "peerage-stun",
             "peerage-dtls",
+            "peerage-srtp",
             "peerage-sctp",
+            "peerage-rtp",
+            "peerage-congestion",
             "peerage-sdp",
             "peerage-crypto",
         ],
