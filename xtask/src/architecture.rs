@@ -11,18 +11,8 @@ use serde_json::Value;
 use crate::shell::{cargo, root};
 
 /// Crates (by folder) that must be sans-IO.
-const PROTOCOL_CRATES: [&str; 10] = [
-    "crypto",
-    "sdp",
-    "stun",
-    "ice",
-    "dtls",
-    "srtp",
-    "sctp",
-    "rtp",
-    "congestion",
-    "peerconnection",
-];
+const PROTOCOL_CRATES: [&str; 10] =
+    ["crypto", "sdp", "stun", "ice", "dtls", "srtp", "sctp", "rtp", "congestion", "peerconnection"];
 
 /// What a protocol crate must not write outside its tests, and why.
 const FORBIDDEN: [(&str, &str); 8] = [

@@ -131,8 +131,8 @@ impl PeerConnection {
         {
             let section = match has_section {
                 true => remote.find_section(init.sdp_mid.as_deref(), init.sdp_m_line_index),
-                // An end of candidates without a section ends those of the data section.
-                false => remote.data.as_ref().map(|data| data.index),
+                // An end of candidates without a section ends those of the transport.
+                false => remote.transport.as_ref().map(|transport| transport.index),
             };
             let Some(index) = section else { continue };
             section_found = true;
@@ -146,21 +146,22 @@ impl PeerConnection {
                     "more than {MAX_CANDIDATES} candidates for one description"
                 )));
             }
-            let shares = remote.shares_data_transport(index);
-            let Some(data) = remote.data.as_deref_mut().filter(|_| shares) else { return Ok(()) };
-            let is_applied = applied.as_ref() == Some(&data.credentials);
+            let shares = remote.shares_transport(index);
+            let transport = remote.transport.as_deref_mut().filter(|_| shares);
+            let Some(transport) = transport else { return Ok(()) };
+            let is_applied = applied.as_ref() == Some(&transport.credentials);
             match parsed {
                 Some(candidate) => {
                     if is_applied {
                         // A candidate that cannot be used is no mistake of the caller.
                         let _ = self.ice.agent.add_remote_candidate(now, candidate.clone());
                     }
-                    if data.candidates.len() < MAX_CANDIDATES {
-                        data.candidates.push(candidate);
+                    if transport.candidates.len() < MAX_CANDIDATES {
+                        transport.candidates.push(candidate);
                     }
                 }
                 None => {
-                    data.end_of_candidates = true;
+                    transport.end_of_candidates = true;
                     if is_applied {
                         self.ice.agent.end_of_remote_candidates(now);
                     }
@@ -224,17 +225,18 @@ impl PeerConnection {
 
     fn local_candidate(&mut self, candidate: Candidate) {
         let Some(local) = self.negotiation.local_mut() else { return };
-        let mid = local.data_mid().map(str::to_owned);
-        let Some(data) = local.data.as_mut() else { return };
-        let ufrag = data.credentials.ufrag();
+        let mid = local.transport_mid().map(str::to_owned);
+        let index = local.transport_index();
+        let Some(transport) = local.transport.as_mut() else { return };
+        let ufrag = transport.credentials.ufrag();
         let init = IceCandidateInit {
             // The generation also stands in the text, for signalling that carries nothing else.
             candidate: format!("{candidate} ufrag {ufrag}"),
             sdp_mid: mid,
-            sdp_m_line_index: u16::try_from(data.index).ok(),
+            sdp_m_line_index: index.and_then(|index| u16::try_from(index).ok()),
             username_fragment: Some(ufrag.to_owned()),
         };
-        data.candidates.push(candidate);
+        transport.candidates.push(candidate);
         self.events.push_back(Event::IceCandidate(Some(init)));
     }
 
@@ -242,15 +244,16 @@ impl PeerConnection {
         if state == GatheringState::Complete
             && let Some(local) = self.negotiation.local_mut()
         {
-            let mid = local.data_mid().map(str::to_owned);
-            if let Some(data) = local.data.as_mut() {
-                data.end_of_candidates = true;
+            let mid = local.transport_mid().map(str::to_owned);
+            let index = local.transport_index();
+            if let Some(transport) = local.transport.as_mut() {
+                transport.end_of_candidates = true;
                 // webrtc-pc §4.4.1.3: the end of a generation is told before the state changes, and null after.
                 self.events.push_back(Event::IceCandidate(Some(IceCandidateInit {
                     candidate: String::new(),
                     sdp_mid: mid,
-                    sdp_m_line_index: u16::try_from(data.index).ok(),
-                    username_fragment: Some(data.credentials.ufrag().to_owned()),
+                    sdp_m_line_index: index.and_then(|index| u16::try_from(index).ok()),
+                    username_fragment: Some(transport.credentials.ufrag().to_owned()),
                 })));
             }
         }
@@ -264,6 +267,6 @@ impl PeerConnection {
 /// Whether a candidate of section `index` with this user name fragment, if it has one, belongs to the description.
 fn knows_generation(remote: &RemoteDescription, index: usize, ufrag: Option<&str>) -> bool {
     let own = remote.sections.get(index).and_then(|section| section.ufrag.as_deref());
-    let bundled = remote.data.as_ref().map(|data| data.credentials.ufrag());
+    let bundled = remote.transport.as_ref().map(|transport| transport.credentials.ufrag());
     ufrag.is_none_or(|ufrag| own == Some(ufrag) || (own.is_none() && bundled == Some(ufrag)))
 }

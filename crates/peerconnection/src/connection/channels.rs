@@ -166,11 +166,8 @@ impl PeerConnection {
 
     /// The largest message the peer takes, in bytes (RFC 8841 §6); our own limit while its description is unknown.
     pub fn max_message_size(&self) -> usize {
-        self.negotiation
-            .agreed()
-            .map_or(self.config.settings.sctp.max_message_size, |(_, _, theirs)| {
-                theirs.sctp.max_message_size
-            })
+        let own = self.config.settings.sctp.max_message_size;
+        self.negotiation.agreed_data().map_or(own, |theirs| theirs.max_message_size)
     }
 
     /// `bufferedAmountLowThreshold`, in bytes.

@@ -29,7 +29,11 @@ impl PeerConnection {
         let restart = options.ice_restart || self.negotiation.wants_restart();
         // RFC 9429 §5.2.3.1: on an initial offer the option has no effect.
         let restart = restart
-            && self.negotiation.current_local.as_ref().is_some_and(|local| local.data.is_some());
+            && self
+                .negotiation
+                .current_local
+                .as_ref()
+                .is_some_and(|local| local.transport.is_some());
         let credentials = self.credentials_for(restart);
         let wants_data = self.channels.ever_created && !self.data_ended;
         let sdp = self.describe(&credentials, wants_data, Kind::Offer)?;
@@ -43,10 +47,13 @@ impl PeerConnection {
     pub fn create_answer(&mut self, now: Instant) -> Result<SessionDescription, Error> {
         self.now = now;
         self.negotiation.check_create_answer()?;
-        let current = self.negotiation.current_local.as_ref().and_then(|local| local.data.as_ref());
+        let current =
+            self.negotiation.current_local.as_ref().and_then(|local| local.transport.as_ref());
         // RFC 9429 §5.3.2: new credentials only if the offer restarts ICE and no provisional answer has done so yet.
         let restart = self.negotiation.remote_restarts()
-            && current.is_some_and(|data| data.credentials == *self.ice.agent.local_credentials());
+            && current.is_some_and(|transport| {
+                transport.credentials == *self.ice.agent.local_credentials()
+            });
         let credentials = self.credentials_for(restart);
         let sdp = self.describe(&credentials, true, Kind::Answer)?;
         Ok(SessionDescription { kind: SdpType::Answer, sdp })
@@ -237,12 +244,11 @@ impl PeerConnection {
 
     /// Brings the ICE agent to the generation of the local description and begins gathering (RFC 9429 §5.9).
     fn apply_local_ice(&mut self, now: Instant) {
-        let Some(data) = self.negotiation.local().and_then(|local| local.data.as_ref()) else {
-            return;
-        };
-        let restart = data.credentials != *self.ice.agent.local_credentials();
+        let local = self.negotiation.local();
+        let Some(transport) = local.and_then(|local| local.transport.as_ref()) else { return };
+        let restart = transport.credentials != *self.ice.agent.local_credentials();
         if restart {
-            self.ice.agent.restart_with(now, data.credentials.clone());
+            self.ice.agent.restart_with(now, transport.credentials.clone());
             self.next_credentials = None;
         }
         if restart || self.ice.agent.gathering_state() == GatheringState::New {
@@ -259,12 +265,12 @@ impl PeerConnection {
 
     /// Acts on what both descriptions say, once there are two (RFC 9429 §5.11).
     fn apply_agreement(&mut self, now: Instant) {
-        let Some((ours, remote, theirs)) = self.negotiation.agreed() else {
-            if self.negotiation.state() == SignalingState::Stable {
-                self.data_was_rejected(now);
-            }
-            return;
-        };
+        if self.negotiation.agreed_data().is_none()
+            && self.negotiation.state() == SignalingState::Stable
+        {
+            self.data_was_rejected(now);
+        }
+        let Some((ours, remote, theirs)) = self.negotiation.agreed_transport() else { return };
         let agent = &mut self.ice.agent;
         agent.set_remote_lite(now, remote.ice_lite);
         if agent.remote_credentials() != Some(&theirs.credentials) {
@@ -288,15 +294,17 @@ impl PeerConnection {
         self.assign_channel_ids();
         self.pump_ice(now);
         self.start_dtls(now);
+        // Data may be agreed on when DTLS is up already.
+        self.associate(now);
     }
 
     /// RFC 9429 §5.7, webrtc-pc §4.4.1.5.
     fn roll_back(&mut self, now: Instant) {
         let given_up = self.negotiation.rollback();
-        let restarted = given_up.and_then(|local| local.data).is_some_and(|data| {
-            let current =
-                self.negotiation.current_local.as_ref().and_then(|local| local.data.as_ref());
-            current.is_some_and(|current| current.credentials != data.credentials)
+        let restarted = given_up.and_then(|local| local.transport).is_some_and(|given_up| {
+            let current = self.negotiation.current_local.as_ref();
+            let current = current.and_then(|local| local.transport.as_ref());
+            current.is_some_and(|current| current.credentials != given_up.credentials)
         });
         if restarted {
             let _ = self.ice.agent.rollback_restart(now);
@@ -307,7 +315,7 @@ impl PeerConnection {
     /// An answer without data: what was there ends, what was wanted cannot be had.
     fn data_was_rejected(&mut self, now: Instant) {
         let offered =
-            self.negotiation.current_local.as_ref().is_some_and(|local| local.data.is_some())
+            self.negotiation.current_local.as_ref().is_some_and(|local| local.data().is_some())
                 || self.sctp.is_some();
         if !offered && self.channels.len() == 0 {
             return;

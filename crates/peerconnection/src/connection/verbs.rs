@@ -289,11 +289,11 @@ impl PeerConnection {
         }
     }
 
-    fn associate(&mut self, now: Instant) {
-        let Some(remote) = self.negotiation.agreed().map(|(_, _, theirs)| theirs.sctp) else {
-            return;
-        };
-        if self.sctp.is_none() {
+    /// Opens the SCTP association once DTLS is up and both ends want data.
+    pub(super) fn associate(&mut self, now: Instant) {
+        let Some(remote) = self.negotiation.agreed_data() else { return };
+        let up = self.dtls.state() == DtlsState::Connected;
+        if up && self.sctp.is_none() && !self.data_ended {
             let overhead = self.dtls.overhead();
             let association =
                 sctp::associate(now, &self.config.settings, remote, overhead, &mut self.rng);

@@ -4,8 +4,8 @@
 use peerage_crypto::Fingerprint;
 use peerage_ice::{Candidate, CandidateAddress, CandidateKind, CandidateTransport, Credentials};
 use peerage_sdp::{
-    Attribute, Group, GroupSemantics, HashFunction, IcePwd, IceUfrag, MediaDescription, Protocol,
-    SessionDescription, Setup, Text, TlsId, Word, Words,
+    Attribute, Group, GroupSemantics, HashFunction, IcePwd, IceUfrag, MediaDescription, MediaKind,
+    Protocol, SessionDescription, Setup, Text, TlsId, Word, Words,
 };
 use std::net::IpAddr;
 
@@ -24,28 +24,66 @@ pub(crate) struct LocalDescription {
     pub(crate) ice_lite: bool,
     /// What stands in `a=ice-options`; empty: no such line.
     pub(crate) ice_options: &'static str,
-    /// The m-sections in order; `None` is the data section.
-    pub(crate) sections: Vec<Option<MediaDescription>>,
-    /// Whether a BUNDLE group names the data section.
+    /// The m-sections in order.
+    pub(crate) sections: Vec<LocalSection>,
+    /// Whether a BUNDLE group names the sections that are not rejected. They share one transport either way.
     pub(crate) bundle: bool,
-    pub(crate) data: Option<LocalData>,
+    /// That transport; `None` if all sections are rejected.
+    pub(crate) transport: Option<LocalTransport>,
+}
+
+/// An m-section of a local description.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalSection {
+    /// Absent only where the peer's offer has none.
+    pub(crate) mid: Option<Word>,
+    pub(crate) body: LocalBody,
+}
+
+/// What an m-section of ours carries.
+#[derive(Clone, Debug)]
+pub(crate) enum LocalBody {
+    /// Nothing: port 0. As it is written, with its mid.
+    Rejected(Box<MediaDescription>),
+    /// Data channels.
+    Data(LocalData),
 }
 
 /// The data section of a local description.
 #[derive(Clone, Debug)]
 pub(crate) struct LocalData {
-    pub(crate) index: usize,
-    /// Absent only in answers to offers that have none.
-    pub(crate) mid: Option<Word>,
     pub(crate) protocol: Protocol,
+    pub(crate) sctp: SctpParameters,
+}
+
+/// The transport of a local description: ICE and DTLS.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalTransport {
     pub(crate) credentials: Credentials,
     pub(crate) fingerprints: Vec<Fingerprint>,
     pub(crate) setup: Setup,
     pub(crate) tls_id: Option<TlsId>,
-    pub(crate) sctp: SctpParameters,
     /// Candidates gathered since.
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) end_of_candidates: bool,
+}
+
+impl LocalSection {
+    pub(crate) fn rejected(mid: Option<Word>, media: MediaDescription) -> Self {
+        Self { mid, body: LocalBody::Rejected(Box::new(media)) }
+    }
+
+    pub(crate) fn is_rejected(&self) -> bool {
+        matches!(self.body, LocalBody::Rejected(_))
+    }
+
+    /// The kind of media and the protocol of its `m=` line.
+    pub(crate) fn line(&self) -> (MediaKind, Protocol) {
+        match &self.body {
+            LocalBody::Rejected(media) => (media.line.media.clone(), media.line.protocol.clone()),
+            LocalBody::Data(data) => (MediaKind::Application, data.protocol.clone()),
+        }
+    }
 }
 
 impl LocalDescription {
@@ -62,41 +100,88 @@ impl LocalDescription {
         if !self.ice_options.is_empty() {
             session = session.with(Attribute::IceOptions(Words::new(self.ice_options)?));
         }
-        if let (true, Some(mid)) =
-            (self.bundle, self.data.as_ref().and_then(|data| data.mid.as_ref()))
-        {
-            let group = Group { semantics: GroupSemantics::Bundle, mids: Words::join([mid]) };
+        let mids: Vec<&Word> =
+            self.live().filter_map(|(_, section)| section.mid.as_ref()).collect();
+        if self.bundle && !mids.is_empty() {
+            let group = Group { semantics: GroupSemantics::Bundle, mids: Words::join(mids) };
             session = session.with(group);
         }
-        for section in &self.sections {
-            let media = match (section, &self.data) {
-                (Some(rejected), _) => rejected.clone(),
-                (None, Some(data)) => data.write()?,
-                // `sections` holds one `None` if and only if `data` is set.
-                (None, None) => continue,
+        let tagged = self.transport_index();
+        for (index, section) in self.sections.iter().enumerate() {
+            let media = match (&section.body, &self.transport) {
+                (LocalBody::Rejected(media), _) => (**media).clone(),
+                // A section that is live has a transport.
+                (_, None) => continue,
+                (LocalBody::Data(data), Some(transport)) => {
+                    let mut media = MediaDescription::data_channels();
+                    media.line.protocol = data.protocol.clone();
+                    transport.write_head(
+                        &mut media,
+                        section.mid.as_ref(),
+                        tagged == Some(index),
+                    )?;
+                    media.attributes.push(Attribute::SctpPort(data.sctp.port));
+                    let max_message_size = data.sctp.max_message_size as u64;
+                    media.attributes.push(Attribute::MaxMessageSize(max_message_size));
+                    media
+                }
             };
+            let mut media = media;
+            if let (true, Some(transport)) = (tagged == Some(index), &self.transport) {
+                transport.write_candidates(&mut media)?;
+            }
             session = session.with_media(media);
         }
         Ok(session.to_string())
     }
 
-    /// The mid of the section with data, for candidates.
-    pub(crate) fn data_mid(&self) -> Option<&str> {
-        self.data.as_ref()?.mid.as_ref().map(Word::as_str)
+    /// The sections that are not rejected.
+    pub(crate) fn live(&self) -> impl Iterator<Item = (usize, &LocalSection)> {
+        self.sections.iter().enumerate().filter(|(_, section)| !section.is_rejected())
+    }
+
+    /// The section that speaks for the transport: the first of the group (RFC 9143 §7.2.1).
+    pub(crate) fn transport_index(&self) -> Option<usize> {
+        self.live().next().map(|(index, _)| index)
+    }
+
+    /// The mid of the section that speaks for the transport, for candidates.
+    pub(crate) fn transport_mid(&self) -> Option<&str> {
+        self.sections[self.transport_index()?].mid.as_ref().map(Word::as_str)
+    }
+
+    /// The data section and its index.
+    pub(crate) fn data(&self) -> Option<(usize, &LocalData)> {
+        self.sections.iter().enumerate().find_map(|(index, section)| match &section.body {
+            LocalBody::Data(data) => Some((index, data)),
+            LocalBody::Rejected(_) => None,
+        })
+    }
+
+    /// The section with this mid.
+    pub(crate) fn find_section(&self, mid: &str) -> Option<usize> {
+        let is_it =
+            |section: &LocalSection| section.mid.as_ref().is_some_and(|m| m.as_str() == mid);
+        self.sections.iter().position(is_it)
     }
 }
 
-impl LocalData {
-    fn write(&self) -> Result<MediaDescription, peerage_sdp::Error> {
-        let mut media = MediaDescription::data_channels();
-        media.line.protocol = self.protocol.clone();
+impl LocalTransport {
+    /// Writes port, address, mid, and what ICE and DTLS say of themselves. RFC 9429 §5.3.1: in an answer the sections
+    /// that are bundled into another say it too; peers that know nothing of BUNDLE need it.
+    fn write_head(
+        &self,
+        media: &mut MediaDescription,
+        mid: Option<&Word>,
+        is_tagged: bool,
+    ) -> Result<(), peerage_sdp::Error> {
         // RFC 8839 §4.2.1.2: the default candidate stands in m= and c=; RFC 9429 §5.2.1: 9 and 0.0.0.0 while none is
         // known.
-        let default = self.default_candidate();
+        let default = self.default_candidate().filter(|_| is_tagged);
         media.line.port = default.map_or(9, |(_, port)| port);
         let address = default.map_or(peerage_sdp::NetworkAddress::UNSPECIFIED, |(ip, _)| ip.into());
         media.connections = vec![address.into()];
-        if let Some(mid) = &self.mid {
+        if let Some(mid) = mid {
             media.attributes.push(Attribute::Mid(mid.clone()));
         }
         media.attributes.push(IceUfrag::new(self.credentials.ufrag())?);
@@ -111,8 +196,10 @@ impl LocalData {
         if let Some(tls_id) = &self.tls_id {
             media.attributes.push(tls_id.clone());
         }
-        media.attributes.push(Attribute::SctpPort(self.sctp.port));
-        media.attributes.push(Attribute::MaxMessageSize(self.sctp.max_message_size as u64));
+        Ok(())
+    }
+
+    fn write_candidates(&self, media: &mut MediaDescription) -> Result<(), peerage_sdp::Error> {
         for candidate in &self.candidates {
             let text = candidate.to_string();
             let value = Text::new(text.strip_prefix("candidate:").unwrap_or(&text))?;
@@ -124,7 +211,7 @@ impl LocalData {
         if self.end_of_candidates {
             media.attributes.push(Attribute::EndOfCandidates);
         }
-        Ok(media)
+        Ok(())
     }
 
     /// Relayed before reflexive before host, as most likely to be reachable (RFC 8839 §4.2.1.2); IPv4 first.

@@ -4,10 +4,10 @@
 
 use peerage_crypto::{Fingerprint, Rng};
 use peerage_ice::{Candidate, Credentials};
-use peerage_sdp::{MediaDescription, Protocol, Setup, TlsId, Word};
+use peerage_sdp::{Protocol, Setup, TlsId, Word};
 
-use super::local::{LocalData, LocalDescription};
-use super::remote::{RemoteData, RemoteDescription};
+use super::local::{LocalBody, LocalData, LocalDescription, LocalSection, LocalTransport};
+use super::remote::{RemoteDescription, RemoteTransport};
 use super::verify;
 use crate::description::SdpType;
 use crate::error::Error;
@@ -105,8 +105,8 @@ impl Negotiation {
         self.to_replace = locals
             .into_iter()
             .flatten()
-            .filter_map(|local| local.data.as_ref())
-            .map(|data| data.credentials.ufrag().to_owned())
+            .filter_map(|local| local.transport.as_ref())
+            .map(|transport| transport.credentials.ufrag().to_owned())
             .collect();
     }
 
@@ -117,13 +117,11 @@ impl Negotiation {
 
     /// Whether the pending remote offer restarts ICE (RFC 9429 §5.10).
     pub(crate) fn remote_restarts(&self) -> bool {
-        let data = |remote: &Option<RemoteDescription>| {
-            remote
-                .as_ref()
-                .and_then(|remote| remote.data.as_ref())
-                .map(|data| data.credentials.clone())
+        let credentials = |remote: &Option<RemoteDescription>| {
+            let transport = remote.as_ref().and_then(|remote| remote.transport.as_ref());
+            transport.map(|transport| transport.credentials.clone())
         };
-        match (data(&self.current_remote), data(&self.pending_remote)) {
+        match (credentials(&self.current_remote), credentials(&self.pending_remote)) {
             (Some(current), Some(pending)) => current != pending,
             _ => false,
         }
@@ -131,7 +129,7 @@ impl Negotiation {
 
     /// webrtc-pc "check if negotiation is needed", as far as it concerns data.
     pub(crate) fn is_needed(&self, any_channel: bool) -> bool {
-        let negotiated = self.current_local.as_ref().is_some_and(|local| local.data.is_some());
+        let negotiated = self.current_local.as_ref().is_some_and(|local| local.data().is_some());
         self.wants_restart() || (any_channel && !negotiated)
     }
 
@@ -155,28 +153,28 @@ impl Negotiation {
         parameters: &LocalParameters<'_>,
     ) -> Result<String, Error> {
         // A pending offer is replaced: RFC 9429 §5.2.2 has it generated as from the stable state, with the mids kept.
-        let (mut sections, mut data_index) = self.agreed_sections();
-        let live_mid =
-            data_index.and_then(|_| self.local()?.data_mid().and_then(|mid| Word::new(mid).ok()));
-        if data_index.is_none() && parameters.wants_data {
+        let mut sections = self.agreed_sections();
+        let has_data = sections.iter().any(|section| matches!(section.body, LocalBody::Data(_)));
+        if !has_data && parameters.wants_data {
+            let body = LocalBody::Data(LocalData {
+                protocol: Protocol::UdpDtlsSctp,
+                sctp: parameters.sctp,
+            });
             // A rejected section is recycled before a new one is added (RFC 9429 §5.2.2).
-            let index = sections.iter().position(Option::is_some).unwrap_or(sections.len());
-            if index == sections.len() {
-                sections.push(None);
-            } else {
-                sections[index] = None;
-            }
-            data_index = Some(index);
-        }
-        let data = data_index.map(|index| {
-            let pending = self.pending_local.as_ref().and_then(|local| local.data.as_ref());
-            let mid = live_mid
-                .or_else(|| {
-                    pending.filter(|data| data.index == index).and_then(|data| data.mid.clone())
-                })
+            let index =
+                sections.iter().position(LocalSection::is_rejected).unwrap_or(sections.len());
+            let pending = self.pending_local.as_ref().and_then(|local| local.data());
+            let mid = pending
+                .filter(|(pending, _)| *pending == index)
+                .and_then(|_| self.pending_local.as_ref()?.sections[index].mid.clone())
                 .unwrap_or_else(|| self.fresh_mid());
-            self.local_data(parameters, index, Some(mid), Setup::ActPass)
-        });
+            let section = LocalSection { mid: Some(mid), body };
+            match sections.get_mut(index) {
+                Some(recycled) => *recycled = section,
+                None => sections.push(section),
+            }
+        }
+        let live = sections.iter().any(|section| !section.is_rejected());
         let description = LocalDescription {
             kind: SdpType::Offer,
             session_id: self.session_id,
@@ -184,30 +182,27 @@ impl Negotiation {
             ice_lite: parameters.ice_lite,
             ice_options: "ice2 trickle",
             sections,
-            bundle: data.is_some(),
-            data,
+            bundle: live,
+            transport: live.then(|| self.local_transport(parameters, Setup::ActPass)),
         };
         let sdp = description.to_sdp()?;
         self.last_offer = Some(Created { sdp: sdp.clone(), description });
         Ok(sdp)
     }
 
-    /// The m-sections as last agreed on: which is the data section, and how the others are rejected.
-    fn agreed_sections(&self) -> (Vec<Option<MediaDescription>>, Option<usize>) {
+    /// The m-sections as last agreed on; what one end rejected stays rejected.
+    fn agreed_sections(&self) -> Vec<LocalSection> {
         let (Some(local), Some(remote)) = (&self.current_local, &self.current_remote) else {
-            return (Vec::new(), None);
+            return Vec::new();
         };
-        let live = match (&local.data, &remote.data) {
-            (Some(ours), Some(theirs)) if ours.index == theirs.index => Some(ours.index),
-            _ => None,
-        };
-        let sections = remote
+        let agreed = |(index, theirs): (usize, &super::remote::RemoteSection)| match local
             .sections
-            .iter()
-            .enumerate()
-            .map(|(index, section)| (Some(index) != live).then(|| section.rejection.clone()))
-            .collect();
-        (sections, live)
+            .get(index)
+        {
+            Some(ours) if !ours.is_rejected() && theirs.usable => ours.clone(),
+            _ => LocalSection::rejected(theirs.mid.clone(), theirs.rejection.clone()),
+        };
+        remote.sections.iter().enumerate().map(agreed).collect()
     }
 
     fn fresh_mid(&self) -> Word {
@@ -218,7 +213,7 @@ impl Negotiation {
                 .into_iter()
                 .flatten()
                 .any(|remote| remote.find_section(Some(mid), None).is_some())
-                || locals.into_iter().flatten().any(|local| local.data_mid() == Some(mid))
+                || locals.into_iter().flatten().any(|local| local.find_section(mid).is_some())
         };
         (0u32..)
             .map(|number| number.to_string())
@@ -246,19 +241,24 @@ impl Negotiation {
         &mut self,
         parameters: &LocalParameters<'_>,
     ) -> Result<String, Error> {
+        let version = self.take_version();
         let Some(offer) = &self.pending_remote else {
             return Err(Error::InvalidState {
                 operation: "create_answer",
                 reason: "there is no offer of the peer",
             });
         };
-        let accepted = offer.data.as_ref().map(|data| data.index);
-        let sections = offer
-            .sections
-            .iter()
-            .enumerate()
-            .map(|(index, section)| (Some(index) != accepted).then(|| section.rejection.clone()))
-            .collect();
+        let answered = |(index, theirs): (usize, &super::remote::RemoteSection)| match &offer.data {
+            Some(data) if data.index == index && theirs.usable => LocalSection {
+                mid: theirs.mid.clone(),
+                body: LocalBody::Data(LocalData {
+                    protocol: data.protocol.clone(),
+                    sctp: parameters.sctp,
+                }),
+            },
+            _ => LocalSection::rejected(theirs.mid.clone(), theirs.rejection.clone()),
+        };
+        let sections = offer.sections.iter().enumerate().map(answered).collect();
         // RFC 9429 §5.3.1: the options stand in an answer only if they stood in the offer.
         let ice_options = match (offer.ice2, offer.trickle) {
             (true, true) => "ice2 trickle",
@@ -266,52 +266,36 @@ impl Negotiation {
             (false, true) => "trickle",
             (false, false) => "",
         };
-        let bundle = offer.data.as_ref().is_some_and(|data| {
-            data.mid
-                .as_ref()
-                .is_some_and(|mid| offer.bundles.iter().any(|group| group.contains(mid)))
-        });
-        let data = offer.data.as_ref().map(|theirs| {
+        let transport = offer.transport.as_ref().map(|theirs| {
             let setup = answer_setup(theirs.setup, parameters.dtls_client);
-            let mut data = self.local_data(parameters, theirs.index, theirs.mid.clone(), setup);
-            data.protocol = theirs.protocol.clone();
+            let mut transport = self.local_transport(parameters, setup);
             if theirs.tls_id.is_none() {
                 // RFC 8842 §5.3: no tls-id unless the offer has one.
-                data.tls_id = None;
+                transport.tls_id = None;
             }
-            data
+            transport
         });
         let description = LocalDescription {
             kind: SdpType::Answer,
             session_id: self.session_id,
-            version: self.take_version(),
+            version,
             ice_lite: parameters.ice_lite,
             ice_options,
             sections,
-            bundle,
-            data,
+            bundle: offer.is_bundled(),
+            transport,
         };
         let sdp = description.to_sdp()?;
         self.last_answer = Some(Created { sdp: sdp.clone(), description });
         Ok(sdp)
     }
 
-    fn local_data(
-        &self,
-        parameters: &LocalParameters<'_>,
-        index: usize,
-        mid: Option<Word>,
-        setup: Setup,
-    ) -> LocalData {
-        LocalData {
-            index,
-            mid,
-            protocol: Protocol::UdpDtlsSctp,
+    fn local_transport(&self, parameters: &LocalParameters<'_>, setup: Setup) -> LocalTransport {
+        LocalTransport {
             credentials: parameters.credentials.clone(),
             fingerprints: parameters.fingerprints.to_vec(),
             setup,
             tls_id: Some(self.tls_id.clone()),
-            sctp: parameters.sctp,
             candidates: parameters.candidates.clone(),
             end_of_candidates: parameters.end_of_candidates,
         }
@@ -442,23 +426,37 @@ impl Negotiation {
         let ufrag = self
             .current_local
             .as_ref()
-            .and_then(|local| local.data.as_ref())
-            .map(|data| &data.credentials);
+            .and_then(|local| local.transport.as_ref())
+            .map(|transport| &transport.credentials);
         if !self.to_replace.iter().any(|old| ufrag.is_some_and(|new| new.ufrag() == old)) {
             self.to_replace.clear();
         }
     }
 
-    /// What both ends have said of the data section, in descriptions that answer each other (provisionally or not).
-    pub(crate) fn agreed(&self) -> Option<(&LocalData, &RemoteDescription, &RemoteData)> {
-        let (local, remote) = match self.state {
+    /// The descriptions that answer each other, provisionally or not.
+    pub(crate) fn agreed(&self) -> Option<(&LocalDescription, &RemoteDescription)> {
+        match self.state {
             SignalingState::HaveLocalPrAnswer | SignalingState::HaveRemotePrAnswer => {
-                (self.pending_local.as_ref()?, self.pending_remote.as_ref()?)
+                self.pending_local.as_ref().zip(self.pending_remote.as_ref())
             }
-            _ => (self.current_local.as_ref()?, self.current_remote.as_ref()?),
-        };
-        let (ours, theirs) = (local.data.as_ref()?, remote.data.as_deref()?);
-        (ours.index == theirs.index).then_some((ours, remote, theirs))
+            _ => self.current_local.as_ref().zip(self.current_remote.as_ref()),
+        }
+    }
+
+    /// What both ends have said of the transport.
+    pub(crate) fn agreed_transport(
+        &self,
+    ) -> Option<(&LocalTransport, &RemoteDescription, &RemoteTransport)> {
+        let (local, remote) = self.agreed()?;
+        Some((local.transport.as_ref()?, remote, remote.transport.as_deref()?))
+    }
+
+    /// What the peer said of SCTP, if both ends have a data section.
+    pub(crate) fn agreed_data(&self) -> Option<SctpParameters> {
+        let (local, remote) = self.agreed()?;
+        let theirs = remote.data.as_ref()?;
+        let (index, _) = local.data()?;
+        (index == theirs.index && remote.sections[index].usable).then_some(theirs.sctp)
     }
 
     fn take_version(&mut self) -> u64 {

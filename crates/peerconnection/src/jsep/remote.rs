@@ -30,7 +30,9 @@ pub(crate) struct RemoteDescription {
     pub(crate) ice2: bool,
     pub(crate) sections: Vec<RemoteSection>,
     pub(crate) bundles: Vec<Vec<Word>>,
-    pub(crate) data: Option<Box<RemoteData>>,
+    pub(crate) data: Option<RemoteData>,
+    /// The transport of all sections that can be used; `None` if there is no such section.
+    pub(crate) transport: Option<Box<RemoteTransport>>,
     /// Candidates that came later: section and the attribute's text.
     trickled: Vec<(usize, String)>,
 }
@@ -42,6 +44,8 @@ pub(crate) struct RemoteSection {
     pub(crate) protocol: Protocol,
     pub(crate) mid: Option<Word>,
     pub(crate) rejected: bool,
+    /// It can be used: what it carries is known here, and it shares the transport.
+    pub(crate) usable: bool,
     pub(crate) ufrag: Option<String>,
     /// The section as an answer rejects it.
     pub(crate) rejection: MediaDescription,
@@ -51,13 +55,19 @@ pub(crate) struct RemoteSection {
 #[derive(Clone, Debug)]
 pub(crate) struct RemoteData {
     pub(crate) index: usize,
-    pub(crate) mid: Option<Word>,
     pub(crate) protocol: Protocol,
+    pub(crate) sctp: SctpParameters,
+}
+
+/// The transport of a description: ICE and DTLS.
+#[derive(Clone, Debug)]
+pub(crate) struct RemoteTransport {
+    /// The section that speaks for it.
+    pub(crate) index: usize,
     pub(crate) credentials: Credentials,
     pub(crate) fingerprints: Vec<Fingerprint>,
     pub(crate) setup: Option<Setup>,
     pub(crate) tls_id: Option<TlsId>,
-    pub(crate) sctp: SctpParameters,
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) end_of_candidates: bool,
 }
@@ -76,12 +86,26 @@ impl RemoteDescription {
             .filter(|group| group.semantics == GroupSemantics::Bundle)
             .map(|group| group.mids.iter().filter_map(|mid| Word::new(mid).ok()).collect())
             .collect();
-        let sections: Vec<RemoteSection> = session.sections().map(RemoteSection::read).collect();
+        let mut sections: Vec<RemoteSection> =
+            session.sections().map(RemoteSection::read).collect();
         check_bundles(&bundles, &sections)?;
-        let usable = |section: &Section<'_>| section.is_data_channels() && !section.is_rejected();
         // RFC 9429 §5.2.1: there is at most one data section; of several the first is taken and the others rejected.
-        let data = match session.sections().position(|section| usable(&section)) {
-            Some(index) => Some(Box::new(RemoteData::read(&session, index, &bundles)?)),
+        let data = session
+            .sections()
+            .position(|section| section.is_data_channels() && !section.is_rejected());
+        for (index, section) in sections.iter_mut().enumerate() {
+            section.usable = Some(index) == data;
+        }
+        let shared = Shared::find(&sections, &bundles, data);
+        for (index, section) in sections.iter_mut().enumerate() {
+            section.usable &= shared.as_ref().is_some_and(|shared| shared.has(index));
+        }
+        let data = match data {
+            Some(index) => Some(RemoteData::read(&session, index)?),
+            None => None,
+        };
+        let transport = match shared {
+            Some(shared) => Some(Box::new(RemoteTransport::read(&session, &shared)?)),
             None => None,
         };
         let option = |name: &str| {
@@ -97,6 +121,7 @@ impl RemoteDescription {
             sections,
             bundles,
             data,
+            transport,
             trickled: Vec::new(),
             sdp,
         })
@@ -113,13 +138,22 @@ impl RemoteDescription {
         }
     }
 
-    /// Whether section `index` uses the transport of the data section: it is that section, or it has the same ICE user
-    /// name, as bundled sections do.
-    pub(crate) fn shares_data_transport(&self, index: usize) -> bool {
-        let (Some(data), Some(section)) = (&self.data, self.sections.get(index)) else {
+    /// Whether section `index` uses the transport: it speaks for it, or it has the same ICE user name, as bundled
+    /// sections do.
+    pub(crate) fn shares_transport(&self, index: usize) -> bool {
+        let (Some(transport), Some(section)) = (&self.transport, self.sections.get(index)) else {
             return false;
         };
-        data.index == index || section.ufrag.as_deref() == Some(data.credentials.ufrag())
+        transport.index == index || section.ufrag.as_deref() == Some(transport.credentials.ufrag())
+    }
+
+    /// Whether a group names all sections that can be used.
+    pub(crate) fn is_bundled(&self) -> bool {
+        self.bundles.iter().any(|group| {
+            let mut usable = self.sections.iter().filter(|section| section.usable).peekable();
+            usable.peek().is_some()
+                && usable.all(|section| section.mid.as_ref().is_some_and(|mid| group.contains(mid)))
+        })
     }
 
     /// Notes a trickled candidate, so that `remoteDescription` shows it; false if there are too many.
@@ -175,6 +209,7 @@ impl RemoteSection {
             protocol: media.line.protocol.clone(),
             mid,
             rejected: media.is_rejected(),
+            usable: false,
             ufrag: section.ice_ufrag().map(|ufrag| ufrag.to_string()),
             rejection,
         }
@@ -182,25 +217,50 @@ impl RemoteSection {
 }
 
 impl RemoteData {
-    fn read(
-        session: &SessionDescription,
-        index: usize,
-        bundles: &[Vec<Word>],
-    ) -> Result<Self, Error> {
-        let Some(section) = session.sections().nth(index) else {
-            unreachable!("the index was just found")
-        };
-        let mid = section.media().attributes.mid().cloned();
-        let name = match &mid {
-            Some(mid) => format!("mid {mid}"),
-            None => format!("m-section {index}"),
-        };
+    fn read(session: &SessionDescription, index: usize) -> Result<Self, Error> {
+        let (section, name) = named(session, index);
         let fail = |reason: &str| Error::InvalidDescription {
             section: name.clone(),
             reason: reason.to_owned(),
         };
+        let attributes = &section.media().attributes;
+        let port = attributes
+            .sctp_port()
+            // The form before RFC 8841, which some servers still write.
+            .or_else(|| attributes.sctpmap().map(|map| map.port))
+            .unwrap_or(SCTP_PORT);
+        if port == 0 {
+            return Err(fail("a=sctp-port is 0 (RFC 8841 §5.2)"));
+        }
+        let max_message_size = match attributes.max_message_size() {
+            None => DEFAULT_MAX_MESSAGE_SIZE,
+            // RFC 8841 §6.1: 0 says that messages of any size can be handled.
+            Some(0) => usize::MAX,
+            Some(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
+        };
+        Ok(Self {
+            index,
+            protocol: section.media().line.protocol.clone(),
+            sctp: SctpParameters { port, max_message_size },
+        })
+    }
+}
 
-        let transport = transport_section(session, section, mid.as_ref(), bundles);
+impl RemoteTransport {
+    fn read(session: &SessionDescription, shared: &Shared) -> Result<Self, Error> {
+        let (section, name) = named(session, shared.tagged);
+        let fail = |reason: &str| Error::InvalidDescription {
+            section: name.clone(),
+            reason: reason.to_owned(),
+        };
+        // A section that is bundled may leave its transport to another of the group (RFC 9143 §7.1.3, §9).
+        let index = shared
+            .sections
+            .iter()
+            .copied()
+            .find(|&index| named(session, index).0.ice_ufrag().is_some())
+            .unwrap_or(shared.tagged);
+        let (transport, _) = named(session, index);
         let ufrag = transport
             .ice_ufrag()
             .ok_or_else(|| fail("there is no a=ice-ufrag (RFC 9429 §5.8.3)"))?;
@@ -224,23 +284,8 @@ impl RemoteData {
                 "there is no a=fingerprint (RFC 9429 §5.8.3)"
             }));
         }
-        let attributes = &section.media().attributes;
-        let port = attributes
-            .sctp_port()
-            // The form before RFC 8841, which some servers still write.
-            .or_else(|| attributes.sctpmap().map(|map| map.port))
-            .unwrap_or(SCTP_PORT);
-        if port == 0 {
-            return Err(fail("a=sctp-port is 0 (RFC 8841 §5.2)"));
-        }
-        let max_message_size = match attributes.max_message_size() {
-            None => DEFAULT_MAX_MESSAGE_SIZE,
-            // RFC 8841 §6.1: 0 says that messages of any size can be handled.
-            Some(0) => usize::MAX,
-            Some(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
-        };
         let own = section.media().attributes.candidates();
-        let bundled = (!std::ptr::eq(transport.media(), section.media()))
+        let bundled = (index != shared.tagged)
             .then(|| transport.media().attributes.candidates())
             .into_iter()
             .flatten();
@@ -250,38 +295,63 @@ impl RemoteData {
             .take(MAX_CANDIDATES)
             .collect();
         Ok(Self {
-            index,
-            mid,
-            protocol: section.media().line.protocol.clone(),
+            index: shared.tagged,
             credentials,
             fingerprints,
             setup: transport.setup(),
             tls_id: transport.media().attributes.tls_id().cloned(),
-            sctp: SctpParameters { port, max_message_size },
             candidates,
             end_of_candidates: transport.end_of_candidates(),
         })
     }
 }
 
-/// The section whose transport the data section uses: itself, unless it is bundled and says nothing of a transport of
-/// its own (RFC 9143 §7.1.3, §9).
-fn transport_section<'a>(
-    session: &'a SessionDescription,
-    section: Section<'a>,
-    mid: Option<&Word>,
-    bundles: &[Vec<Word>],
-) -> Section<'a> {
-    if section.ice_ufrag().is_some() {
-        return section;
+/// The sections that share the transport.
+struct Shared {
+    /// The first of them: its attributes count (RFC 9143 §7.2.1, §7.3.1).
+    tagged: usize,
+    /// All of the group in its order, those that cannot be used behind the others.
+    sections: Vec<usize>,
+}
+
+impl Shared {
+    /// The sections bundled with `primary`, or that one alone.
+    fn find(
+        sections: &[RemoteSection],
+        bundles: &[Vec<Word>],
+        primary: Option<usize>,
+    ) -> Option<Self> {
+        let primary = primary.or_else(|| sections.iter().position(|section| section.usable))?;
+        let group = sections[primary]
+            .mid
+            .as_ref()
+            .and_then(|mid| bundles.iter().find(|group| group.contains(mid)));
+        let mut members: Vec<usize> = match group {
+            None => vec![primary],
+            Some(group) => group
+                .iter()
+                .filter_map(|mid| sections.iter().position(|s| s.mid.as_ref() == Some(mid)))
+                .collect(),
+        };
+        members.sort_by_key(|&index| !sections[index].usable);
+        Some(Self { tagged: members[0], sections: members })
     }
-    let group = mid.and_then(|mid| bundles.iter().find(|group| group.contains(mid)));
-    group
-        .into_iter()
-        .flatten()
-        .filter_map(|mid| session.section(mid.as_str()))
-        .find(|candidate| candidate.ice_ufrag().is_some())
-        .unwrap_or(section)
+
+    fn has(&self, index: usize) -> bool {
+        self.sections.contains(&index)
+    }
+}
+
+/// A section and what errors call it.
+fn named(session: &SessionDescription, index: usize) -> (Section<'_>, String) {
+    let Some(section) = session.sections().nth(index) else {
+        unreachable!("the index is that of a section")
+    };
+    let name = match section.media().attributes.mid() {
+        Some(mid) => format!("mid {mid}"),
+        None => format!("m-section {index}"),
+    };
+    (section, name)
 }
 
 /// RFC 9143 §7.2.1 and RFC 5888 §9.2: a group names sections that exist, and no section stands in two.

@@ -1,24 +1,13 @@
 //! What two descriptions of one connection must have in common (RFC 9429 §5.8.3, §5.10; RFC 3264 §6, §8).
 
-use peerage_sdp::{MediaKind, Protocol, Setup, Word};
+use peerage_sdp::Setup;
 
 use super::local::LocalDescription;
-use super::remote::{RemoteData, RemoteDescription};
+use super::remote::{RemoteDescription, RemoteTransport};
 use crate::error::Error;
 
 fn invalid(section: impl Into<String>, reason: impl Into<String>) -> Error {
     Error::InvalidDescription { section: section.into(), reason: reason.into() }
-}
-
-/// What an m-section of a local description is, for comparison.
-fn local_section(local: &LocalDescription, index: usize) -> (MediaKind, Protocol, Option<Word>) {
-    match (&local.sections[index], &local.data) {
-        (Some(media), _) => {
-            (media.line.media.clone(), media.line.protocol.clone(), media.attributes.mid().cloned())
-        }
-        (None, Some(data)) => (MediaKind::Application, data.protocol.clone(), data.mid.clone()),
-        (None, None) => (MediaKind::Application, Protocol::UdpDtlsSctp, None),
-    }
 }
 
 /// Checks an answer of the peer against our offer.
@@ -39,7 +28,8 @@ pub(super) fn answer(
         ));
     }
     for (index, section) in answer.sections.iter().enumerate() {
-        let (media, protocol, mid) = local_section(offer, index);
+        let ours = &offer.sections[index];
+        let (media, protocol) = ours.line();
         let name = || format!("m-section {index}");
         if section.media != media {
             return Err(invalid(
@@ -51,10 +41,10 @@ pub(super) fn answer(
             return Err(invalid(name(), "the protocol differs from the offer's (RFC 3264 §6)"));
         }
         // Peers that know nothing of mid leave it out.
-        if section.mid.is_some() && section.mid != mid {
+        if section.mid.is_some() && section.mid != ours.mid {
             return Err(invalid(name(), "a=mid differs from the offer's (RFC 5888 §9.1)"));
         }
-        if !section.rejected && offer.sections[index].is_some() {
+        if !section.rejected && ours.is_rejected() {
             return Err(invalid(
                 name(),
                 "the answer accepts an m-section that the offer disabled (RFC 3264 §6)",
@@ -62,14 +52,15 @@ pub(super) fn answer(
         }
     }
     // RFC 9143 §7.3: a group of the answer is made of sections that the offer grouped.
-    let offered_mid = offer.bundle.then(|| offer.data_mid()).flatten();
-    if answer.bundles.iter().flatten().any(|mid| Some(mid.as_str()) != offered_mid) {
+    let offered =
+        |mid| offer.bundle && offer.live().any(|(_, ours)| ours.mid.as_ref() == Some(mid));
+    if !answer.bundles.iter().flatten().all(offered) {
         return Err(invalid(
             "a=group:BUNDLE",
             "the answer bundles what the offer did not (RFC 9143 §7.3)",
         ));
     }
-    let (Some(ours), Some(theirs)) = (&offer.data, &answer.data) else { return Ok(()) };
+    let (Some(ours), Some(theirs)) = (&offer.transport, &answer.transport) else { return Ok(()) };
     match theirs.setup {
         Some(Setup::ActPass) => {
             return Err(invalid("a=setup", "an answer must not say actpass (RFC 8842 §5.3)"));
@@ -86,7 +77,8 @@ pub(super) fn answer(
         _ => {}
     }
     let Some((current_local, current_remote)) = current else { return Ok(()) };
-    let (Some(our_last), Some(their_last)) = (&current_local.data, &current_remote.data) else {
+    let (Some(our_last), Some(their_last)) = (&current_local.transport, &current_remote.transport)
+    else {
         return Ok(());
     };
     let we_restart = ours.credentials != our_last.credentials;
@@ -101,7 +93,10 @@ pub(super) fn answer(
             "a=ice-ufrag",
             "the answer restarts ICE but the offer did not (RFC 8445 §9)",
         )),
-        _ => same_association(their_last, theirs),
+        _ => {
+            same_association(their_last, theirs)?;
+            same_sctp(current_remote, answer)
+        }
     }
 }
 
@@ -110,7 +105,7 @@ pub(super) fn offer(
     offer: &RemoteDescription,
     current: Option<&RemoteDescription>,
 ) -> Result<(), Error> {
-    if offer.data.as_ref().is_some_and(|data| data.setup == Some(Setup::HoldConn)) {
+    if offer.transport.as_ref().is_some_and(|transport| transport.setup == Some(Setup::HoldConn)) {
         return Err(invalid("a=setup", "holdconn cannot be used here (RFC 8842 §5.2)"));
     }
     let Some(current) = current else { return Ok(()) };
@@ -135,14 +130,14 @@ pub(super) fn offer(
             return Err(invalid(format!("m-section {index}"), "a=mid changed (RFC 9429 §5.2.2)"));
         }
     }
-    match (&current.data, &offer.data) {
-        (Some(last), Some(data)) if last.index == data.index => same_association(last, data),
-        _ => Ok(()),
+    if let (Some(last), Some(now)) = (&current.transport, &offer.transport) {
+        same_association(last, now)?;
     }
+    same_sctp(current, offer)
 }
 
 /// A new DTLS association on a living connection (RFC 8842 §5.5) is not made: the peer must keep its certificate.
-fn same_association(last: &RemoteData, now: &RemoteData) -> Result<(), Error> {
+fn same_association(last: &RemoteTransport, now: &RemoteTransport) -> Result<(), Error> {
     let same_id = match (&last.tls_id, &now.tls_id) {
         (Some(last), Some(now)) => last == now,
         _ => true,
@@ -152,10 +147,17 @@ fn same_association(last: &RemoteData, now: &RemoteData) -> Result<(), Error> {
             "a new DTLS association on a living connection (RFC 8842 §5.5)",
         ));
     }
-    if last.sctp.port != now.sctp.port {
-        return Err(Error::NotSupported(
-            "a new SCTP association on a living connection (RFC 8841 §9.3)",
-        ));
-    }
     Ok(())
+}
+
+/// Nor is a new SCTP association.
+fn same_sctp(last: &RemoteDescription, now: &RemoteDescription) -> Result<(), Error> {
+    match (&last.data, &now.data) {
+        (Some(last), Some(now)) if last.index == now.index && last.sctp.port != now.sctp.port => {
+            Err(Error::NotSupported(
+                "a new SCTP association on a living connection (RFC 8841 §9.3)",
+            ))
+        }
+        _ => Ok(()),
+    }
 }
