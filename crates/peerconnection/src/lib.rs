@@ -17,6 +17,8 @@ mod event;
 pub mod fuzzing;
 mod ice_server;
 mod jsep;
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "transceivers take it up")]
+mod media;
 mod message;
 mod net;
 mod state;

@@ -1,0 +1,263 @@
+//! What an end can do (`RTCRtpCapabilities` of webrtc-pc §5.2.8): codecs and header extensions per kind of media, in
+//! order of preference, with the numbers they are offered under where these are free. Offers and answers are made of
+//! it; applications add and remove entries before the first description.
+
+use peerage_sdp::{Direction, Feedback, Text, Word};
+
+use super::codec::{MediaKind, RtpCodec};
+
+/// URIs of header extensions.
+pub mod uri {
+    /// Identification tag of the m-section (RFC 9143 §15.2).
+    pub const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+    /// Identifier of the RTP stream (RFC 8852 §3.1).
+    pub const RTP_STREAM_ID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
+    /// Identifier of the RTP stream that is repaired (RFC 8852 §3.2).
+    pub const REPAIRED_RTP_STREAM_ID: &str =
+        "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
+    /// Audio level from client to mixer (RFC 6464).
+    pub const SSRC_AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+    /// Audio levels from mixer to client (RFC 6465).
+    pub const CSRC_AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:csrc-audio-level";
+    /// Transmission time offset (RFC 5450).
+    pub const TRANSMISSION_OFFSET: &str = "urn:ietf:params:rtp-hdrext:toffset";
+    /// Time of sending, 24 bits.
+    pub const ABS_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
+    /// Time of capture.
+    pub const ABS_CAPTURE_TIME: &str =
+        "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
+    /// Transport-wide sequence number.
+    pub const TRANSPORT_CC: &str =
+        "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+    /// Orientation of the camera (3GPP TS 26.114).
+    pub const VIDEO_ORIENTATION: &str = "urn:3gpp:video-orientation";
+    /// Least and greatest delay of playing.
+    pub const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
+    /// Camera or screen.
+    pub const VIDEO_CONTENT_TYPE: &str =
+        "http://www.webrtc.org/experiments/rtp-hdrext/video-content-type";
+    /// Times of the stages of sending.
+    pub const VIDEO_TIMING: &str = "http://www.webrtc.org/experiments/rtp-hdrext/video-timing";
+    /// Colour space.
+    pub const COLOR_SPACE: &str = "http://www.webrtc.org/experiments/rtp-hdrext/color-space";
+    /// Dependencies between frames (AV1 RTP specification, appendix A).
+    pub const DEPENDENCY_DESCRIPTOR: &str =
+        "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
+    /// Layers and their bit rates.
+    pub const VIDEO_LAYERS_ALLOCATION: &str =
+        "http://www.webrtc.org/experiments/rtp-hdrext/video-layers-allocation00";
+}
+
+/// A codec that can be negotiated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodecCapability {
+    /// The codec. `rtx` is no entry of its own: see [`rtx`](Self::rtx).
+    pub codec: RtpCodec,
+    /// The payload type it is offered under, where that is free.
+    pub payload_type: u8,
+    /// Whether lost packets are sent again as `rtx` (RFC 4588), and the payload type that is offered for it.
+    pub rtx: Option<u8>,
+}
+
+/// A header extension that can be negotiated: `RTCRtpHeaderExtensionCapability` of webrtc-pc §5.2.10.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RtpHeaderExtensionCapability {
+    /// What the extension is.
+    pub uri: Word,
+    /// Which way it is used; [`Inactive`](Direction::Inactive) means that it is known but not offered.
+    pub direction: Direction,
+    /// The identifier it is offered under, where that is free: 1 to 14 for the one-byte form.
+    pub preferred_id: u8,
+}
+
+/// What one end can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Audio codecs, the preferred ones first.
+    pub audio: Vec<CodecCapability>,
+    /// Video codecs, the preferred ones first.
+    pub video: Vec<CodecCapability>,
+    /// Header extensions of audio.
+    pub audio_extensions: Vec<RtpHeaderExtensionCapability>,
+    /// Header extensions of video.
+    pub video_extensions: Vec<RtpHeaderExtensionCapability>,
+}
+
+/// Feedback of every video codec.
+const VIDEO_FEEDBACK: [Feedback; 5] = [
+    Feedback::GoogRemb,
+    Feedback::TransportCc,
+    Feedback::CcmFir,
+    Feedback::Nack,
+    Feedback::NackPli,
+];
+
+fn audio(payload_type: u8, name: &'static str, clock_rate: u32, channels: u16) -> CodecCapability {
+    let codec = RtpCodec::audio(Word::from_static(name), clock_rate, channels);
+    CodecCapability { codec, payload_type, rtx: None }
+}
+
+fn video(payload_type: u8, rtx: u8, name: &'static str, fmtp: &'static str) -> CodecCapability {
+    let mut codec = RtpCodec::video(Word::from_static(name)).with_feedback(&VIDEO_FEEDBACK);
+    codec.fmtp = Some(fmtp).filter(|fmtp| !fmtp.is_empty()).and_then(|fmtp| Text::new(fmtp).ok());
+    CodecCapability { codec, payload_type, rtx: Some(rtx) }
+}
+
+fn extension(preferred_id: u8, uri: &'static str) -> RtpHeaderExtensionCapability {
+    let uri = Word::from_static(uri);
+    RtpHeaderExtensionCapability { uri, direction: Direction::SendRecv, preferred_id }
+}
+
+impl Default for Capabilities {
+    /// All that passes through without a codec being linked, under the numbers that browsers use.
+    fn default() -> Self {
+        let mut opus = audio(111, "opus", 48_000, 2);
+        opus.codec.fmtp = Text::new("minptime=10;useinbandfec=1").ok();
+        opus.codec.rtcp_feedback = vec![Feedback::TransportCc];
+        let h264 = |payload_type, rtx, mode, profile| {
+            let mut h264 = video(payload_type, rtx, "H264", "");
+            h264.codec.fmtp = Text::new(&format!(
+                "level-asymmetry-allowed=1;packetization-mode={mode};profile-level-id={profile}"
+            ))
+            .ok();
+            h264
+        };
+        Self {
+            audio: vec![
+                opus,
+                audio(63, "red", 48_000, 2),
+                audio(9, "G722", 8_000, 1),
+                audio(0, "PCMU", 8_000, 1),
+                audio(8, "PCMA", 8_000, 1),
+                audio(13, "CN", 8_000, 1),
+                audio(110, "telephone-event", 48_000, 1),
+                audio(126, "telephone-event", 8_000, 1),
+            ],
+            video: vec![
+                video(96, 97, "VP8", ""),
+                video(98, 99, "VP9", "profile-id=0"),
+                video(100, 101, "VP9", "profile-id=2"),
+                h264(102, 103, 1, "42001f"),
+                h264(104, 105, 0, "42001f"),
+                h264(106, 107, 1, "42e01f"),
+                h264(108, 109, 0, "42e01f"),
+                h264(112, 113, 1, "4d001f"),
+                h264(114, 115, 0, "4d001f"),
+                h264(116, 117, 1, "64001f"),
+                h264(118, 119, 0, "64001f"),
+                video(45, 46, "AV1", "level-idx=5;profile=0;tier=0"),
+                video(49, 50, "H265", "level-id=93;profile-id=1;tier-flag=0;tx-mode=SRST"),
+            ],
+            audio_extensions: vec![
+                extension(1, uri::SSRC_AUDIO_LEVEL),
+                extension(2, uri::ABS_SEND_TIME),
+                extension(3, uri::TRANSPORT_CC),
+                extension(4, uri::MID),
+                RtpHeaderExtensionCapability {
+                    direction: Direction::Inactive,
+                    ..extension(12, uri::ABS_CAPTURE_TIME)
+                },
+            ],
+            video_extensions: vec![
+                extension(14, uri::TRANSMISSION_OFFSET),
+                extension(2, uri::ABS_SEND_TIME),
+                extension(13, uri::VIDEO_ORIENTATION),
+                extension(3, uri::TRANSPORT_CC),
+                extension(5, uri::PLAYOUT_DELAY),
+                extension(6, uri::VIDEO_CONTENT_TYPE),
+                extension(7, uri::VIDEO_TIMING),
+                extension(8, uri::COLOR_SPACE),
+                extension(4, uri::MID),
+                extension(10, uri::RTP_STREAM_ID),
+                extension(11, uri::REPAIRED_RTP_STREAM_ID),
+                extension(9, uri::DEPENDENCY_DESCRIPTOR),
+                RtpHeaderExtensionCapability {
+                    direction: Direction::Inactive,
+                    ..extension(12, uri::ABS_CAPTURE_TIME)
+                },
+                RtpHeaderExtensionCapability {
+                    direction: Direction::Inactive,
+                    ..extension(15, uri::VIDEO_LAYERS_ALLOCATION)
+                },
+            ],
+        }
+    }
+}
+
+impl Capabilities {
+    /// The codecs of a kind.
+    pub fn codecs(&self, kind: MediaKind) -> &[CodecCapability] {
+        match kind {
+            MediaKind::Audio => &self.audio,
+            MediaKind::Video => &self.video,
+        }
+    }
+
+    /// The codecs of a kind, to change them.
+    pub fn codecs_mut(&mut self, kind: MediaKind) -> &mut Vec<CodecCapability> {
+        match kind {
+            MediaKind::Audio => &mut self.audio,
+            MediaKind::Video => &mut self.video,
+        }
+    }
+
+    /// The header extensions of a kind.
+    pub fn extensions(&self, kind: MediaKind) -> &[RtpHeaderExtensionCapability] {
+        match kind {
+            MediaKind::Audio => &self.audio_extensions,
+            MediaKind::Video => &self.video_extensions,
+        }
+    }
+
+    /// Adds `red` with `ulpfec`, and `flexfec-03`, to video: what repairs loss without a round trip (RFC 5109,
+    /// RFC 8627). Not there by default.
+    pub fn enable_video_fec(&mut self) {
+        self.disable_codec(MediaKind::Video, "red");
+        self.disable_codec(MediaKind::Video, "ulpfec");
+        self.disable_codec(MediaKind::Video, "flexfec-03");
+        let plain = |payload_type, rtx, name| CodecCapability {
+            codec: RtpCodec::video(Word::from_static(name)),
+            payload_type,
+            rtx,
+        };
+        let mut flexfec = plain(35, None, "flexfec-03");
+        flexfec.codec.fmtp = Text::new("repair-window=10000000").ok();
+        flexfec.codec.rtcp_feedback = vec![Feedback::GoogRemb, Feedback::TransportCc];
+        self.video.extend([plain(120, Some(121), "red"), plain(122, None, "ulpfec"), flexfec]);
+    }
+
+    /// Adds congestion control feedback of RFC 8888 to every codec that has transport-wide feedback. Not there by
+    /// default.
+    pub fn enable_ccfb(&mut self) {
+        for capability in self.audio.iter_mut().chain(&mut self.video) {
+            let feedback = &mut capability.codec.rtcp_feedback;
+            if feedback.contains(&Feedback::TransportCc) && !feedback.contains(&Feedback::AckCcfb) {
+                feedback.push(Feedback::AckCcfb);
+            }
+        }
+    }
+
+    /// Removes every codec of this name.
+    pub fn disable_codec(&mut self, kind: MediaKind, name: &str) {
+        self.codecs_mut(kind).retain(|capability| !capability.codec.is(name));
+    }
+
+    /// The codecs as `getCapabilities` lists them: `rtx` once, without parameters (webrtc-pc §5.2.8).
+    pub fn rtp_codecs(&self, kind: MediaKind) -> Vec<RtpCodec> {
+        let mut list: Vec<RtpCodec> = Vec::new();
+        for capability in self.codecs(kind) {
+            let mut codec = capability.codec.clone();
+            codec.rtcp_feedback.clear();
+            list.push(codec);
+            if capability.rtx.is_some() && !list.iter().any(|codec| codec.is("rtx")) {
+                list.push(match kind {
+                    MediaKind::Video => RtpCodec::video(Word::from_static("rtx")),
+                    MediaKind::Audio => {
+                        RtpCodec::audio(Word::from_static("rtx"), capability.codec.clock_rate, 1)
+                    }
+                });
+            }
+        }
+        list
+    }
+}

@@ -1,0 +1,21 @@
+//! What m-sections of audio and video say (RFC 9429 §5.2 to §5.8), as data and as pure functions: which codecs there
+//! are and which the two ends have in common, which header extensions, which streams. The description machinery calls
+//! it; nothing here keeps the state of a connection, except the numbers that must not change their meaning
+//! ([`PayloadTypes`], [`HeaderExtensionIds`]).
+
+mod capabilities;
+mod codec;
+mod header_extension;
+mod matching;
+mod payload_types;
+mod section;
+
+pub use capabilities::{Capabilities, CodecCapability, RtpHeaderExtensionCapability, uri};
+pub use codec::{CodecRole, MediaKind, RtpCodec, RtpCodecParameters};
+pub use header_extension::{HeaderExtensionIds, RtpHeaderExtension};
+pub use matching::{NegotiatedCodec, Order, RtxPayloadTypes};
+pub use payload_types::PayloadTypes;
+pub use section::{
+    AnswerIntent, LocalMedia, LocalSource, RemoteMedia, RemoteSource, SimulcastFormat,
+    SimulcastLayers, SimulcastStream,
+};

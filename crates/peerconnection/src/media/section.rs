@@ -1,0 +1,14 @@
+//! An m-section of audio or video as data: what the peer's says ([`RemoteMedia`]) and what ours says ([`LocalMedia`]),
+//! without the transport's part (ICE, DTLS), which belongs to the bundle (RFC 9429 §5.2.1, §5.3.1 and §5.8.2).
+
+mod answer;
+mod local;
+mod remote;
+mod simulcast;
+
+pub use answer::AnswerIntent;
+pub(crate) use answer::{Answer, answer};
+pub use local::{LocalMedia, LocalSource};
+pub(crate) use remote::check_bundle;
+pub use remote::{RemoteMedia, RemoteSource};
+pub use simulcast::{SimulcastFormat, SimulcastLayers, SimulcastStream};

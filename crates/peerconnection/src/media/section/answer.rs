@@ -1,0 +1,141 @@
+//! Our answer to an m-section of the peer's offer (RFC 9429 §5.3.1, RFC 8853 §5.3).
+
+use peerage_sdp::{Direction, Rid, RidDirection, Text, Word};
+
+use super::local::{LocalMedia, LocalSource};
+use super::remote::RemoteMedia;
+use super::simulcast::SimulcastLayers;
+use crate::media::capabilities::{CodecCapability, RtpHeaderExtensionCapability};
+use crate::media::header_extension::{self, HeaderExtensionIds, intersect};
+use crate::media::matching::{self, NegotiatedCodec, Order};
+use crate::media::payload_types::PayloadTypes;
+
+/// What our transceiver wants of the section.
+#[derive(Clone, Debug)]
+pub struct AnswerIntent<'a> {
+    /// The direction of the transceiver.
+    pub direction: Direction,
+    /// The codecs, in order of preference.
+    pub codecs: &'a [CodecCapability],
+    /// Whose order the codecs follow.
+    pub order: Order,
+    /// The header extensions.
+    pub extensions: &'a [RtpHeaderExtensionCapability],
+    /// The media streams of the track sent.
+    pub streams: Vec<Word>,
+    /// The track sent.
+    pub track: Option<Word>,
+    /// The RTP sources sent.
+    pub sources: Vec<LocalSource>,
+    /// Their canonical name.
+    pub cname: Option<Text>,
+    /// How many of the streams that the peer would receive as a simulcast are sent; 0 if it is not simulcast.
+    pub max_simulcast_send: usize,
+    /// How many streams of the peer's simulcast are received; 0 refuses simulcast.
+    pub max_simulcast_receive: usize,
+}
+
+/// An answer with what has been agreed.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) media: LocalMedia,
+    pub(crate) codecs: Vec<NegotiatedCodec>,
+}
+
+/// The answer to a section; `None` if it must be rejected because there is no common codec that carries media.
+pub(crate) fn answer(
+    offer: &RemoteMedia,
+    intent: AnswerIntent<'_>,
+    payload_types: &mut PayloadTypes,
+    ids: &mut HeaderExtensionIds,
+) -> Option<Answer> {
+    let codecs = matching::answer(intent.codecs, intent.order, &offer.codecs, payload_types);
+    if !matching::carries_media(&codecs) {
+        return None;
+    }
+    let direction = intersect(offer.direction.reversed(), intent.direction);
+    let (rids, simulcast) = answer_simulcast(offer, direction, &intent, &codecs);
+    let sends = direction.sends();
+    let media = LocalMedia {
+        kind: offer.kind,
+        protocol: offer.protocol.clone(),
+        direction,
+        codecs: matching::parameters(&codecs),
+        extensions: header_extension::answer(intent.extensions, &offer.extensions, ids),
+        streams: if sends { intent.streams } else { Vec::new() },
+        track: intent.track.filter(|_| sends),
+        sources: if sends { intent.sources } else { Vec::new() },
+        cname: intent.cname.filter(|_| sends),
+        rids,
+        simulcast,
+        rtcp_mux: offer.rtcp_mux,
+        rtcp_rsize: offer.rtcp_rsize,
+    };
+    Some(Answer { media, codecs })
+}
+
+/// Streams that the peer sends we receive and the other way round; those of a direction that does not flow, those
+/// above our limits, and those whose codecs are not common are left out (RFC 8853 §5.3.2, RFC 8851 §6.3).
+fn answer_simulcast(
+    offer: &RemoteMedia,
+    direction: Direction,
+    intent: &AnswerIntent<'_>,
+    codecs: &[NegotiatedCodec],
+) -> (Vec<Rid>, Option<SimulcastLayers>) {
+    let rids: Vec<Rid> = offer
+        .rids
+        .iter()
+        .filter_map(|rid| {
+            let direction = match rid.direction {
+                RidDirection::Send => RidDirection::Recv,
+                RidDirection::Recv => RidDirection::Send,
+            };
+            let parameters = answer_restrictions(rid, codecs)?;
+            Some(Rid { id: rid.id.clone(), direction, parameters })
+        })
+        .collect();
+    let mut layers = SimulcastLayers::default();
+    if let Some(offered) = &offer.simulcast {
+        if direction.sends() {
+            layers.send = offered.receive.clone();
+        }
+        if direction.receives() {
+            layers.receive = offered.send.clone();
+        }
+    }
+    layers.keep_known(&rids);
+    layers.send.truncate(intent.max_simulcast_send);
+    layers.receive.truncate(intent.max_simulcast_receive);
+    // Without simulcast a section carries one stream, whose identifier is still worth agreeing on.
+    let simulcast_offered = offer.simulcast.is_some();
+    let kept = |rid: &Rid| match simulcast_offered {
+        true => layers.rids(rid.direction).any(|kept| *kept == rid.id),
+        false => match rid.direction {
+            RidDirection::Send => direction.sends(),
+            RidDirection::Recv => direction.receives(),
+        },
+    };
+    let rids = rids.into_iter().filter(kept).collect();
+    (rids, Some(layers).filter(|layers| !layers.is_empty()))
+}
+
+/// The restrictions with payload types as our answer numbers them; `None` if none of them is left.
+fn answer_restrictions(rid: &Rid, codecs: &[NegotiatedCodec]) -> Option<Text> {
+    let mut parts = Vec::new();
+    for (name, value) in rid.restrictions() {
+        if name == "pt" {
+            let common = rid.payload_types().filter_map(|pt| {
+                let codec = codecs.iter().find(|codec| codec.send == pt)?;
+                Some(codec.receive.to_string())
+            });
+            let common: Vec<String> = common.collect();
+            if common.is_empty() {
+                return None;
+            }
+            parts.push(format!("pt={}", common.join(",")));
+        } else {
+            parts.push(value.map_or(name.to_owned(), |value| format!("{name}={value}")));
+        }
+    }
+    Text::new(&parts.join(";")).ok()
+}
