@@ -44,6 +44,15 @@ fn main() {
             black_box(mask.mask(black_box(&[9; 16])));
         });
     }
+    for key_len in [16, 32] {
+        let mut key = provider.aes_counter_mode(&vec![7; key_len]).expect("a key");
+        for length in [64, 1200] {
+            let mut data = vec![1; length];
+            report(&format!("AES-{} counter mode, {length} bytes", 8 * key_len), 200_000, || {
+                key.apply(black_box(&[3; 16]), &mut data).expect("applied");
+            });
+        }
+    }
     for group in [
         NamedGroup::X25519,
         NamedGroup::Secp256r1,

@@ -29,6 +29,7 @@ pub fn check_provider(provider: &Arc<dyn CryptoProvider>) -> Result<(), Error> {
     check_hmac(&**provider)?;
     check_hkdf(&**provider)?;
     check_aead(&**provider)?;
+    check_counter_mode(&**provider)?;
     check_masks(&**provider)?;
     check_key_exchange(&**provider)?;
     check_published_signatures(&**provider)?;
@@ -159,6 +160,32 @@ fn check_aead(provider: &dyn CryptoProvider) -> Result<(), Error> {
             "refusal of a short AEAD key",
             vector.name(),
         )?;
+    }
+    Ok(())
+}
+
+fn check_counter_mode(provider: &dyn CryptoProvider) -> Result<(), Error> {
+    for vector in vectors::read(include_str!("../vectors/ctr.txt")) {
+        let mut key = provider.aes_counter_mode(&vector.bytes("key"))?;
+        let counter: [u8; 16] = vector.bytes("iv").try_into().expect("IVs are 16 bytes");
+        let (plaintext, ciphertext) = (vector.bytes("plaintext"), vector.bytes("ciphertext"));
+        // Every length, the empty one and broken blocks too: a reused context must not remember the last call.
+        for length in (0..=plaintext.len()).rev() {
+            let mut data = plaintext[..length].to_vec();
+            key.apply(&counter, &mut data)?;
+            ensure(data == ciphertext[..length], "AES counter mode", vector.name())?;
+            key.apply(&counter, &mut data)?;
+            ensure(data == plaintext[..length], "AES counter mode, twice", vector.name())?;
+        }
+        // The counter runs over all 128 bits.
+        let (mut whole, mut wrapped) = ([0; 48], [0; 32]);
+        key.apply(&[0xff; 16], &mut whole)?;
+        key.apply(&[0; 16], &mut wrapped)?;
+        ensure(whole[16..] == wrapped, "carry of the AES counter", vector.name())?;
+        for length in [0, 15, 17, 33] {
+            let refused = provider.aes_counter_mode(&vec![1; length]).is_err();
+            ensure(refused, "refusal of a wrong AES key length", vector.name())?;
+        }
     }
     Ok(())
 }

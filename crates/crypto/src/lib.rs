@@ -25,8 +25,8 @@ pub use hkdf::{hkdf_expand, hkdf_extract};
 pub use key_log::{KeyLog, KeyLogWriter, key_log_line};
 pub use openssl_provider::{OpenSslProvider, default_provider};
 pub use provider::{
-    AcceptedKeyExchange, AeadAlgorithm, AeadKey, CryptoProvider, Digest, HashAlgorithm,
-    HashContext, HmacKey, KeyExchange, KeyType, MaskKey, NamedGroup, PublicKey, PublicKeyKind,
-    SharedSecret, SignatureScheme, SigningKey,
+    AcceptedKeyExchange, AeadAlgorithm, AeadKey, CounterModeKey, CryptoProvider, Digest,
+    HashAlgorithm, HashContext, HmacKey, KeyExchange, KeyType, MaskKey, NamedGroup, PublicKey,
+    PublicKeyKind, SharedSecret, SignatureScheme, SigningKey,
 };
 pub use rng::Rng;

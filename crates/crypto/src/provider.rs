@@ -148,6 +148,9 @@ pub trait CryptoProvider: fmt::Debug + Send + Sync + 'static {
     fn hmac(&self, algorithm: HashAlgorithm, key: &[u8]) -> Box<dyn HmacKey>;
     /// Prepares an AEAD key; the key schedule is done once.
     fn aead(&self, algorithm: AeadAlgorithm, key: &[u8]) -> Result<Box<dyn AeadKey>, Error>;
+    /// Prepares an AES key of 16, 24 or 32 bytes for counter mode (NIST SP 800-38A §6.5, RFC 3711 §4.1.1); the key
+    /// schedule is done once.
+    fn aes_counter_mode(&self, key: &[u8]) -> Result<Box<dyn CounterModeKey>, Error>;
     /// Prepares a record number mask key (RFC 9147 §4.2.3): AES-ECB of one block, or a ChaCha20 block.
     fn record_number_mask(
         &self,
@@ -213,6 +216,13 @@ pub trait AeadKey: Send + Sync {
         aad: &[u8],
         data: &mut [u8],
     ) -> Result<usize, Error>;
+}
+
+/// A prepared AES key in counter mode.
+pub trait CounterModeKey: Send + Sync {
+    /// XORs `data` with the keystream that begins at `counter`, a 128-bit big-endian number that grows by one per block:
+    /// this encrypts, and decrypts. On an error `data` must not be sent or used.
+    fn apply(&mut self, counter: &[u8; 16], data: &mut [u8]) -> Result<(), Error>;
 }
 
 /// A prepared record-number mask key.

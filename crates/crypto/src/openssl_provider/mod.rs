@@ -2,6 +2,7 @@
 //! HMAC contexts, which STUN makes for every packet; public keys of X25519).
 
 mod aead;
+mod counter_mode;
 mod digest;
 mod hmac_blocks;
 mod key_exchange;
@@ -14,8 +15,9 @@ use std::sync::Arc;
 use openssl::error::ErrorStack;
 
 use crate::{
-    AcceptedKeyExchange, AeadAlgorithm, AeadKey, CryptoProvider, Error, HashAlgorithm, HashContext,
-    HmacKey, KeyExchange, KeyType, MaskKey, NamedGroup, PublicKey, Rng, SigningKey,
+    AcceptedKeyExchange, AeadAlgorithm, AeadKey, CounterModeKey, CryptoProvider, Error,
+    HashAlgorithm, HashContext, HmacKey, KeyExchange, KeyType, MaskKey, NamedGroup, PublicKey, Rng,
+    SigningKey,
 };
 
 /// The provider that Peerage uses by default. It holds no state.
@@ -41,6 +43,10 @@ impl CryptoProvider for OpenSslProvider {
 
     fn aead(&self, algorithm: AeadAlgorithm, key: &[u8]) -> Result<Box<dyn AeadKey>, Error> {
         Ok(Box::new(aead::OpenSslAead::new(algorithm, key)?))
+    }
+
+    fn aes_counter_mode(&self, key: &[u8]) -> Result<Box<dyn CounterModeKey>, Error> {
+        Ok(Box::new(counter_mode::OpenSslCounterMode::new(key)?))
     }
 
     fn record_number_mask(

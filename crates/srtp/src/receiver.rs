@@ -1,0 +1,360 @@
+//! The receiving half of a crypto context (RFC 3711 §3.2, §3.3): packets are checked and decrypted where they lie.
+//!
+//! ```text
+//! datagram -> find key (MKI) -> guess index -> look for replay -> authenticate -> decrypt -> record index -> packet
+//!                    |               |               |                 |
+//!                    +---------------+---- Rejected -+-----------------+      nothing is recorded before this line
+//! ```
+
+use std::sync::Arc;
+
+use peerage_crypto::CryptoProvider;
+
+use crate::{
+    Config, Error, MasterKey, ProtectionProfile, ReceiverStatistics, Rejected, cryptex,
+    index::{RTP_INDEX_END, estimate, rollover_counter},
+    packet::{MAX_PACKET_LEN, RTCP_CLEAR_LEN, RTCP_INDEX_LEN, RtpHeader, rtcp_ssrc},
+    replay::{ReplayWindow, Verdict},
+    session::{Session, Transform, counter_block, nonce},
+    streams::Streams,
+};
+
+/// Master keys that a [`Receiver`] holds at most.
+pub const MAX_MASTER_KEYS: usize = 16;
+
+/// Checks and decrypts what the peer sends: any number of streams, up to [`Config::max_streams`], under up to
+/// [`MAX_MASTER_KEYS`] master keys.
+///
+/// A packet that does not authenticate changes nothing but a counter.
+pub struct Receiver {
+    provider: Arc<dyn CryptoProvider>,
+    profile: ProtectionProfile,
+    config: Config,
+    mki_len: usize,
+    /// Never empty; the newest last.
+    sessions: Vec<Session>,
+    rtp: Streams<RtpStream>,
+    rtcp: Streams<RtcpStream>,
+    statistics: ReceiverStatistics,
+}
+
+struct RtpStream {
+    /// The highest index; before the first packet the rollover counter only.
+    highest: u64,
+    started: bool,
+    window: ReplayWindow,
+}
+
+struct RtcpStream {
+    highest: u64,
+    window: ReplayWindow,
+}
+
+impl Receiver {
+    /// A context for one direction.
+    pub fn new(
+        provider: &Arc<dyn CryptoProvider>,
+        key: &MasterKey,
+        config: Config,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            provider: provider.clone(),
+            profile: key.profile(),
+            mki_len: key.mki().len(),
+            sessions: vec![Session::new(&**provider, key, &config)?],
+            rtp: Streams::new(config.max_streams),
+            rtcp: Streams::new(config.max_streams),
+            statistics: ReceiverStatistics::default(),
+            config,
+        })
+    }
+
+    /// Accepts packets under another master key too, of the same profile and with an identifier of the same length. So
+    /// packets of the key before still get in while the peer changes over. At most [`MAX_MASTER_KEYS`].
+    pub fn add_key(&mut self, key: &MasterKey) -> Result<(), Error> {
+        if key.profile() != self.profile {
+            return Err(Error::KeyMismatch("another protection profile"));
+        }
+        if key.mki().is_empty() || key.mki().len() != self.mki_len {
+            return Err(Error::KeyMismatch("several keys need identifiers of one length"));
+        }
+        if self.sessions.iter().any(|session| *session.mki == *key.mki()) {
+            return Err(Error::DuplicateMki);
+        }
+        if self.sessions.len() >= MAX_MASTER_KEYS {
+            return Err(Error::TooManyKeys(MAX_MASTER_KEYS));
+        }
+        self.sessions.push(Session::new(&*self.provider, key, &self.config)?);
+        Ok(())
+    }
+
+    /// Forgets the key with this identifier, when no more of its packets can be on the way. Says whether there was one. The
+    /// last key stays.
+    pub fn remove_key(&mut self, mki: &[u8]) -> bool {
+        let position = self.sessions.iter().position(|session| *session.mki == *mki);
+        match position {
+            Some(position) if self.sessions.len() > 1 => {
+                self.sessions.remove(position);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Checks and decrypts an SRTP packet in place; the result is the RTP packet at the front of `packet`.
+    ///
+    /// When it is rejected, its bytes may have changed and must not be used.
+    pub fn unprotect_rtp<'a>(&mut self, packet: &'a mut [u8]) -> Result<&'a mut [u8], Rejected> {
+        match self.open_rtp(packet) {
+            Ok(len) => {
+                self.statistics.rtp_packets += 1;
+                Ok(&mut packet[..len])
+            }
+            Err(rejected) => {
+                self.statistics.count(rejected);
+                Err(rejected)
+            }
+        }
+    }
+
+    fn open_rtp(&mut self, packet: &mut [u8]) -> Result<usize, Rejected> {
+        let aead = self.profile.is_aead();
+        let tag_len = self.profile.rtp_tag_len();
+        let body_len = packet
+            .len()
+            .checked_sub(tag_len + self.mki_len)
+            .filter(|_| packet.len() <= MAX_PACKET_LEN)
+            .ok_or(Rejected::Malformed)?;
+        let header = RtpHeader::parse(&packet[..body_len]).ok_or(Rejected::Malformed)?;
+        let restored = cryptex::receiving(self.config.cryptex, &header)
+            .map_err(|()| Rejected::CryptexMissing)?;
+        // RFC 3711 §3.1: identifier, then tag; RFC 7714 §8.2: tag, then identifier.
+        let mki_at = if aead { body_len + tag_len } else { body_len };
+        let session = find_session(&mut self.sessions, &packet[mki_at..mki_at + self.mki_len])?;
+
+        let slot = self.rtp.find(header.ssrc);
+        let index = match slot.map(|slot| self.rtp.get(slot)) {
+            Some(stream) if stream.started => {
+                let index = estimate(stream.highest, header.sequence_number);
+                match stream.window.check(stream.highest, index) {
+                    Verdict::Fresh => index,
+                    Verdict::Seen => return Err(Rejected::Replayed),
+                    Verdict::TooOld => return Err(Rejected::TooOld),
+                }
+            }
+            Some(stream) => stream.highest | u64::from(header.sequence_number),
+            None if self.rtp.may_have_room() => u64::from(header.sequence_number),
+            None => return Err(Rejected::TooManyStreams),
+        };
+        if index >= RTP_INDEX_END {
+            return Err(Rejected::IndexExhausted);
+        }
+
+        let clear_len = if restored.is_some() { cryptex::CLEAR_LEN } else { header.len };
+        match &mut session.rtp {
+            Transform::CounterMode { cipher, mac, salt } => {
+                let (body, trailer) = packet.split_at_mut(body_len);
+                let roc = rollover_counter(index).to_be_bytes();
+                if !mac.verify(&[body, &roc], &trailer[self.mki_len..]) {
+                    return Err(Rejected::Authentication);
+                }
+                if restored.is_some() {
+                    cryptex::gather(body, &header);
+                }
+                cipher
+                    .apply(&counter_block(salt, header.ssrc, index), &mut body[clear_len..])
+                    .map_err(|_| Rejected::Authentication)?;
+            }
+            Transform::Aead { key, salt } => {
+                if restored.is_some() {
+                    cryptex::gather(packet, &header);
+                }
+                let (aad, sealed) = packet[..body_len + tag_len].split_at_mut(clear_len);
+                key.open_in_place(&nonce(salt, header.ssrc, index), aad, sealed)
+                    .map_err(|_| Rejected::Authentication)?;
+            }
+        }
+        if let Some(profile) = restored {
+            cryptex::scatter(packet, &header);
+            cryptex::set_profile(packet, &header, profile);
+        } else if let (Some(cipher), Some(extension)) = (&mut session.header, header.extension) {
+            let elements = &mut packet[extension.at + 4..header.len];
+            let ids = &self.config.encrypted_header_extensions;
+            cipher
+                .apply(extension.profile, elements, ids, header.ssrc, index)
+                .map_err(|_| Rejected::Authentication)?;
+        }
+
+        // Authentic: only now may anything be remembered (RFC 3711 §3.3.1).
+        match slot {
+            Some(slot) => {
+                let stream = self.rtp.touch(slot);
+                if !stream.started {
+                    stream.started = true;
+                    stream.highest = index;
+                }
+                stream.window.record(stream.highest, index);
+                stream.highest = stream.highest.max(index);
+            }
+            None => {
+                let mut window = ReplayWindow::new(self.config.rtp_replay_window);
+                window.record(index, index);
+                self.rtp
+                    .insert_or_evict(
+                        header.ssrc,
+                        RtpStream { highest: index, started: true, window },
+                    )
+                    .ok_or(Rejected::TooManyStreams)?;
+            }
+        }
+        Ok(body_len)
+    }
+
+    /// Checks and decrypts an SRTCP packet in place; the result is the RTCP packet, which may be compound, at the front of
+    /// `packet`. Whether it was encrypted is the sender's choice; it was authenticated in any case.
+    ///
+    /// When it is rejected, its bytes may have changed and must not be used.
+    pub fn unprotect_rtcp<'a>(&mut self, packet: &'a mut [u8]) -> Result<&'a mut [u8], Rejected> {
+        match self.open_rtcp(packet) {
+            Ok(len) => {
+                self.statistics.rtcp_packets += 1;
+                Ok(&mut packet[..len])
+            }
+            Err(rejected) => {
+                self.statistics.count(rejected);
+                Err(rejected)
+            }
+        }
+    }
+
+    fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Rejected> {
+        let aead = self.profile.is_aead();
+        let tag_len = self.profile.rtcp_tag_len();
+        let body_len = packet
+            .len()
+            .checked_sub(tag_len + RTCP_INDEX_LEN + self.mki_len)
+            .filter(|_| packet.len() <= MAX_PACKET_LEN)
+            .ok_or(Rejected::Malformed)?;
+        let ssrc = rtcp_ssrc(&packet[..body_len]).ok_or(Rejected::Malformed)?;
+        // RFC 3711 §3.4: index, identifier, tag; RFC 7714 §9.2: tag, index, identifier.
+        let index_at = if aead { body_len + tag_len } else { body_len };
+        let mki_at = index_at + RTCP_INDEX_LEN;
+        let session = find_session(&mut self.sessions, &packet[mki_at..mki_at + self.mki_len])?;
+        let mut flagged = [0; RTCP_INDEX_LEN];
+        flagged.copy_from_slice(&packet[index_at..mki_at]);
+        let word = u32::from_be_bytes(flagged);
+        let (encrypted, index) = (word >> 31 == 1, u64::from(word & 0x7fff_ffff));
+
+        let slot = self.rtcp.find(ssrc);
+        match slot.map(|slot| self.rtcp.get(slot)) {
+            Some(stream) => match stream.window.check(stream.highest, index) {
+                Verdict::Fresh => {}
+                Verdict::Seen => return Err(Rejected::Replayed),
+                Verdict::TooOld => return Err(Rejected::TooOld),
+            },
+            None if self.rtcp.may_have_room() => {}
+            None => return Err(Rejected::TooManyStreams),
+        }
+
+        match &mut session.rtcp {
+            Transform::CounterMode { cipher, mac, salt } => {
+                let (covered, trailer) = packet.split_at_mut(mki_at);
+                if !mac.verify(&[covered], &trailer[self.mki_len..]) {
+                    return Err(Rejected::Authentication);
+                }
+                if encrypted {
+                    cipher
+                        .apply(
+                            &counter_block(salt, ssrc, index),
+                            &mut covered[RTCP_CLEAR_LEN..body_len],
+                        )
+                        .map_err(|_| Rejected::Authentication)?;
+                }
+            }
+            Transform::Aead { key, salt } => {
+                let nonce = nonce(salt, ssrc, index);
+                let opened = if encrypted {
+                    let (header, sealed) = packet[..index_at].split_at_mut(RTCP_CLEAR_LEN);
+                    let mut aad = [0; RTCP_CLEAR_LEN + RTCP_INDEX_LEN];
+                    aad[..RTCP_CLEAR_LEN].copy_from_slice(header);
+                    aad[RTCP_CLEAR_LEN..].copy_from_slice(&flagged);
+                    key.open_in_place(&nonce, &aad, sealed)
+                } else {
+                    // RFC 7714 §9.3: the tag covers packet and index, between which it lies; so they are brought together.
+                    packet[body_len..mki_at].rotate_left(tag_len);
+                    let (aad, tag) = packet[..mki_at].split_at_mut(body_len + RTCP_INDEX_LEN);
+                    key.open_in_place(&nonce, aad, tag)
+                };
+                opened.map_err(|_| Rejected::Authentication)?;
+            }
+        }
+
+        match slot {
+            Some(slot) => {
+                let stream = self.rtcp.touch(slot);
+                stream.window.record(stream.highest, index);
+                stream.highest = stream.highest.max(index);
+            }
+            None => {
+                let mut window = ReplayWindow::new(self.config.rtcp_replay_window);
+                window.record(index, index);
+                self.rtcp
+                    .insert_or_evict(ssrc, RtcpStream { highest: index, window })
+                    .ok_or(Rejected::TooManyStreams)?;
+            }
+        }
+        Ok(body_len)
+    }
+
+    /// The rollover counter of a stream; `None` for an unknown stream.
+    pub fn roc(&self, ssrc: u32) -> Option<u32> {
+        let stream = self.rtp.get(self.rtp.find(ssrc)?);
+        Some(rollover_counter(stream.highest))
+    }
+
+    /// Sets the rollover counter of a stream, as whoever joins late learns it from signalling (RFC 3711 §3.3.1). It holds
+    /// for the next packet, whatever its sequence number. If it differs from the present one, the replay window begins
+    /// afresh, so that the value must come from someone trusted.
+    pub fn set_roc(&mut self, ssrc: u32, roc: u32) -> Result<(), Error> {
+        let fresh = RtpStream {
+            highest: u64::from(roc) << 16,
+            started: false,
+            window: ReplayWindow::new(self.config.rtp_replay_window),
+        };
+        match self.rtp.find(ssrc) {
+            Some(slot) => {
+                let stream = self.rtp.touch(slot);
+                if rollover_counter(stream.highest) != roc {
+                    *stream = fresh;
+                }
+            }
+            None => {
+                let limit = self.config.max_streams;
+                self.rtp.insert_or_evict(ssrc, fresh).ok_or(Error::TooManyStreams { limit })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a stream that ended, both its RTP and its RTCP, to make room. Its packets could now be replayed.
+    pub fn remove_stream(&mut self, ssrc: u32) {
+        self.rtp.remove(ssrc);
+        self.rtcp.remove(ssrc);
+    }
+
+    /// How many streams are remembered: of RTP, and of RTCP.
+    pub fn streams(&self) -> (usize, usize) {
+        (self.rtp.len(), self.rtcp.len())
+    }
+
+    /// What was accepted and dropped so far.
+    pub fn statistics(&self) -> ReceiverStatistics {
+        self.statistics
+    }
+}
+
+/// The key that a packet names. They are few, so that a scan is the fastest way.
+#[inline]
+fn find_session<'a>(sessions: &'a mut [Session], mki: &[u8]) -> Result<&'a mut Session, Rejected> {
+    sessions.iter_mut().find(|session| *session.mki == *mki).ok_or(Rejected::UnknownMki)
+}
