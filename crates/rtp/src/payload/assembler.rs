@@ -1,0 +1,714 @@
+//! Makes frames of the packets of one stream, which come late, twice, out of order or not at all.
+//!
+//! ```text
+//! insert ─▶ window of packets ─▶ run without gap? ─▶ whole picture? ─▶ decodable? ─▶ poll_frame
+//!           (by sequence number)                                        │ no
+//!                                                                       └▶ needs_keyframe
+//! ```
+//!
+//! The assembler keeps no time: whoever calls it decides how long a gap is worth waiting for, and ends the wait with
+//! [`give_up_before`](FrameAssembler::give_up_before). Each packet is looked at a constant number of times.
+
+use std::collections::VecDeque;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{
+    decodability::{Decodability, FrameDependencies, PictureFacts, Verdict},
+    depacketizer::Depacketizer,
+    descriptor::{CodecDescriptor, Lead, MediaRange, PayloadDescriptor},
+    error::Error,
+    format::PayloadFormat,
+    frame::EncodedFrame,
+};
+
+/// Limits and options of a [`FrameAssembler`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssemblerConfig {
+    /// Sequence numbers from the oldest packet held to the newest; what is older is given up. At least 2.
+    pub max_packets: usize,
+    /// Payload bytes held; the oldest are given up. At least 65,535.
+    pub max_bytes: usize,
+    /// Audio only: hold frames back until those before them have come or are given up, as files want it. Otherwise they
+    /// come out as they arrive, as jitter buffers want it.
+    pub audio_in_order: bool,
+    /// H.264 and H.265: parameter sets that came with the session description (`sprop-parameter-sets`), in Annex B
+    /// form. Put before keyframes that bring none.
+    pub parameter_sets: Bytes,
+}
+
+impl Default for AssemblerConfig {
+    /// 2,048 packets, 8 MiB: two seconds of video at 10 Mbit/s.
+    fn default() -> Self {
+        Self {
+            max_packets: 2048,
+            max_bytes: 8 << 20,
+            audio_in_order: false,
+            parameter_sets: Bytes::new(),
+        }
+    }
+}
+
+/// What became of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Insertion {
+    /// It is held, or was handed on at once.
+    Stored,
+    /// It was here before.
+    Duplicate,
+    /// What it belongs to was handed on or given up.
+    TooOld,
+    /// Its payload cannot be read. The frame it belongs to is lost.
+    Malformed(Error),
+}
+
+/// Counters, from the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AssemblerStatistics {
+    /// Frames handed out.
+    pub frames: u64,
+    /// Of those, keyframes.
+    pub keyframes: u64,
+    /// Complete frames dropped because what they refer to was lost.
+    pub undecodable_frames: u64,
+    /// Frames (or parts of frames) dropped because packets of theirs were lost or malformed.
+    pub incomplete_frames: u64,
+    /// Sequence numbers given up without a packet.
+    pub lost_packets: u64,
+    /// Packets whose payload could not be read.
+    pub malformed_packets: u64,
+    /// Packets that had been here before.
+    pub duplicate_packets: u64,
+    /// Packets that came after they had been given up.
+    pub late_packets: u64,
+}
+
+/// How far back the first packets may be reordered: nothing tells where the stream begins.
+const MAX_REWIND: u64 = 64;
+
+#[derive(Debug)]
+struct Slot {
+    timestamp: u32,
+    marker: bool,
+    payload: Bytes,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// No payload: a probe or keep-alive; belongs to no frame.
+    Padding,
+    Malformed,
+    Media(PayloadDescriptor, Option<FrameDependencies>),
+}
+
+impl Slot {
+    fn is_padding(&self) -> bool {
+        matches!(self.content, Content::Padding)
+    }
+
+    fn descriptor(&self) -> Option<&PayloadDescriptor> {
+        match &self.content {
+            Content::Media(descriptor, _) => Some(descriptor),
+            _ => None,
+        }
+    }
+
+    fn begins_frame(&self) -> bool {
+        match &self.content {
+            Content::Media(_, Some(dependencies)) => dependencies.begins_frame,
+            Content::Media(descriptor, None) => descriptor.start_of_frame,
+            _ => false,
+        }
+    }
+
+    fn begins_keyframe(&self) -> bool {
+        self.begins_frame() && self.descriptor().is_some_and(|d| d.keyframe)
+    }
+}
+
+/// Assembles the frames of one stream. Made for one payload format; see [`EncodedFrame`] for what comes out.
+#[derive(Debug)]
+pub struct FrameAssembler {
+    depacketizer: Depacketizer,
+    config: AssemblerConfig,
+    /// The packets from `base` on; `None` where one is missing.
+    slots: VecDeque<Option<Slot>>,
+    base: u64,
+    started: bool,
+    /// Nothing was taken from the front yet.
+    may_rewind: bool,
+    bytes: usize,
+    /// `slots[..scanned]` are there and belong to the picture at the front.
+    scanned: usize,
+    /// The packet at the front begins a frame, because the one before it ended one.
+    at_boundary: bool,
+    /// Timestamp of the packet before the front, if it was there.
+    previous_timestamp: Option<u32>,
+    /// Something was lost since the last picture that was judged.
+    after_gap: bool,
+    /// The newest keyframe whose beginning is here, and how many of its packets were looked at.
+    candidate: Option<(u64, usize)>,
+    decodability: Decodability,
+    /// H.264, H.265: sequence and picture parameter set were seen.
+    parameter_sets_seen: (bool, bool),
+    needs_keyframe: bool,
+    /// Audio in order of arrival: which of the last packets were here.
+    arrived: ArrivalWindow,
+    ready: VecDeque<EncodedFrame>,
+    statistics: AssemblerStatistics,
+}
+
+impl FrameAssembler {
+    /// For a stream of `format`.
+    pub fn new(format: PayloadFormat, mut config: AssemblerConfig) -> Self {
+        config.max_packets = config.max_packets.max(2);
+        config.max_bytes = config.max_bytes.max(MediaRange::MAX_PAYLOAD);
+        Self {
+            depacketizer: Depacketizer::new(format),
+            config,
+            slots: VecDeque::new(),
+            base: 0,
+            started: false,
+            may_rewind: true,
+            bytes: 0,
+            scanned: 0,
+            // A raw stream has no other mark of where it begins.
+            at_boundary: format == PayloadFormat::Raw,
+            previous_timestamp: None,
+            after_gap: false,
+            candidate: None,
+            decodability: Decodability::default(),
+            parameter_sets_seen: (false, false),
+            needs_keyframe: false,
+            arrived: ArrivalWindow::default(),
+            ready: VecDeque::new(),
+            statistics: AssemblerStatistics::default(),
+        }
+    }
+
+    /// The payload format.
+    pub fn format(&self) -> PayloadFormat {
+        self.depacketizer.format()
+    }
+
+    /// Takes a packet: its sequence number, extended by the caller to 64 bits, its timestamp and marker bit, its payload
+    /// without padding, and what its dependency descriptor says, if it has one. An empty payload is padding, and fills
+    /// its place in the sequence.
+    pub fn insert(
+        &mut self,
+        sequence: u64,
+        timestamp: u32,
+        marker: bool,
+        payload: Bytes,
+        dependencies: Option<FrameDependencies>,
+    ) -> Insertion {
+        if !self.format().is_video() && !self.config.audio_in_order {
+            return self.pass_audio(sequence, timestamp, marker, payload);
+        }
+        if !self.started {
+            self.started = true;
+            self.base = sequence;
+        }
+        if sequence < self.base && !self.rewind_to(sequence) {
+            self.statistics.late_packets += 1;
+            return Insertion::TooOld;
+        }
+        let max_packets = self.config.max_packets as u64;
+        if sequence - self.base >= max_packets {
+            self.drop_before(sequence - (max_packets - 1));
+        }
+        // Looked up after dropping: the front has moved.
+        let index = (sequence - self.base) as usize;
+        if self.slots.get(index).is_some_and(Option::is_some) {
+            self.statistics.duplicate_packets += 1;
+            return Insertion::Duplicate;
+        }
+        let mut result = Insertion::Stored;
+        let content = if payload.is_empty() {
+            Content::Padding
+        } else {
+            match self.depacketizer.read(&payload) {
+                Ok(descriptor) => Content::Media(descriptor, dependencies),
+                Err(error) => {
+                    self.statistics.malformed_packets += 1;
+                    result = Insertion::Malformed(error);
+                    Content::Malformed
+                }
+            }
+        };
+        let payload = if matches!(content, Content::Media(..)) { payload } else { Bytes::new() };
+        let slot = Slot { timestamp, marker, payload, content };
+        if slot.begins_keyframe() && self.candidate.is_none_or(|(newest, _)| sequence > newest) {
+            self.candidate = Some((sequence, 0));
+        }
+        self.bytes += slot.payload.len();
+        if index >= self.slots.len() {
+            self.slots.resize_with(index + 1, || None);
+        }
+        self.slots[index] = Some(slot);
+        while self.bytes > self.config.max_bytes && self.base < sequence {
+            self.drop_before(self.base + 1);
+        }
+        result
+    }
+
+    /// The next frame that is complete and can be decoded, in decoding order. To be called until it has none after
+    /// packets were inserted or given up.
+    pub fn poll_frame(&mut self) -> Option<EncodedFrame> {
+        loop {
+            if let Some(frame) = self.ready.pop_front() {
+                self.statistics.frames += 1;
+                self.statistics.keyframes += u64::from(frame.keyframe);
+                return Some(frame);
+            }
+            if self.needs_keyframe
+                && let Some(sequence) = self.complete_keyframe()
+                && sequence > self.base
+            {
+                // Nothing before it can be decoded any more.
+                self.drop_before(sequence);
+            }
+            let packets = self.complete_picture()?;
+            self.take_picture(packets);
+        }
+    }
+
+    /// Ends the wait for packets before `sequence`: what is incomplete before it is dropped, and so is what came but was
+    /// not polled yet.
+    pub fn give_up_before(&mut self, sequence: u64) {
+        if self.started && sequence > self.base {
+            self.drop_before(sequence);
+        }
+    }
+
+    /// Whether decoding has come to an end that only a keyframe can mend: ask the sender for one (RFC 4585 §6.3.1,
+    /// RFC 5104 §3.5.1). Until it comes the assembler holds back all else.
+    pub fn needs_keyframe(&self) -> bool {
+        self.needs_keyframe
+    }
+
+    /// Sequence number of the first packet of the newest keyframe, if that is complete and packets before it are missing:
+    /// `give_up_before` this to go on there. While [`needs_keyframe`](Self::needs_keyframe) that happens by itself.
+    pub fn complete_keyframe(&mut self) -> Option<u64> {
+        let (first, mut seen) = self.candidate?;
+        let offset = (first - self.base) as usize;
+        let timestamp = self.slots.get(offset)?.as_ref()?.timestamp;
+        let complete = loop {
+            let Some(Some(slot)) = self.slots.get(offset + seen) else { break false };
+            if !slot.is_padding() && slot.timestamp != timestamp {
+                break true;
+            }
+            seen += 1;
+            if slot.marker && !slot.is_padding() {
+                break true;
+            }
+        };
+        // One short of the packet that ended it, so that the next call finds the end again.
+        self.candidate = Some((first, if complete { seen.saturating_sub(1) } else { seen }));
+        complete.then_some(first)
+    }
+
+    /// The sequence numbers that are missing before the newest packet, oldest first.
+    pub fn missing(&self) -> impl Iterator<Item = u64> + '_ {
+        let base = self.base;
+        self.slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.is_none())
+            .map(move |(index, _)| base + index as u64)
+    }
+
+    /// The sequence number that is waited for: no frame comes out before this packet is there or given up. `None` while
+    /// nothing is held or nothing is missing.
+    pub fn first_missing(&self) -> Option<u64> {
+        self.slots
+            .iter()
+            .skip(self.scanned)
+            .position(Option::is_none)
+            .map(|index| self.base + (self.scanned + index) as u64)
+    }
+
+    /// Timestamp of the oldest packet held that waits for others.
+    pub fn oldest_timestamp(&self) -> Option<u32> {
+        self.slots.iter().flatten().find(|slot| !slot.is_padding()).map(|slot| slot.timestamp)
+    }
+
+    /// Payload bytes held.
+    pub fn buffered_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Counters.
+    pub fn statistics(&self) -> AssemblerStatistics {
+        self.statistics
+    }
+
+    /// Makes room for a packet from before the first. `false` if that is too late.
+    fn rewind_to(&mut self, sequence: u64) -> bool {
+        let distance = self.base - sequence;
+        if !self.may_rewind
+            || distance > MAX_REWIND
+            || self.slots.len() + distance as usize > self.config.max_packets
+        {
+            return false;
+        }
+        for _ in 0..distance {
+            self.slots.push_front(None);
+        }
+        self.base = sequence;
+        self.scanned = 0;
+        true
+    }
+
+    /// Drops everything before `sequence`, which is after `base`.
+    fn drop_before(&mut self, sequence: u64) {
+        let count = sequence - self.base;
+        let mut dropped_media = false;
+        for _ in 0..count.min(self.slots.len() as u64) {
+            match self.pop_front() {
+                Some(slot) if slot.is_padding() => {}
+                Some(slot) => {
+                    dropped_media = true;
+                    self.at_boundary = slot.marker;
+                    self.previous_timestamp = Some(slot.timestamp);
+                }
+                None => self.note_lost(1),
+            }
+        }
+        self.note_lost(sequence - self.base);
+        self.base = sequence;
+        if dropped_media {
+            self.after_gap = true;
+            self.statistics.incomplete_frames += 1;
+        }
+        self.scanned = 0;
+    }
+
+    fn note_lost(&mut self, count: u64) {
+        if count > 0 {
+            self.statistics.lost_packets += count;
+            self.after_gap = true;
+            self.at_boundary = false;
+            self.previous_timestamp = None;
+            self.may_rewind = false;
+        }
+    }
+
+    fn pop_front(&mut self) -> Option<Slot> {
+        let slot = self.slots.pop_front()?;
+        self.base += 1;
+        self.may_rewind = false;
+        if self.candidate.is_some_and(|(sequence, _)| sequence < self.base) {
+            self.candidate = None;
+        }
+        self.bytes -= slot.as_ref().map_or(0, |slot| slot.payload.len());
+        slot
+    }
+
+    /// How many packets at the front make a whole picture, padding inside included.
+    fn complete_picture(&mut self) -> Option<usize> {
+        if self.scanned == 0 {
+            while self.slots.front()?.as_ref()?.is_padding() {
+                self.pop_front();
+            }
+        }
+        let timestamp = self.slots.front()?.as_ref()?.timestamp;
+        loop {
+            let slot = self.slots.get(self.scanned)?.as_ref()?;
+            if slot.is_padding() {
+                self.scanned += 1;
+                continue;
+            }
+            if slot.timestamp != timestamp {
+                return Some(self.scanned);
+            }
+            self.scanned += 1;
+            if slot.marker || !self.depacketizer.format().is_video() {
+                return Some(self.scanned);
+            }
+        }
+    }
+
+    /// Takes a whole picture from the front: into `ready` if it can be decoded.
+    fn take_picture(&mut self, packets: usize) {
+        let Some(Some(first)) = self.slots.front() else { return };
+        let begins = self.at_boundary
+            || first.begins_frame()
+            || self.previous_timestamp.is_some_and(|previous| previous != first.timestamp)
+            || self.may_begin_with_slice(first);
+        let whole = begins
+            && self
+                .slots
+                .range(..packets)
+                .flatten()
+                .all(|slot| !matches!(slot.content, Content::Malformed));
+        if !self.format().is_video() {
+            let first_sequence = self.base;
+            if let Some(slot) = self.pop_front()
+                && whole
+            {
+                self.hand_on_audio(first_sequence, slot.timestamp, slot.marker, slot.payload);
+            }
+        } else if whole {
+            self.judge_picture(packets);
+            self.after_gap = self.ready.is_empty();
+        } else {
+            self.statistics.incomplete_frames += 1;
+            self.after_gap = true;
+        }
+        let end = if self.format().is_video() { packets } else { 0 };
+        for _ in 0..end {
+            if let Some(slot) = self.pop_front()
+                && !slot.is_padding()
+            {
+                self.previous_timestamp = Some(slot.timestamp);
+            }
+        }
+        self.at_boundary = true;
+        self.scanned = 0;
+    }
+
+    /// Whether nothing can be missing before a first slice, because parameter sets come with the session description.
+    fn may_begin_with_slice(&self, slot: &Slot) -> bool {
+        !self.config.parameter_sets.is_empty()
+            && slot.descriptor().is_some_and(|descriptor| match descriptor.codec {
+                CodecDescriptor::H264(seen) | CodecDescriptor::H265(seen) => seen.first_slice,
+                _ => false,
+            })
+    }
+
+    fn judge_picture(&mut self, packets: usize) {
+        let picture = || {
+            self.slots.range(..packets).flatten().filter_map(|slot| match &slot.content {
+                Content::Media(descriptor, dependencies) => Some((slot, descriptor, dependencies)),
+                _ => None,
+            })
+        };
+        let Some((first_slot, first, first_dependencies)) = picture().next() else { return };
+        let mut keyframe = first.keyframe;
+        let mut prepend_parameter_sets = false;
+        if matches!(first.codec, CodecDescriptor::H264(_) | CodecDescriptor::H265(_)) {
+            let seen =
+                picture().fold((false, false, false), |(sps, pps, intra), (_, d, _)| {
+                    match d.codec {
+                        CodecDescriptor::H264(s) | CodecDescriptor::H265(s) => {
+                            (sps | s.sps, pps | s.pps, intra | s.intra)
+                        }
+                        _ => (sps, pps, intra),
+                    }
+                });
+            keyframe = seen.2;
+            prepend_parameter_sets = keyframe && !seen.0 && !self.config.parameter_sets.is_empty();
+            self.parameter_sets_seen.0 |= seen.0 || prepend_parameter_sets;
+            self.parameter_sets_seen.1 |= seen.1 || prepend_parameter_sets;
+        } else if let Some(dependencies) = first_dependencies {
+            keyframe = dependencies.keyframe;
+        }
+        let flexible = match &first.codec {
+            CodecDescriptor::Vp9(vp9) if vp9.flexible => Some(vp9.reference_distances.as_slice()),
+            _ => None,
+        };
+        let facts = PictureFacts {
+            keyframe,
+            picture_id: first.picture_id,
+            tl0_picture_index: first.tl0_picture_index,
+            temporal_layer: first.temporal_layer,
+            layer_sync: first.layer_sync,
+            sync_is_upwards: matches!(first.codec, CodecDescriptor::Vp9(_)),
+            reference_distances: flexible,
+            dependencies: picture()
+                .filter_map(|(_, _, dependencies)| dependencies.as_ref())
+                .collect(),
+            after_gap: self.after_gap,
+        };
+        let has_parameter_sets =
+            !matches!(self.format(), PayloadFormat::H264 { .. } | PayloadFormat::H265)
+                || self.parameter_sets_seen == (true, true);
+        let verdict = if facts.keyframe && !has_parameter_sets {
+            Verdict::NeedsKeyframe
+        } else if self.format() == PayloadFormat::Raw {
+            Verdict::Decodable // nothing is known of what refers to what
+        } else {
+            self.decodability.judge(&facts)
+        };
+        if verdict != Verdict::Decodable {
+            self.needs_keyframe |= verdict == Verdict::NeedsKeyframe;
+            self.statistics.undecodable_frames += 1;
+            return;
+        }
+        let prefix: &[u8] = if prepend_parameter_sets { &self.config.parameter_sets } else { &[] };
+        let data = join(prefix, picture().map(|(slot, descriptor, _)| (&slot.payload, descriptor)));
+        let frame = EncodedFrame {
+            data,
+            timestamp: first_slot.timestamp,
+            keyframe,
+            discardable: picture().all(|(_, descriptor, _)| descriptor.discardable),
+            first_sequence: self.base,
+            last_sequence: self.base + packets as u64 - 1,
+            marker: self.slots.range(..packets).flatten().any(|slot| slot.marker),
+            temporal_layer: first_dependencies
+                .as_ref()
+                .map(|dependencies| dependencies.temporal_layer)
+                .or(first.temporal_layer),
+            spatial_layer: picture()
+                .filter_map(|(_, descriptor, dependencies)| {
+                    dependencies.as_ref().map(|d| d.spatial_layer).or(descriptor.spatial_layer)
+                })
+                .max(),
+            dimensions: picture().find_map(|(_, descriptor, _)| descriptor.dimensions),
+            picture_id: first_dependencies
+                .as_ref()
+                .map(|dependencies| dependencies.frame_number)
+                .or(first.picture_id.map(|id| id.value)),
+            block_payload_type: None,
+            redundant: false,
+        };
+        self.needs_keyframe &= !keyframe;
+        self.ready.push_back(frame);
+    }
+
+    fn pass_audio(
+        &mut self,
+        sequence: u64,
+        timestamp: u32,
+        marker: bool,
+        payload: Bytes,
+    ) -> Insertion {
+        match self.arrived.note(sequence) {
+            Arrival::New => {}
+            Arrival::Again => {
+                self.statistics.duplicate_packets += 1;
+                return Insertion::Duplicate;
+            }
+            Arrival::TooOld => {
+                self.statistics.late_packets += 1;
+                return Insertion::TooOld;
+            }
+        }
+        if payload.is_empty() {
+            return Insertion::Stored;
+        }
+        if let Err(error) = self.depacketizer.read(&payload) {
+            self.statistics.malformed_packets += 1;
+            return Insertion::Malformed(error);
+        }
+        // Whoever never polls must not make this grow.
+        if self.ready.len() >= self.config.max_packets {
+            self.ready.pop_front();
+            self.statistics.incomplete_frames += 1;
+        }
+        self.hand_on_audio(sequence, timestamp, marker, payload);
+        Insertion::Stored
+    }
+
+    fn hand_on_audio(&mut self, sequence: u64, timestamp: u32, marker: bool, data: Bytes) {
+        self.ready.push_back(EncodedFrame {
+            data,
+            timestamp,
+            keyframe: true,
+            discardable: false,
+            first_sequence: sequence,
+            last_sequence: sequence,
+            marker,
+            temporal_layer: None,
+            spatial_layer: None,
+            dimensions: None,
+            picture_id: None,
+            block_payload_type: None,
+            redundant: false,
+        });
+    }
+}
+
+/// The media of a picture's packets one after the other. A single piece is not copied.
+fn join<'a>(
+    prefix: &[u8],
+    mut packets: impl Iterator<Item = (&'a Bytes, &'a PayloadDescriptor)> + Clone,
+) -> Bytes {
+    const START_CODE: [u8; 4] = [0, 0, 0, 1];
+    let mut size = prefix.len();
+    let mut pieces = 0;
+    for (_, descriptor) in packets.clone() {
+        for piece in &descriptor.media {
+            pieces += 1;
+            size += piece.len()
+                + match piece.lead {
+                    Lead::NalHeader(_, len) => START_CODE.len() + usize::from(len),
+                    Lead::StartCode => START_CODE.len(),
+                    Lead::None | Lead::Obu => 0,
+                };
+        }
+    }
+    if pieces == 1
+        && prefix.is_empty()
+        && let Some((payload, descriptor)) = packets.clone().next()
+        && let [piece] = &descriptor.media[..]
+        && piece.lead == Lead::None
+    {
+        return payload.slice(piece.range());
+    }
+    let mut out = BytesMut::with_capacity(size);
+    out.put_slice(prefix);
+    for (payload, descriptor) in packets.by_ref() {
+        for piece in &descriptor.media {
+            match piece.lead {
+                Lead::NalHeader(header, len) => {
+                    out.put_slice(&START_CODE);
+                    out.put_slice(&header[..usize::from(len)]);
+                }
+                Lead::StartCode => out.put_slice(&START_CODE),
+                Lead::None | Lead::Obu => {}
+            }
+            out.put_slice(&payload[piece.range()]);
+        }
+    }
+    out.freeze()
+}
+
+/// Which of the last 1,024 packets have arrived.
+#[derive(Debug, Default)]
+struct ArrivalWindow {
+    newest: Option<u64>,
+    /// Ring of bits by sequence number.
+    bits: [u64; Self::WORDS],
+}
+
+enum Arrival {
+    New,
+    Again,
+    TooOld,
+}
+
+impl ArrivalWindow {
+    const WORDS: usize = 16;
+    const SIZE: u64 = Self::WORDS as u64 * 64;
+
+    fn note(&mut self, sequence: u64) -> Arrival {
+        let newest = *self.newest.get_or_insert(sequence);
+        if sequence > newest {
+            if sequence - newest >= Self::SIZE {
+                self.bits = [0; Self::WORDS];
+            } else {
+                for passed in newest + 1..sequence {
+                    let (word, bit) = Self::place(passed);
+                    self.bits[word] &= !bit;
+                }
+            }
+            self.newest = Some(sequence);
+        } else if newest - sequence >= Self::SIZE {
+            return Arrival::TooOld;
+        }
+        let (word, bit) = Self::place(sequence);
+        if sequence <= newest && self.bits[word] & bit != 0 {
+            return Arrival::Again;
+        }
+        self.bits[word] |= bit;
+        Arrival::New
+    }
+
+    fn place(sequence: u64) -> (usize, u64) {
+        ((sequence / 64) as usize % Self::WORDS, 1 << (sequence % 64))
+    }
+}

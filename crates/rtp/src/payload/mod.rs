@@ -1,0 +1,33 @@
+//! Payload formats: what a codec's frames look like inside RTP packets, there and back.
+//!
+//! [`Packetizer`] cuts a frame into payloads, [`Depacketizer`] reads a payload, [`FrameAssembler`] makes frames of
+//! payloads that come late, twice, in any order or not at all. The formats are chosen by [`PayloadFormat`], from SDP.
+//! None of them touches RTP headers: sequence numbers, timestamps and marker bits are handed in and out.
+
+mod annex_b;
+mod assembler;
+mod bits;
+mod decodability;
+mod depacketizer;
+mod descriptor;
+mod error;
+mod format;
+mod fragments;
+mod frame;
+pub mod h264;
+pub mod opus;
+mod packetizer;
+mod vp8;
+mod vp9;
+
+pub use annex_b::{NalUnits, find_start_code};
+pub use assembler::{AssemblerConfig, AssemblerStatistics, FrameAssembler, Insertion};
+pub use decodability::FrameDependencies;
+pub use depacketizer::Depacketizer;
+pub use descriptor::{CodecDescriptor, Lead, MediaRange, NalSummary, PayloadDescriptor, PictureId};
+pub use error::Error;
+pub use format::{PacketizationMode, PayloadFormat};
+pub use frame::{EncodedFrame, FrameInfo};
+pub use packetizer::{Packetizer, PacketizerOptions};
+pub use vp8::Vp8FrameHeader;
+pub use vp9::{GroupPicture, ScalabilityStructure, Vp9Descriptor, Vp9FrameHeader};

@@ -1,0 +1,272 @@
+//! Frames are packetised, their packets are lost, repeated and reordered, and what comes out of the assembler is what
+//! went in: complete, in order, and never a frame whose references are missing.
+
+use bytes::Bytes;
+use peerage_rtp::payload::{
+    AssemblerConfig, EncodedFrame, FrameAssembler, FrameInfo, Insertion, PacketizationMode,
+    Packetizer, PacketizerOptions, PayloadFormat,
+};
+use proptest::prelude::*;
+
+#[derive(Debug, Clone)]
+struct Packet {
+    sequence: u64,
+    timestamp: u32,
+    marker: bool,
+    payload: Bytes,
+}
+
+fn packetize(
+    format: PayloadFormat,
+    options: PacketizerOptions,
+    frames: &[(Vec<u8>, FrameInfo)],
+    max_payload: usize,
+) -> Vec<Packet> {
+    let mut packetizer = Packetizer::new(format, options);
+    let mut packets = Vec::new();
+    for (index, (frame, info)) in frames.iter().enumerate() {
+        let before = packets.len();
+        packetizer
+            .packetize(frame, info, max_payload, &mut |parts, marker| {
+                let payload = Bytes::from(parts.concat());
+                assert!(payload.len() <= max_payload, "{} > {max_payload}", payload.len());
+                let sequence = 65_000 + packets.len() as u64;
+                let timestamp = (index as u32).wrapping_mul(3000).wrapping_sub(9000);
+                packets.push(Packet { sequence, timestamp, marker, payload });
+            })
+            .unwrap();
+        assert!(packets.len() > before);
+    }
+    packets
+}
+
+fn insert(assembler: &mut FrameAssembler, packet: &Packet) -> Insertion {
+    let payload = packet.payload.clone();
+    assembler.insert(packet.sequence, packet.timestamp, packet.marker, payload, None)
+}
+
+fn drain(assembler: &mut FrameAssembler) -> Vec<EncodedFrame> {
+    std::iter::from_fn(|| assembler.poll_frame()).collect()
+}
+
+const H264: PayloadFormat =
+    PayloadFormat::H264 { packetization_mode: PacketizationMode::NonInterleaved };
+
+/// A frame of the format that its readers take for what it says; the content is arbitrary.
+fn frame(format: PayloadFormat, keyframe: bool, body: &[u8]) -> Vec<u8> {
+    match format {
+        PayloadFormat::Vp8 => {
+            let mut out = vec![u8::from(!keyframe), 0, 0];
+            if keyframe {
+                out.extend([0x9D, 0x01, 0x2A, 64, 0, 48, 0]);
+            }
+            out.extend(body);
+            out
+        }
+        PayloadFormat::Vp9 => {
+            // frame_marker 2, profile 0, no show_existing_frame, frame_type, show_frame.
+            let mut out = vec![0x80 | u8::from(!keyframe) << 2 | 2];
+            if keyframe {
+                out.extend([0x49, 0x83, 0x42, 0x00, 0x03, 0xF0, 0x02, 0xF0]);
+            }
+            out.extend(body);
+            out
+        }
+        PayloadFormat::H264 { .. } => {
+            let mut out = Vec::new();
+            if keyframe {
+                out.extend([0, 0, 0, 1, 0x67, 0x42, 0xE0, 0x1F, 0x8C]);
+                out.extend([0, 0, 0, 1, 0x68, 0xCE, 0x3C, 0x80]);
+            }
+            out.extend([0, 0, 0, 1, if keyframe { 0x65 } else { 0x41 }, 0x80]);
+            // No start codes inside, and no zero at the end.
+            out.extend(body.iter().map(|byte| byte | 1));
+            out
+        }
+        _ => std::iter::once(1).chain(body.iter().copied()).collect(),
+    }
+}
+
+fn formats() -> impl Strategy<Value = PayloadFormat> {
+    prop_oneof![
+        Just(PayloadFormat::Vp8),
+        Just(PayloadFormat::Vp9),
+        Just(H264),
+        Just(PayloadFormat::Raw),
+    ]
+}
+
+prop_compose! {
+    fn stream()(
+        format in formats(),
+        bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..3000), 1..12),
+        keyframes in prop::collection::vec(prop::bool::weighted(0.3), 12),
+        max_payload in 40usize..1200,
+        picture_id in any::<u16>(),
+        tl0_picture_index in any::<u8>(),
+    ) -> (PayloadFormat, Vec<Vec<u8>>, Vec<Packet>) {
+        let frames: Vec<_> = bodies
+            .iter()
+            .enumerate()
+            .map(|(index, body)| {
+                (frame(format, index == 0 || keyframes[index], body), FrameInfo::default())
+            })
+            .collect();
+        let options =
+            PacketizerOptions { picture_id, tl0_picture_index, ..PacketizerOptions::default() };
+        let packets = packetize(format, options, &frames, max_payload);
+        (format, frames.into_iter().map(|(frame, _)| frame).collect(), packets)
+    }
+}
+
+proptest! {
+    #[test]
+    fn all_packets_in_any_order_make_all_frames(
+        (format, frames, packets) in stream(),
+        order in prop::collection::vec(any::<u16>(), 600),
+    ) {
+        // Displaced by at most 40 places; the first packet stays first, as nothing else tells where a stream begins.
+        let mut order: Vec<_> = packets
+            .iter()
+            .enumerate()
+            .map(|(index, packet)| (if index == 0 { 0 } else { index + usize::from(order[index % 600] % 40) }, packet))
+            .collect();
+        order.sort_by_key(|(place, _)| *place);
+        let mut assembler = FrameAssembler::new(format, AssemblerConfig::default());
+        let mut out = Vec::new();
+        for (_, packet) in &order {
+            prop_assert_eq!(insert(&mut assembler, packet), Insertion::Stored);
+            out.extend(drain(&mut assembler));
+            // A second copy changes nothing.
+            prop_assert!(matches!(insert(&mut assembler, packet), Insertion::Duplicate | Insertion::TooOld));
+            prop_assert!(assembler.poll_frame().is_none());
+        }
+        let data: Vec<_> = out.iter().map(|frame| frame.data.to_vec()).collect();
+        prop_assert_eq!(data, frames);
+        prop_assert!(!assembler.needs_keyframe());
+        prop_assert_eq!(assembler.buffered_bytes(), 0);
+        let mut next = packets[0].sequence;
+        for frame in &out {
+            prop_assert_eq!(frame.first_sequence, next);
+            next = frame.last_sequence + 1;
+        }
+        prop_assert_eq!(next, packets.last().unwrap().sequence + 1);
+    }
+
+    #[test]
+    fn whatever_is_lost_only_whole_decodable_frames_come_out(
+        (format, frames, packets) in stream(),
+        lost in prop::collection::vec(prop::bool::weighted(0.1), 900),
+    ) {
+        let mut assembler = FrameAssembler::new(format, AssemblerConfig::default());
+        let mut out = Vec::new();
+        for (index, packet) in packets.iter().enumerate() {
+            // Where a raw stream begins, its first packet alone tells.
+            if !lost[index % 900] || (index == 0 && format == PayloadFormat::Raw) {
+                insert(&mut assembler, packet);
+            }
+            if index % 7 == 6 {
+                assembler.give_up_before(packet.sequence);
+            }
+            out.extend(drain(&mut assembler));
+        }
+        assembler.give_up_before(packets.last().unwrap().sequence + 1);
+        let mut previous: Option<usize> = None;
+        for frame in &out {
+            let index = (frame.timestamp.wrapping_add(9000) / 3000) as usize;
+            prop_assert_eq!(&frame.data[..], &frames[index][..]);
+            prop_assert!(previous.is_none_or(|previous| previous < index));
+            if format != PayloadFormat::Raw {
+                prop_assert!(frame.keyframe || previous == Some(index - 1));
+            }
+            previous = Some(index);
+        }
+        prop_assert_eq!(assembler.buffered_bytes(), 0);
+    }
+}
+
+#[test]
+fn a_keyframe_ends_the_wait_once_the_decoder_is_stuck() {
+    let frames: Vec<_> = (0..6)
+        .map(|index| {
+            (frame(PayloadFormat::Vp8, index % 5 == 0, &[index; 3000]), FrameInfo::default())
+        })
+        .collect();
+    let packets = packetize(PayloadFormat::Vp8, PacketizerOptions::default(), &frames, 1200);
+    let per_frame = 3;
+    let mut assembler = FrameAssembler::new(PayloadFormat::Vp8, AssemblerConfig::default());
+    let lost = [packets[per_frame].sequence, packets[3 * per_frame].sequence];
+    let mut numbers = Vec::new();
+    for packet in packets.iter().filter(|packet| !lost.contains(&packet.sequence)) {
+        insert(&mut assembler, packet);
+        if packet.sequence == packets[3 * per_frame - 1].sequence {
+            assert_eq!(assembler.first_missing(), Some(lost[0]));
+            assembler.give_up_before(lost[0] + 1);
+        }
+        numbers.extend(drain(&mut assembler).iter().map(|frame| frame.data[10]));
+        if packet.sequence > packets[3 * per_frame].sequence
+            && packet.sequence < packets.last().unwrap().sequence
+        {
+            assert!(assembler.needs_keyframe());
+        }
+    }
+    // 0 came; 1 was given up; 2 refers to it; 3 still waits when the keyframe 5 is whole.
+    assert_eq!(numbers, [0, 5]);
+    assert!(!assembler.needs_keyframe());
+}
+
+#[test]
+fn lost_upper_temporal_layers_need_no_keyframe() {
+    // L1T2: 0 1 0 1 0 1, the upper layer not synchronised but for its first frame.
+    let frames: Vec<_> = (0..8u8)
+        .map(|index| {
+            let info = FrameInfo {
+                temporal_layer: Some(index % 2),
+                layer_sync: matches!(index, 1 | 5),
+                ..FrameInfo::default()
+            };
+            (frame(PayloadFormat::Vp8, index == 0, &[index; 100]), info)
+        })
+        .collect();
+    let options = PacketizerOptions { tl0_picture_index: 254, ..PacketizerOptions::default() };
+    let packets = packetize(PayloadFormat::Vp8, options, &frames, 1200);
+    let mut assembler = FrameAssembler::new(PayloadFormat::Vp8, AssemblerConfig::default());
+    let mut numbers = Vec::new();
+    for packet in packets.iter().filter(|packet| packet.sequence != packets[1].sequence) {
+        insert(&mut assembler, packet);
+        numbers.extend(drain(&mut assembler).iter().map(|frame| *frame.data.last().unwrap()));
+        assembler.give_up_before(packets[2].sequence);
+        assert!(!assembler.needs_keyframe());
+    }
+    // 3 may refer to the lost 1; 5 joins the layer again.
+    assert_eq!(numbers, [0, 2, 4, 5, 6, 7]);
+}
+
+#[test]
+fn opus_frames_come_out_as_they_arrive_and_once() {
+    let mut assembler = FrameAssembler::new(PayloadFormat::Opus, AssemblerConfig::default());
+    let mut out = Vec::new();
+    for sequence in [10u64, 12, 11, 12, 11, 13] {
+        let payload = Bytes::from(vec![0x78, sequence as u8, 0]);
+        let _ = assembler.insert(sequence, sequence as u32 * 960, false, payload, None);
+        out.extend(drain(&mut assembler).iter().map(|frame| frame.first_sequence));
+    }
+    assert_eq!(out, [10, 12, 11, 13]);
+    assert_eq!(assembler.statistics().duplicate_packets, 2);
+}
+
+#[test]
+fn audio_for_files_comes_out_in_order() {
+    let config = AssemblerConfig { audio_in_order: true, ..AssemblerConfig::default() };
+    let mut assembler = FrameAssembler::new(PayloadFormat::Opus, config);
+    let mut out = Vec::new();
+    for sequence in [10u64, 12, 11, 15, 14] {
+        let payload = Bytes::from(vec![0x78, sequence as u8, 0]);
+        assembler.insert(sequence, sequence as u32 * 960, false, payload, None);
+        out.extend(drain(&mut assembler).iter().map(|frame| frame.first_sequence));
+    }
+    assert_eq!(out, [10, 11, 12]);
+    assembler.give_up_before(14);
+    out.extend(drain(&mut assembler).iter().map(|frame| frame.first_sequence));
+    assert_eq!(out, [10, 11, 12, 14, 15]);
+}
