@@ -1,0 +1,126 @@
+//! Remembers when each packet was sent, so that a report that knows only sequence numbers becomes a list of
+//! [`PacketResult`]s. A ring indexed by sequence number: no search, no hashing, no allocation once it is made.
+
+use std::time::{Duration, Instant};
+
+use crate::report::ProbeClusterId;
+use crate::report::{Ecn, PacketResult, SentPacket};
+use crate::units::DataSize;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Empty,
+    InFlight,
+    Lost,
+    Arrived,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    id: u64,
+    sent: Option<Instant>,
+    size: DataSize,
+    probe: Option<ProbeClusterId>,
+    state: State,
+}
+
+/// Send times of the last packets. Reports about older ones, about packets never sent, and second reports about the
+/// same arrival give nothing and are counted.
+#[derive(Debug)]
+pub struct SendHistory {
+    slots: Vec<Slot>,
+    ignored: u64,
+}
+
+impl SendHistory {
+    /// Remembers the last `capacity` packets, rounded up to a power of two, at most 65,536. 8,192 are more than eight
+    /// seconds of 10 Mbit/s in full packets.
+    pub fn new(capacity: usize) -> Self {
+        let slot =
+            Slot { id: 0, sent: None, size: DataSize::ZERO, probe: None, state: State::Empty };
+        Self { slots: vec![slot; capacity.clamp(1, 65_536).next_power_of_two()], ignored: 0 }
+    }
+
+    fn index(&self, id: u64) -> usize {
+        (id & (self.slots.len() as u64 - 1)) as usize
+    }
+
+    /// A packet was sent.
+    pub fn on_packet_sent(&mut self, now: Instant, packet: &SentPacket) {
+        let index = self.index(packet.id);
+        self.slots[index] = Slot {
+            id: packet.id,
+            sent: Some(now),
+            size: packet.size,
+            probe: packet.probe,
+            state: State::InFlight,
+        };
+    }
+
+    /// What a report says of a packet: `arrived` on the receiver's clock, or lost. `None` where there is nothing new in
+    /// that.
+    pub fn on_report(
+        &mut self,
+        id: u64,
+        arrived: Option<Duration>,
+        ecn: Ecn,
+    ) -> Option<PacketResult> {
+        let index = self.index(id);
+        let slot = &mut self.slots[index];
+        let (Some(sent), true) = (slot.sent, slot.id == id) else {
+            self.ignored += 1;
+            return None;
+        };
+        let was_lost = slot.state == State::Lost;
+        slot.state = match (slot.state, arrived) {
+            (State::InFlight, None) => State::Lost,
+            (State::InFlight | State::Lost, Some(_)) => State::Arrived,
+            _ => {
+                self.ignored += 1;
+                return None;
+            }
+        };
+        Some(PacketResult { sent, arrived, size: slot.size, ecn, probe: slot.probe, was_lost })
+    }
+
+    /// Reports that told nothing new: repeated, too late, or about packets never sent.
+    pub fn ignored(&self) -> u64 {
+        self.ignored
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(id: u64) -> SentPacket {
+        SentPacket { id, size: DataSize::from_bytes(id), probe: None, padding: false }
+    }
+
+    #[test]
+    fn a_report_is_joined_to_what_was_sent() {
+        let start = Instant::now();
+        let mut history = SendHistory::new(4);
+        for id in 10..14 {
+            history.on_packet_sent(start + Duration::from_millis(id), &packet(id));
+        }
+        let arrived = Some(Duration::from_millis(5));
+        let result = history.on_report(12, arrived, Ecn::Ce).expect("sent");
+        assert_eq!(result.sent, start + Duration::from_millis(12));
+        assert_eq!((result.size, result.ecn), (DataSize::from_bytes(12), Ecn::Ce));
+        assert!(history.on_report(12, arrived, Ecn::Ce).is_none(), "twice");
+        assert!(history.on_report(9, arrived, Ecn::NotEct).is_none(), "never sent");
+        assert!(history.on_report(8, arrived, Ecn::NotEct).is_none(), "same slot as 12");
+        assert_eq!(history.ignored(), 3);
+    }
+
+    #[test]
+    fn a_lost_packet_may_still_arrive_once() {
+        let mut history = SendHistory::new(4);
+        history.on_packet_sent(Instant::now(), &packet(1));
+        assert!(!history.on_report(1, None, Ecn::NotEct).expect("lost").was_lost);
+        assert!(history.on_report(1, None, Ecn::NotEct).is_none(), "lost already");
+        assert!(history.on_report(1, Some(Duration::ZERO), Ecn::NotEct).expect("late").was_lost);
+        assert!(history.on_report(1, None, Ecn::NotEct).is_none(), "it has arrived");
+    }
+}
