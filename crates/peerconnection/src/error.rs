@@ -113,6 +113,9 @@ pub enum Error {
         /// The field.
         field: &'static str,
     },
+    /// Codec preferences that name what there is not, or nothing that carries media (webrtc-pc §5.4).
+    #[error("codec preferences: {0}")]
+    CodecPreferences(String),
     /// The SDP does not parse.
     #[error("line {line}: {message}")]
     SdpSyntax {
@@ -186,9 +189,9 @@ impl Error {
             Self::Closed | Self::WrongSignalingState { .. } | Self::InvalidState { .. } => {
                 ErrorKind::InvalidState
             }
-            Self::ModifiedDescription { .. } | Self::InvalidModification { .. } => {
-                ErrorKind::InvalidModification
-            }
+            Self::ModifiedDescription { .. }
+            | Self::InvalidModification { .. }
+            | Self::CodecPreferences(_) => ErrorKind::InvalidModification,
             Self::SdpSyntax { .. } => ErrorKind::Rtc,
             Self::InvalidDescription { .. }
             | Self::IceServerCredentials { .. }

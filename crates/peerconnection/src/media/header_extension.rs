@@ -61,6 +61,9 @@ impl HeaderExtensionIds {
     /// The identifier for an offer: that which the extension has, or else the preferred one, or else the next that is
     /// free.
     pub fn assign(&mut self, uri: &Word, preferred: u16) -> Option<u16> {
+        if self.get(preferred) == Some(uri) {
+            return Some(preferred);
+        }
         if let Some((id, _)) = self.assigned.iter().find(|(_, have)| have == uri) {
             return Some(*id);
         }
@@ -83,17 +86,27 @@ impl HeaderExtensionIds {
     }
 }
 
-/// The header extensions of an offer.
+/// The header extensions of an offer. One that we do not offer by ourselves stays where `previous`, the most recent
+/// answer, agreed on it.
 pub(crate) fn offer(
     capabilities: &[RtpHeaderExtensionCapability],
+    previous: &[RtpHeaderExtension],
     ids: &mut HeaderExtensionIds,
 ) -> Vec<RtpHeaderExtension> {
-    let used = capabilities.iter().filter(|ours| ours.direction != Direction::Inactive);
-    used.filter_map(|ours| {
-        let id = ids.assign(&ours.uri, ours.preferred_id.into())?;
-        Some(RtpHeaderExtension { id, uri: ours.uri.clone(), direction: ours.direction })
-    })
-    .collect()
+    let mut list = Vec::with_capacity(capabilities.len());
+    for ours in capabilities {
+        let agreed = previous.iter().find(|agreed| agreed.uri == ours.uri);
+        let direction = match ours.direction {
+            Direction::Inactive if agreed.is_some() => Direction::SendRecv,
+            Direction::Inactive => continue,
+            direction => direction,
+        };
+        let preferred = agreed.map_or(ours.preferred_id.into(), |agreed| agreed.id);
+        if let Some(id) = ids.assign(&ours.uri, preferred) {
+            list.push(RtpHeaderExtension { id, uri: ours.uri.clone(), direction });
+        }
+    }
+    list
 }
 
 /// The header extensions of an answer: those of the offer that we have too, under the identifiers of the offer
@@ -142,4 +155,113 @@ pub(crate) fn accept(
         }
     }
     common
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::capabilities::{Capabilities, uri};
+    use Direction::*;
+
+    fn extension(id: u16, uri: &str, direction: Direction) -> RtpHeaderExtension {
+        RtpHeaderExtension { id, uri: Word::new(uri).unwrap(), direction }
+    }
+
+    fn ids_of(list: &[RtpHeaderExtension]) -> Vec<u16> {
+        list.iter().map(|extension| extension.id).collect()
+    }
+
+    #[test]
+    fn directions_intersect() {
+        for (a, b, both) in [
+            (SendRecv, SendRecv, SendRecv),
+            (SendRecv, SendOnly, SendOnly),
+            (RecvOnly, SendRecv, RecvOnly),
+            (SendOnly, RecvOnly, Inactive),
+            (Inactive, SendRecv, Inactive),
+        ] {
+            assert_eq!(intersect(a, b), both);
+            assert_eq!(intersect(b, a), both);
+        }
+    }
+
+    #[test]
+    fn sections_of_a_bundle_share_identifiers() {
+        let capabilities = Capabilities::default();
+        let mut ids = HeaderExtensionIds::new();
+        let audio = offer(&capabilities.audio_extensions, &[], &mut ids);
+        let video = offer(&capabilities.video_extensions, &[], &mut ids);
+        assert_eq!(ids_of(&audio), [1, 2, 3, 4]);
+        for shared in [uri::MID, uri::ABS_SEND_TIME, uri::TRANSPORT_CC] {
+            let id = |list: &[RtpHeaderExtension]| {
+                list.iter().find(|extension| extension.uri == shared).map(|e| e.id)
+            };
+            assert_eq!(id(&audio), id(&video));
+        }
+        let mut all: Vec<(u16, &str)> =
+            audio.iter().chain(&video).map(|extension| (extension.id, &*extension.uri)).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert!(all.windows(2).all(|pair| pair[0].0 != pair[1].0), "{all:?}");
+        assert!(all.iter().all(|(id, _)| (1..=14).contains(id)), "the one-byte form is enough");
+    }
+
+    #[test]
+    fn answers_use_the_identifiers_of_the_offer() {
+        let capabilities = Capabilities::default();
+        let mut ids = HeaderExtensionIds::new();
+        let theirs = [
+            extension(7, uri::MID, SendRecv),
+            extension(1, uri::SSRC_AUDIO_LEVEL, SendOnly),
+            extension(2, uri::CSRC_AUDIO_LEVEL, RecvOnly),
+            extension(20, uri::ABS_CAPTURE_TIME, SendRecv),
+            extension(15, uri::ABS_SEND_TIME, SendRecv),
+            extension(4096, uri::TRANSPORT_CC, SendRecv),
+            extension(8, uri::MID, SendRecv),
+        ];
+        let ours = answer(&capabilities.audio_extensions, &theirs, &mut ids);
+        assert_eq!(
+            ours,
+            [
+                extension(7, uri::MID, SendRecv),
+                extension(1, uri::SSRC_AUDIO_LEVEL, RecvOnly),
+                extension(20, uri::ABS_CAPTURE_TIME, SendRecv),
+                extension(2, uri::TRANSPORT_CC, SendRecv),
+            ]
+        );
+        // What the answer agreed on stays in the next offer, although it is not offered by itself.
+        let next = offer(&capabilities.audio_extensions, &ours, &mut ids);
+        assert_eq!(ids_of(&next), [1, 3, 2, 7, 20]);
+        // An identifier in use is not given to another extension.
+        let again = [extension(7, uri::SSRC_AUDIO_LEVEL, SendRecv)];
+        assert_eq!(answer(&capabilities.audio_extensions, &again, &mut ids), []);
+    }
+
+    #[test]
+    fn an_answer_can_only_choose_from_the_offer() {
+        let capabilities = Capabilities::default();
+        let offered = offer(&capabilities.audio_extensions, &[], &mut HeaderExtensionIds::new());
+        let theirs = [
+            extension(4, uri::MID, SendRecv),
+            extension(9, uri::ABS_SEND_TIME, SendRecv),
+            extension(1, uri::SSRC_AUDIO_LEVEL, RecvOnly),
+            extension(3, uri::TRANSPORT_CC, Inactive),
+            extension(4, uri::MID, SendRecv),
+            extension(14, uri::TRANSMISSION_OFFSET, SendRecv),
+        ];
+        let agreed = accept(&offered, &theirs);
+        let expected =
+            [extension(4, uri::MID, SendRecv), extension(1, uri::SSRC_AUDIO_LEVEL, SendOnly)];
+        assert_eq!(agreed, expected);
+    }
+
+    #[test]
+    fn identifiers_run_out_without_harm() {
+        let mut ids = HeaderExtensionIds::new();
+        let assigned: Vec<u16> = (0..300)
+            .filter_map(|n| ids.assign(&Word::new(&format!("urn:x:{n}")).unwrap(), 3))
+            .collect();
+        assert_eq!(assigned.len(), 254);
+        assert!(!assigned.contains(&15) && !assigned.contains(&0));
+    }
 }

@@ -6,6 +6,11 @@
 
 mod h264;
 mod h265;
+mod preferences;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use preferences::{apply_preferences, check_preferences, dictionary_match};
 
 use peerage_sdp::{Feedback, Text};
 
@@ -119,36 +124,58 @@ fn red_fmtp(blocks: &[u8]) -> Option<Text> {
 }
 
 /// The codecs of an offer with their payload types, each followed by its `rtx`.
+///
+/// What the most recent answer agreed on comes first and keeps its numbers (RFC 9429 §5.2.2); `previous` is empty in
+/// first offers, and where the application has set preferences, whose order then counts.
 pub(crate) fn offer(
     capabilities: &[CodecCapability],
+    previous: &[NegotiatedCodec],
     payload_types: &mut PayloadTypes,
 ) -> Vec<RtpCodecParameters> {
-    let mut list: Vec<RtpCodecParameters> = Vec::new();
-    // `red` names the payload type of what it carries, which may stand behind it.
-    for capability in capabilities.iter().filter(|capability| !is_audio_red(&capability.codec)) {
-        payload_types.assign(&capability.codec, capability.payload_type);
-    }
-    for capability in capabilities {
-        let mut codec = capability.codec.clone();
-        if is_audio_red(&codec) {
-            let carried = capabilities.iter().find(|other| {
-                other.codec.role() == CodecRole::Media
-                    && other.codec.clock_rate == codec.clock_rate
-                    && other.codec.channels == codec.channels
-            });
-            let carried =
-                carried.and_then(|other| payload_types.assign(&other.codec, other.payload_type));
-            let Some(carried) = carried else { continue };
-            codec.fmtp = red_fmtp(&[carried, carried]);
-        }
-        let Some(payload_type) = payload_types.assign(&codec, capability.payload_type) else {
-            continue;
-        };
+    let place = |capability: &CodecCapability| {
+        previous.iter().position(|codec| same_format(&codec.codec, &capability.codec))
+    };
+    let mut ordered: Vec<&CodecCapability> = capabilities.iter().collect();
+    ordered.sort_by_key(|capability| place(capability).unwrap_or(usize::MAX));
+
+    let mut assign = |capability: &CodecCapability, codec: &RtpCodec| {
+        let agreed = place(capability).map(|place| &previous[place]);
+        let preferred = agreed.map_or(capability.payload_type, |agreed| agreed.receive);
+        let payload_type = payload_types.assign(codec, preferred)?;
         let rtx = capability.rtx.and_then(|preferred| {
-            let codec = rtx_for(&codec, payload_type);
+            let agreed = agreed.filter(|agreed| agreed.receive == payload_type);
+            let preferred =
+                agreed.and_then(|agreed| agreed.rtx).map_or(preferred, |rtx| rtx.receive);
+            let codec = rtx_for(codec, payload_type);
             let payload_type = payload_types.assign(&codec, preferred)?;
             Some(RtpCodecParameters { payload_type, codec })
         });
+        Some((payload_type, rtx))
+    };
+    // `red` names the payload type of what it carries, which may stand behind it.
+    let mut numbered: Vec<Option<_>> = ordered
+        .iter()
+        .map(|capability| match is_audio_red(&capability.codec) {
+            true => None,
+            false => assign(capability, &capability.codec).map(|n| (capability.codec.clone(), n)),
+        })
+        .collect();
+    for (index, capability) in ordered.iter().enumerate() {
+        if !is_audio_red(&capability.codec) {
+            continue;
+        }
+        let carried = numbered.iter().flatten().find(|(codec, _)| {
+            codec.role() == CodecRole::Media
+                && codec.clock_rate == capability.codec.clock_rate
+                && codec.channels == capability.codec.channels
+        });
+        let Some((_, (carried, _))) = carried else { continue };
+        let mut codec = capability.codec.clone();
+        codec.fmtp = red_fmtp(&[*carried, *carried]);
+        numbered[index] = assign(capability, &codec).map(|n| (codec, n));
+    }
+    let mut list: Vec<RtpCodecParameters> = Vec::with_capacity(numbered.len() * 2);
+    for (codec, (payload_type, rtx)) in numbered.into_iter().flatten() {
         if list.iter().all(|have| have.payload_type != payload_type) {
             list.push(RtpCodecParameters { payload_type, codec });
             list.extend(rtx);
@@ -157,7 +184,8 @@ pub(crate) fn offer(
     list
 }
 
-/// The codecs of an answer: those of the peer's offer that we have too.
+/// The codecs of an answer: those of the peer's offer that we have too. Formats that were not offered are not added,
+/// though RFC 3264 §6.1 allows it: no browser could use them before the next offer.
 pub(crate) fn answer(
     capabilities: &[CodecCapability],
     order: Order,

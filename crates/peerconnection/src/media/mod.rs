@@ -14,7 +14,9 @@ pub use capabilities::{Capabilities, CodecCapability, RtpHeaderExtensionCapabili
 pub use codec::{CodecRole, MediaKind, RtpCodec, RtpCodecParameters};
 pub use header_extension::{HeaderExtensionIds, RtpHeaderExtension};
 pub use matching::{NegotiatedCodec, Order, RtxPayloadTypes};
+pub(crate) use matching::{apply_preferences, check_preferences, dictionary_match};
 pub use payload_types::PayloadTypes;
+pub(crate) use section::{Agreement, Answer, accept, answer, check_bundle};
 pub use section::{
     AnswerIntent, LocalMedia, LocalSource, RemoteMedia, RemoteSource, SimulcastFormat,
     SimulcastLayers, SimulcastStream,

@@ -63,8 +63,8 @@ impl PayloadTypes {
     }
 }
 
-/// Whether two codecs may go by one payload type.
-fn same_meaning(a: &RtpCodec, b: &RtpCodec) -> bool {
+/// Whether two codecs may go by one payload type (RFC 9143 §9.1.1).
+pub(crate) fn same_meaning(a: &RtpCodec, b: &RtpCodec) -> bool {
     // Both kinds name other payload types in their parameters.
     let by_parameters = |codec: &RtpCodec| {
         matches!(codec.role(), CodecRole::Retransmission | CodecRole::Redundancy)
@@ -74,4 +74,39 @@ fn same_meaning(a: &RtpCodec, b: &RtpCodec) -> bool {
 
 fn inner(codec: &RtpCodec) -> Option<&str> {
     codec.fmtp.as_deref().filter(|_| codec.role() == CodecRole::Redundancy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use peerage_sdp::{Text, Word};
+
+    fn codec(name: &str, fmtp: &str) -> RtpCodec {
+        RtpCodec::video(Word::new(name).unwrap()).with_fmtp(Text::new(fmtp).unwrap())
+    }
+
+    #[test]
+    fn a_codec_keeps_its_number() {
+        let mut numbers = PayloadTypes::new();
+        assert_eq!(numbers.assign(&codec("VP8", ""), 96), Some(96));
+        assert_eq!(numbers.assign(&codec("vp8", "max-fs=3600"), 100), Some(96));
+        assert_eq!(numbers.assign(&codec("VP9", ""), 96), Some(97));
+        assert_eq!(numbers.assign(&codec("rtx", "apt=96"), 98), Some(98));
+        assert_eq!(numbers.assign(&codec("rtx", "apt=97"), 98), Some(99));
+        assert_eq!(numbers.assign(&codec("rtx", "apt=96"), 120), Some(98));
+        // The peer's number is taken in addition, as both may be in flight.
+        assert_eq!(numbers.adopt(&codec("VP8", ""), 120), Some(120));
+        assert_eq!(numbers.adopt(&codec("VP8", ""), 97), Some(96));
+        assert_eq!(numbers.get(120).map(|codec| &*codec.name), Some("VP8"));
+        assert_eq!(numbers.get(121), None);
+    }
+
+    #[test]
+    fn numbers_run_out_without_harm() {
+        let mut numbers = PayloadTypes::new();
+        let assigned: Vec<Option<u8>> =
+            (0..100).map(|n| numbers.assign(&codec(&format!("X{n}"), ""), 72)).collect();
+        let expected = (96..=127).chain(35..=63).map(Some).chain(std::iter::repeat(None));
+        assert!(assigned.iter().copied().eq(expected.take(100)));
+    }
 }

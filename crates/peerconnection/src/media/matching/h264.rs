@@ -161,3 +161,118 @@ pub(crate) fn answer(ours: &RtpCodec, theirs: &RtpCodec) -> RtpCodec {
     };
     ours.clone().with_parameter("profile-level-id", &their_id.at(level).to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use peerage_sdp::{Text, Word};
+
+    fn id(text: &str) -> ProfileLevelId {
+        ProfileLevelId::parse(text).unwrap()
+    }
+
+    fn codec(fmtp: &str) -> RtpCodec {
+        let codec = RtpCodec::video(Word::from_static("H264"));
+        if fmtp.is_empty() { codec } else { codec.with_fmtp(Text::new(fmtp).unwrap()) }
+    }
+
+    #[test]
+    fn profiles_are_those_of_the_table() {
+        use Profile::*;
+        // RFC 6184 Table 5, each row with the free bits both ways.
+        for (text, profile) in [
+            ("42401f", ConstrainedBaseline),
+            ("42e01f", ConstrainedBaseline),
+            ("42c01f", ConstrainedBaseline),
+            ("4d801f", ConstrainedBaseline),
+            ("4de01f", ConstrainedBaseline),
+            ("58c01f", ConstrainedBaseline),
+            ("58f00b", ConstrainedBaseline),
+            ("42001f", Baseline),
+            ("42a01f", Baseline),
+            ("58801f", Baseline),
+            ("58a01f", Baseline),
+            ("4d001f", Main),
+            ("4d401f", Main),
+            ("58001f", Extended),
+            ("58301f", Extended),
+            ("640c1f", ConstrainedHigh),
+            ("64001f", High),
+            ("6e001f", High10),
+            ("7a001f", High42),
+            ("f4001f", High44),
+            ("6e101f", High10Intra),
+            ("7a101f", High42Intra),
+            ("f4101f", High44Intra),
+            ("2c101f", Cavlc44Intra),
+            ("58011f", Other(0x58, 0x01)),
+            ("42011f", Other(0x42, 0x01)),
+            ("64401f", Other(0x64, 0x40)),
+            ("53001f", Other(0x53, 0x00)),
+        ] {
+            assert_eq!(id(text).profile(), profile, "{text}");
+        }
+    }
+
+    #[test]
+    fn level_1b_lies_between_1_and_1_1() {
+        let one_b = id("42f00b").level();
+        assert_eq!(one_b, Level::ONE_B);
+        assert_eq!(id("42f00b").profile(), Profile::ConstrainedBaseline);
+        assert_eq!(id("640009").level(), Level::ONE_B);
+        assert!(id("42e00a").level() < one_b && one_b < id("42e00b").level());
+        // In High, the bit is no level.
+        assert!(id("64100b").level() > one_b);
+    }
+
+    #[test]
+    fn a_level_is_spelt_as_its_profile_wants() {
+        assert_eq!(id("42e01f").at(Level::ONE_B).to_string(), "42f00b");
+        assert_eq!(id("42f00b").at(Level::new(31)).to_string(), "42e01f");
+        assert_eq!(id("64001f").at(Level::ONE_B).to_string(), "640009");
+        for text in ["42e01f", "42f00b", "640009", "640c33", "4d0028"] {
+            assert_eq!(id(text).at(id(text).level()).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn formats_differ_by_profile_and_mode_only() {
+        let same = |a, b| {
+            assert_eq!(same_format(&codec(a), &codec(b)), same_format(&codec(b), &codec(a)));
+            same_format(&codec(a), &codec(b))
+        };
+        assert!(same("profile-level-id=42e01f", "profile-level-id=42E034"));
+        assert!(same("profile-level-id=42e01f", "profile-level-id=4de01f;packetization-mode=0"));
+        assert!(same("", "profile-level-id=42000a"));
+        assert!(!same("profile-level-id=42e01f", "profile-level-id=42001f"));
+        assert!(!same("profile-level-id=42e01f", "profile-level-id=42e01f;packetization-mode=1"));
+        assert!(!same("profile-level-id=42e01", "profile-level-id=42e01"));
+        assert!(!same("profile-level-id=+2e01f", "profile-level-id=+2e01f"));
+        assert!(!same("packetization-mode=x", "packetization-mode=x"));
+    }
+
+    #[test]
+    fn answers_lower_the_level_unless_both_allow_asymmetry() {
+        for (ours, theirs, expected) in [
+            ("42e01f", "42e01f", "42e01f"),
+            ("42e01f", "42e034", "42e01f"),
+            ("42e034", "42e01f", "42e01f"),
+            ("42e034", "42f00b", "42f00b"),
+            // The profile as the offer spells it.
+            ("42e034", "4de01f", "4de01f"),
+        ] {
+            let answered = answer(
+                &codec(&format!("level-asymmetry-allowed=1;profile-level-id={ours}")),
+                &codec(&format!("profile-level-id={theirs}")),
+            );
+            assert_eq!(answered.parameter("profile-level-id"), Some(expected), "{ours} {theirs}");
+        }
+        let asymmetric = |id| codec(&format!("level-asymmetry-allowed=1;profile-level-id={id}"));
+        let answered = answer(&asymmetric("42e034"), &asymmetric("42e01f"));
+        let expected = "level-asymmetry-allowed=1;profile-level-id=42e034";
+        assert_eq!(answered.fmtp.as_deref(), Some(expected));
+        // Nothing said is Baseline at level 1.
+        let answered = answer(&asymmetric("42001f"), &codec(""));
+        assert_eq!(answered.parameter("profile-level-id"), Some("42000a"));
+    }
+}

@@ -2,6 +2,7 @@
 
 use peerage_sdp::{Direction, Rid, RidDirection, Text, Word};
 
+use super::accept::{Agreement, renumber};
 use super::local::{LocalMedia, LocalSource};
 use super::remote::RemoteMedia;
 use super::simulcast::SimulcastLayers;
@@ -35,11 +36,11 @@ pub struct AnswerIntent<'a> {
     pub max_simulcast_receive: usize,
 }
 
-/// An answer with what has been agreed.
+/// An answer and what it agrees to.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) media: LocalMedia,
-    pub(crate) codecs: Vec<NegotiatedCodec>,
+    pub(crate) agreement: Agreement,
 }
 
 /// The answer to a section; `None` if it must be rejected because there is no common codec that carries media.
@@ -71,7 +72,15 @@ pub(crate) fn answer(
         rtcp_mux: offer.rtcp_mux,
         rtcp_rsize: offer.rtcp_rsize,
     };
-    Some(Answer { media, codecs })
+    let agreement = Agreement {
+        direction,
+        codecs,
+        extensions: media.extensions.clone(),
+        rids: media.rids.clone(),
+        simulcast: media.simulcast.clone(),
+        rtcp_rsize: media.rtcp_rsize,
+    };
+    Some(Answer { media, agreement })
 }
 
 /// Streams that the peer sends we receive and the other way round; those of a direction that does not flow, those
@@ -90,7 +99,7 @@ fn answer_simulcast(
                 RidDirection::Send => RidDirection::Recv,
                 RidDirection::Recv => RidDirection::Send,
             };
-            let parameters = answer_restrictions(rid, codecs)?;
+            let parameters = renumber(rid, codecs)?;
             Some(Rid { id: rid.id.clone(), direction, parameters })
         })
         .collect();
@@ -103,6 +112,7 @@ fn answer_simulcast(
             layers.receive = offered.send.clone();
         }
     }
+    layers.resume();
     layers.keep_known(&rids);
     layers.send.truncate(intent.max_simulcast_send);
     layers.receive.truncate(intent.max_simulcast_receive);
@@ -117,25 +127,4 @@ fn answer_simulcast(
     };
     let rids = rids.into_iter().filter(kept).collect();
     (rids, Some(layers).filter(|layers| !layers.is_empty()))
-}
-
-/// The restrictions with payload types as our answer numbers them; `None` if none of them is left.
-fn answer_restrictions(rid: &Rid, codecs: &[NegotiatedCodec]) -> Option<Text> {
-    let mut parts = Vec::new();
-    for (name, value) in rid.restrictions() {
-        if name == "pt" {
-            let common = rid.payload_types().filter_map(|pt| {
-                let codec = codecs.iter().find(|codec| codec.send == pt)?;
-                Some(codec.receive.to_string())
-            });
-            let common: Vec<String> = common.collect();
-            if common.is_empty() {
-                return None;
-            }
-            parts.push(format!("pt={}", common.join(",")));
-        } else {
-            parts.push(value.map_or(name.to_owned(), |value| format!("{name}={value}")));
-        }
-    }
-    Text::new(&parts.join(";")).ok()
 }

@@ -10,6 +10,7 @@ use super::simulcast::SimulcastLayers;
 use crate::error::Error;
 use crate::media::codec::{MediaKind, RtpCodec, RtpCodecParameters};
 use crate::media::header_extension::RtpHeaderExtension;
+use crate::media::payload_types::same_meaning;
 
 /// RTP sources of one section that are kept; a browser's simulcast has six.
 const MAX_SOURCES: usize = 256;
@@ -259,20 +260,22 @@ fn read_extensions(section: Section<'_>) -> Vec<RtpHeaderExtension> {
     extensions
 }
 
-/// `a=rid` lines that can be used: of one identifier the first, and none that is restricted to formats which are not
-/// there (RFC 8851 §6.2.2).
+/// `a=rid` lines that can be used (RFC 8851 §6.2.2): none whose identifier stands there twice, none restricted to
+/// formats that are not there, and none that asks us to keep to a restriction we do not know.
 fn read_rids(section: Section<'_>, codecs: &[RtpCodecParameters]) -> Vec<Rid> {
-    let mut rids: Vec<Rid> = Vec::new();
-    for rid in section.rids() {
-        let known = |pt: u8| codecs.iter().any(|codec| codec.payload_type == pt);
-        let restricted_to_known =
-            rid.payload_types().next().is_none() || rid.payload_types().any(known);
-        let again = rids.iter().any(|have| have.id == rid.id);
-        if rids.len() < MAX_RIDS && !again && restricted_to_known {
-            rids.push(rid.clone());
-        }
-    }
-    rids
+    const RESTRICTIONS: [&str; 8] =
+        ["pt", "max-width", "max-height", "max-fps", "max-fs", "max-br", "max-pps", "max-bpp"];
+    let known = |pt: u8| codecs.iter().any(|codec| codec.payload_type == pt);
+    let lines: Vec<&Rid> = section.rids().take(MAX_RIDS).collect();
+    let usable = |rid: &&&Rid| {
+        let alone = lines.iter().filter(|other| other.id == rid.id).count() == 1;
+        let restricted = rid.restrictions().any(|(name, _)| name == "pt");
+        alone
+            && (!restricted || rid.payload_types().any(known))
+            && (rid.direction == RidDirection::Send
+                || rid.restrictions().all(|(name, _)| RESTRICTIONS.contains(&name)))
+    };
+    lines.iter().filter(usable).map(|rid| (*rid).clone()).collect()
 }
 
 /// Streams and track of `a=msid`, or of the older `a=ssrc:N msid:`; and whether either stood there.
@@ -358,12 +361,7 @@ pub(crate) fn check_bundle<'a>(
         };
         for RtpCodecParameters { payload_type, codec } in &section.codecs {
             let place = &mut codecs[usize::from(payload_type & 0x7f)];
-            let same = place.is_none_or(|have| {
-                have.kind == codec.kind
-                    && have.is(&codec.name)
-                    && have.clock_rate == codec.clock_rate
-                    && have.channels == codec.channels
-            });
+            let same = place.is_none_or(|have| same_meaning(have, codec));
             if !same {
                 let reason = format!(
                     "payload type {payload_type} means another codec in the same bundle (RFC 9143 §9.1)"

@@ -20,7 +20,7 @@ pub struct SimulcastStream(pub Vec<SimulcastFormat>);
 pub struct SimulcastFormat {
     /// The identifier that `a=rid` explains.
     pub rid: Word,
-    /// Whether the stream starts paused.
+    /// Whether the stream starts paused; in a peer's answer, that it does not want the stream for now.
     pub paused: bool,
 }
 
@@ -85,6 +85,14 @@ impl SimulcastLayers {
         };
         let simulcast = Simulcast { send: list(&self.send), recv: list(&self.receive) };
         Some(simulcast).filter(|simulcast| simulcast.send.is_some() || simulcast.recv.is_some())
+    }
+
+    /// No stream starts paused: what RFC 8853 §5.3.2 demands of an answer unless streams can be paused by RTCP
+    /// (RFC 7728), which is not supported.
+    pub(crate) fn resume(&mut self) {
+        for stream in self.send.iter_mut().chain(&mut self.receive) {
+            stream.0.iter_mut().for_each(|format| format.paused = false);
+        }
     }
 
     /// Drops what is not explained by a `rid` of the right direction.
