@@ -11,6 +11,7 @@ use peerage_ice::Protocol;
 
 use crate::dcep::DcepMessage;
 use crate::jsep::RemoteDescription;
+pub use crate::media::fuzzing::media_sections;
 use crate::{
     Configuration, DataChannelHandle, DataChannelInit, Event, IceCandidateInit, Input, Message,
     OfferOptions, PeerConnection, SdpType, SessionDescription,
@@ -319,6 +320,7 @@ mod tests {
         for seed in 0..20 {
             let data = noise(seed, 400);
             dcep(&data);
+            media_sections(&data);
             remote_description(&data);
             datagrams(&data);
             commands(&data);
@@ -344,6 +346,7 @@ mod tests {
         inputs::run("peerconnection_commands", commands);
         inputs::run("peerconnection_datagrams", datagrams);
         inputs::run("peerconnection_dcep", dcep);
+        inputs::run("peerconnection_media_sections", media_sections);
         inputs::run("peerconnection_remote_description", remote_description);
     }
 }

@@ -31,6 +31,13 @@ pub(crate) fn write(sink: &Sink) {
     let both = format!("{}{media}{}", &offer[..head], &offer[head..]);
     sink.seed("peerconnection_remote_description", "audio_and_data", both.as_bytes());
 
+    // Codecs with rtx, header extensions, a simulcast to answer; then redundancy and the older form of msid.
+    let start = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n";
+    let video = "m=video 9 UDP/TLS/RTP/SAVPF 96 97 102\r\na=mid:0\r\na=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\na=extmap:10/recvonly urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\na=sendonly\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=rtpmap:102 H264/90000\r\na=fmtp:102 packetization-mode=1;profile-level-id=42e01f\r\na=rid:1 send pt=96;max-width=640\r\na=rid:2 send\r\na=simulcast:send 1;~2\r\n";
+    let audio = "m=audio 9 UDP/TLS/RTP/SAVPF 111 63 8\r\na=mid:1\r\na=rtpmap:111 opus/48000/2\r\na=rtcp-fb:* transport-cc\r\na=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\na=ssrc:5 cname:c\r\na=ssrc:5 msid:s t\r\n";
+    sink.seed("peerconnection_media_sections", "video", format!("{start}{video}").as_bytes());
+    sink.seed("peerconnection_media_sections", "audio_and_video", format!("{start}{audio}{video}").as_bytes());
+
     for (name, first) in [("stun", &[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..]), ("dtls", &[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0])] {
         let mut datagram = first.to_vec();
         datagram.resize(64, 0);

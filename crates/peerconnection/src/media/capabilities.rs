@@ -261,3 +261,57 @@ impl Capabilities {
         list
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// All payload types, which one bundle must be able to hold.
+    fn numbers(capabilities: &Capabilities) -> Vec<u8> {
+        let all = capabilities.audio.iter().chain(&capabilities.video);
+        all.flat_map(|codec| [Some(codec.payload_type), codec.rtx]).flatten().collect()
+    }
+
+    #[test]
+    fn every_number_is_given_once() {
+        let mut capabilities = Capabilities::default();
+        capabilities.enable_video_fec();
+        let all = numbers(&capabilities);
+        let unique: BTreeSet<u8> = all.iter().copied().collect();
+        assert_eq!(unique.len(), all.len());
+        assert!(unique.into_iter().all(super::super::payload_types::usable_with_rtcp_mux));
+        let before = all.len();
+        capabilities.enable_video_fec();
+        assert_eq!(numbers(&capabilities).len(), before, "asked twice, it is there once");
+    }
+
+    #[test]
+    fn what_is_off_by_default_can_be_switched_on_and_the_other_way_round() {
+        let mut capabilities = Capabilities::default();
+        let has = |capabilities: &Capabilities, name: &str| {
+            capabilities.video.iter().any(|capability| capability.codec.is(name))
+        };
+        assert!(!has(&capabilities, "flexfec-03") && has(&capabilities, "H264"));
+        capabilities.enable_video_fec();
+        capabilities.disable_codec(MediaKind::Video, "h264");
+        assert!(has(&capabilities, "flexfec-03") && !has(&capabilities, "H264"));
+
+        capabilities.enable_ccfb();
+        capabilities.enable_ccfb();
+        let feedback = &capabilities.audio[0].codec.rtcp_feedback;
+        assert_eq!(*feedback, [Feedback::TransportCc, Feedback::AckCcfb]);
+        assert_eq!(capabilities.audio[3].codec.rtcp_feedback, []);
+    }
+
+    #[test]
+    fn rtx_is_listed_once_and_without_parameters() {
+        let capabilities = Capabilities::default();
+        let listed = capabilities.rtp_codecs(MediaKind::Video);
+        let rtx: Vec<&RtpCodec> = listed.iter().filter(|codec| codec.is("rtx")).collect();
+        assert_eq!(rtx.len(), 1);
+        assert_eq!(rtx[0].fmtp, None);
+        assert_eq!(listed.len(), capabilities.video.len() + 1);
+        assert!(capabilities.rtp_codecs(MediaKind::Audio).iter().all(|codec| !codec.is("rtx")));
+    }
+}

@@ -207,3 +207,51 @@ pub struct RtpCodecParameters {
     /// The codec.
     pub codec: RtpCodec,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn video(name: &'static str, fmtp: &str) -> RtpCodec {
+        RtpCodec::video(Word::from_static(name)).with_fmtp(Text::new(fmtp).unwrap())
+    }
+
+    #[test]
+    fn parameters_are_found_and_replaced() {
+        let codec = video("H264", " Level-Asymmetry-Allowed = 1 ;; cbr; profile-level-id=42e01f ");
+        assert_eq!(codec.parameter("level-asymmetry-allowed"), Some("1"));
+        assert_eq!(codec.parameter("cbr"), None);
+        assert_eq!(codec.parameters().count(), 3);
+        let changed = codec.clone().with_parameter("PROFILE-level-id", "640c1f");
+        let expected = "Level-Asymmetry-Allowed=1;cbr;profile-level-id=640c1f";
+        assert_eq!(changed.fmtp.as_deref(), Some(expected));
+        let added = RtpCodec { fmtp: None, ..codec }.with_parameter("a", "b");
+        assert_eq!(added.fmtp.as_deref(), Some("a=b"));
+    }
+
+    #[test]
+    fn only_retransmissions_refer_to_a_payload_type() {
+        assert_eq!(video("rtx", "apt=96;rtx-time=3000").apt(), Some(96));
+        assert_eq!(video("RTX", "rtx-time=3000;APT=127").apt(), Some(127));
+        for fmtp in ["apt=128", "apt=", "apt", "apt=-1", "rtx-time=96"] {
+            assert_eq!(video("rtx", fmtp).apt(), None, "{fmtp}");
+        }
+        assert_eq!(video("VP8", "apt=96").apt(), None);
+    }
+
+    #[test]
+    fn roles_go_by_name() {
+        for (name, role) in [
+            ("VP8", CodecRole::Media),
+            ("opus", CodecRole::Media),
+            ("RTX", CodecRole::Retransmission),
+            ("red", CodecRole::Redundancy),
+            ("ULPFEC", CodecRole::ForwardErrorCorrection),
+            ("flexfec-03", CodecRole::ForwardErrorCorrection),
+            ("cn", CodecRole::ComfortNoise),
+            ("telephone-event", CodecRole::TelephoneEvent),
+        ] {
+            assert_eq!(RtpCodec::video(Word::from_static(name)).role(), role, "{name}");
+        }
+    }
+}

@@ -1,5 +1,5 @@
 //! Which RTP header extensions are used under which identifiers (RFC 8285 §5 to §7). All m-sections of a bundle share
-//! one space of identifiers (RFC 9143 §9.2), and an identifier keeps its meaning as long as the session lasts.
+//! one space of identifiers (RFC 8285 §7), and an identifier keeps its meaning as long as the session lasts.
 
 use peerage_sdp::{Direction, Word};
 

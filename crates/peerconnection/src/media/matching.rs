@@ -123,6 +123,9 @@ fn red_fmtp(blocks: &[u8]) -> Option<Text> {
     Text::new(&blocks.join("/")).ok()
 }
 
+/// A codec of ours, and how it was agreed on before.
+type Entry<'a> = (&'a CodecCapability, Option<&'a NegotiatedCodec>);
+
 /// The codecs of an offer with their payload types, each followed by its `rtx`.
 ///
 /// What the most recent answer agreed on comes first and keeps its numbers (RFC 9429 §5.2.2); `previous` is empty in
@@ -132,14 +135,22 @@ pub(crate) fn offer(
     previous: &[NegotiatedCodec],
     payload_types: &mut PayloadTypes,
 ) -> Vec<RtpCodecParameters> {
-    let place = |capability: &CodecCapability| {
-        previous.iter().position(|codec| same_format(&codec.codec, &capability.codec))
+    let of_ours = |codec: &RtpCodec| {
+        capabilities.iter().position(|capability| same_format(&capability.codec, codec))
     };
-    let mut ordered: Vec<&CodecCapability> = capabilities.iter().collect();
-    ordered.sort_by_key(|capability| place(capability).unwrap_or(usize::MAX));
+    // A format that was agreed on under several numbers keeps them all, as streams may be restricted to one of them.
+    let mut entries: Vec<Entry<'_>> = Vec::new();
+    let mut placed = vec![false; capabilities.len()];
+    for agreed in previous {
+        if let Some(index) = of_ours(&agreed.codec) {
+            placed[index] = true;
+            entries.push((&capabilities[index], Some(agreed)));
+        }
+    }
+    let unplaced = capabilities.iter().zip(placed).filter(|(_, placed)| !placed);
+    entries.extend(unplaced.map(|(capability, _)| (capability, None)));
 
-    let mut assign = |capability: &CodecCapability, codec: &RtpCodec| {
-        let agreed = place(capability).map(|place| &previous[place]);
+    let mut assign = |(capability, agreed): Entry<'_>, codec: &RtpCodec| {
         let preferred = agreed.map_or(capability.payload_type, |agreed| agreed.receive);
         let payload_type = payload_types.assign(codec, preferred)?;
         let rtx = capability.rtx.and_then(|preferred| {
@@ -153,26 +164,33 @@ pub(crate) fn offer(
         Some((payload_type, rtx))
     };
     // `red` names the payload type of what it carries, which may stand behind it.
-    let mut numbered: Vec<Option<_>> = ordered
+    let mut numbered: Vec<Option<_>> = entries
         .iter()
-        .map(|capability| match is_audio_red(&capability.codec) {
+        .map(|entry| match is_audio_red(&entry.0.codec) {
             true => None,
-            false => assign(capability, &capability.codec).map(|n| (capability.codec.clone(), n)),
+            false => assign(*entry, &entry.0.codec).map(|n| (entry.0.codec.clone(), n)),
         })
         .collect();
-    for (index, capability) in ordered.iter().enumerate() {
-        if !is_audio_red(&capability.codec) {
+    for (index, entry) in entries.iter().enumerate() {
+        let mut codec = entry.0.codec.clone();
+        if !is_audio_red(&codec) {
             continue;
         }
-        let carried = numbered.iter().flatten().find(|(codec, _)| {
-            codec.role() == CodecRole::Media
-                && codec.clock_rate == capability.codec.clock_rate
-                && codec.channels == capability.codec.channels
-        });
-        let Some((_, (carried, _))) = carried else { continue };
-        let mut codec = capability.codec.clone();
-        codec.fmtp = red_fmtp(&[*carried, *carried]);
-        numbered[index] = assign(capability, &codec).map(|n| (codec, n));
+        codec.fmtp = match entry.1 {
+            Some(agreed) => agreed.codec.fmtp.clone(),
+            None => {
+                let carried = numbered.iter().flatten().find(|(other, _)| {
+                    other.role() == CodecRole::Media
+                        && other.clock_rate == codec.clock_rate
+                        && other.channels == codec.channels
+                });
+                carried.and_then(|(_, (carried, _))| red_fmtp(&[*carried, *carried]))
+            }
+        };
+        let known = |block: &u8| numbered.iter().flatten().any(|(_, (have, _))| have == block);
+        if red_blocks(&codec).is_some_and(|blocks| blocks.iter().all(known)) {
+            numbered[index] = assign(*entry, &codec).map(|n| (codec, n));
+        }
     }
     let mut list: Vec<RtpCodecParameters> = Vec::with_capacity(numbered.len() * 2);
     for (codec, (payload_type, rtx)) in numbered.into_iter().flatten() {

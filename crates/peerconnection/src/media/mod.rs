@@ -5,6 +5,8 @@
 
 mod capabilities;
 mod codec;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod header_extension;
 mod matching;
 mod payload_types;

@@ -71,6 +71,8 @@ pub(crate) fn answer(
         simulcast,
         rtcp_mux: offer.rtcp_mux,
         rtcp_rsize: offer.rtcp_rsize,
+        max_ptime: None,
+        receiver_reference_time: false,
     };
     let agreement = Agreement {
         direction,

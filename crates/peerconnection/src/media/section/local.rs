@@ -1,8 +1,8 @@
 //! Our m-section: everything but the transport's attributes, written in the order in which browsers write.
 
 use peerage_sdp::{
-    Attribute, Attributes, Direction, Extmap, Fmtp, MediaDescription, Msid, Protocol, Rid, RtcpFb,
-    Rtpmap, Ssrc, SsrcAttribute, SsrcGroup, SsrcGroupSemantics, Text, Word, Words,
+    Attribute, Attributes, Decimal, Direction, Extmap, Fmtp, MediaDescription, Msid, Protocol, Rid,
+    RtcpFb, Rtpmap, Ssrc, SsrcAttribute, SsrcGroup, SsrcGroupSemantics, Text, Word, Words,
 };
 
 use super::simulcast::SimulcastLayers;
@@ -10,6 +10,8 @@ use crate::media::codec::{MediaKind, RtpCodecParameters};
 use crate::media::header_extension::RtpHeaderExtension;
 
 /// What our m-section says of the media.
+///
+/// `a=extmap-allow-mixed` is not among it: as browsers do, the caller writes it once for the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalMedia {
     /// Audio or video.
@@ -38,6 +40,10 @@ pub struct LocalMedia {
     pub rtcp_mux: bool,
     /// RTCP may be sent in reduced size.
     pub rtcp_rsize: bool,
+    /// Milliseconds of media in a packet at most, where codecs leave a choice (RFC 9429 §5.2.1).
+    pub max_ptime: Option<u32>,
+    /// Reference times of receivers are answered (`a=rtcp-xr:rcvr-rtt=all`, RFC 3611 §5.1).
+    pub receiver_reference_time: bool,
 }
 
 /// An RTP source of ours.
@@ -68,6 +74,8 @@ impl LocalMedia {
             simulcast: None,
             rtcp_mux: true,
             rtcp_rsize: true,
+            max_ptime: None,
+            receiver_reference_time: false,
         }
     }
 
@@ -108,9 +116,14 @@ impl LocalMedia {
         if self.rtcp_rsize {
             out.push(Attribute::RtcpRsize);
         }
+        if self.receiver_reference_time {
+            let value = Text::new("rcvr-rtt=all").ok();
+            out.push(Attribute::Unknown { name: Word::from_static("rtcp-xr"), value });
+        }
         for codec in &self.codecs {
             write_codec(codec, out);
         }
+        out.extend(self.max_ptime.map(|time| Attribute::MaxPtime(Decimal::from(time))));
         out.extend(self.rids.iter().cloned().map(Attribute::Rid));
         let simulcast = self.simulcast.as_ref().and_then(SimulcastLayers::to_sdp);
         out.extend(simulcast.map(Attribute::Simulcast));

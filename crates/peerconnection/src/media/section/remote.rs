@@ -6,6 +6,8 @@ use peerage_sdp::{
     SsrcGroupSemantics, Text, Word,
 };
 
+use rustc_hash::FxHashSet;
+
 use super::simulcast::SimulcastLayers;
 use crate::error::Error;
 use crate::media::codec::{MediaKind, RtpCodec, RtpCodecParameters};
@@ -112,9 +114,11 @@ impl RemoteMedia {
         let rids = read_rids(section, &codecs);
         let simulcast = section.simulcast().map(SimulcastLayers::from_sdp);
         if let Some(simulcast) = &simulcast {
+            // A set, as both lists are the peer's and only the size of the description bounds them.
+            let explained: FxHashSet<&str> = section.rids().map(|rid| rid.id.as_str()).collect();
             let named = [RidDirection::Send, RidDirection::Recv];
             for rid in named.into_iter().flat_map(|direction| simulcast.rids(direction)) {
-                if !section.rids().any(|known| known.id == *rid) {
+                if !explained.contains(rid.as_str()) {
                     let reason = format!(
                         "a=simulcast names {rid}, which no a=rid explains (RFC 9429 §5.8.3)"
                     );
@@ -342,7 +346,7 @@ fn read_packet_times(section: Section<'_>) -> (Option<u32>, Option<u32>) {
 }
 
 /// Checks that the sections of one bundle give no payload type and no header extension identifier two meanings
-/// (RFC 9143 §9.1 and §9.2).
+/// (RFC 9143 §9.1.1, RFC 8285 §7).
 ///
 /// # Errors
 /// [`Error::InvalidDescription`] names the section that contradicts an earlier one.
@@ -364,7 +368,7 @@ pub(crate) fn check_bundle<'a>(
             let same = place.is_none_or(|have| same_meaning(have, codec));
             if !same {
                 let reason = format!(
-                    "payload type {payload_type} means another codec in the same bundle (RFC 9143 §9.1)"
+                    "payload type {payload_type} means another codec in the same bundle (RFC 9143 §9.1.1)"
                 );
                 return Err(fail(reason));
             }
@@ -374,7 +378,7 @@ pub(crate) fn check_bundle<'a>(
             let place = &mut extensions[usize::from(extension.id)];
             if place.is_some_and(|have| *have != extension.uri) {
                 let reason = format!(
-                    "header extension {} means another URI in the same bundle (RFC 9143 §9.2)",
+                    "header extension {} means another URI in the same bundle (RFC 8285 §7)",
                     extension.id
                 );
                 return Err(fail(reason));

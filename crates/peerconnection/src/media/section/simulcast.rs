@@ -95,12 +95,16 @@ impl SimulcastLayers {
         }
     }
 
-    /// Drops what is not explained by a `rid` of the right direction.
+    /// Drops what is not explained by a `rid` of the right direction, and what is named again; so no more is left than
+    /// there are rids.
     pub(crate) fn keep_known(&mut self, rids: &[Rid]) {
-        let keep = |streams: &mut Vec<SimulcastStream>, direction: RidDirection| {
+        let mut unused: Vec<&Rid> = rids.iter().collect();
+        let mut keep = |streams: &mut Vec<SimulcastStream>, direction: RidDirection| {
             for stream in streams.iter_mut() {
                 stream.0.retain(|format| {
-                    rids.iter().any(|rid| rid.id == format.rid && rid.direction == direction)
+                    let known = |rid: &&Rid| rid.id == format.rid && rid.direction == direction;
+                    let found = unused.iter().position(known);
+                    found.map(|index| unused.swap_remove(index)).is_some()
                 });
             }
             streams.retain(|stream| !stream.0.is_empty());

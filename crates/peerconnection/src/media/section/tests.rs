@@ -576,7 +576,7 @@ fn any_local() -> impl Strategy<Value = LocalMedia> {
         (streams, prop::option::of("[a-z{}-]{2,30}")),
         (any_sources(), "[ -~]{0,20}"),
         any_layers(),
-        any::<(bool, bool)>(),
+        any::<(bool, bool, bool)>(),
     )
         .prop_map(
             |(
@@ -600,6 +600,8 @@ fn any_local() -> impl Strategy<Value = LocalMedia> {
                     simulcast: layers.1,
                     rtcp_mux: flags.0,
                     rtcp_rsize: flags.1,
+                    receiver_reference_time: flags.2,
+                    max_ptime: flags.2.then_some(60),
                     ..LocalMedia::new(kind)
                 }
             },
@@ -617,6 +619,8 @@ proptest! {
         prop_assert_eq!(&remote.codecs, &local.codecs);
         prop_assert_eq!(&remote.extensions, &local.extensions);
         prop_assert_eq!((remote.rtcp_mux, remote.rtcp_rsize), (local.rtcp_mux, local.rtcp_rsize));
+        prop_assert_eq!(remote.receiver_reference_time, local.receiver_reference_time);
+        prop_assert_eq!(remote.max_ptime, local.max_ptime);
         prop_assert_eq!(&remote.rids, &local.rids);
         prop_assert_eq!(&remote.simulcast, &local.simulcast);
         if local.direction.sends() {
