@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use peerage_rtp::payload::{
     AssemblerConfig, EncodedFrame, FrameAssembler, FrameInfo, Insertion, PacketizationMode,
-    Packetizer, PacketizerOptions, PayloadFormat,
+    Packetizer, PacketizerOptions, PayloadFormat, av1::write_leb128,
 };
 use proptest::prelude::*;
 
@@ -83,6 +83,35 @@ fn frame(format: PayloadFormat, keyframe: bool, body: &[u8]) -> Vec<u8> {
             out.extend(body.iter().map(|byte| byte | 1));
             out
         }
+        PayloadFormat::H265 => {
+            let mut out = Vec::new();
+            if keyframe {
+                out.extend([0, 0, 0, 1, 0x40, 0x01, 0x0C]);
+                out.extend([0, 0, 0, 1, 0x42, 0x01, 0x01]);
+                out.extend([0, 0, 0, 1, 0x44, 0x01, 0xC1]);
+            }
+            out.extend([0, 0, 0, 1, if keyframe { 0x26 } else { 0x02 }, 0x01, 0x80]);
+            out.extend(body.iter().map(|byte| byte | 1));
+            out
+        }
+        PayloadFormat::Av1 => {
+            let mut obus: Vec<(Vec<u8>, &[u8])> = Vec::new();
+            if keyframe {
+                obus.push((vec![0x0A], &[0, 0, 0, 0x4A, 0xAB, 0xBF, 0xC3, 0x77]));
+            }
+            // Metadata, and frames of two layers, of any size.
+            let (a, b) = body.split_at(body.len() / 3);
+            let (b, c) = b.split_at(b.len().min(40));
+            obus.push((vec![0x2A], b));
+            obus.push((vec![0x36, 0x00], a));
+            obus.push((vec![0x36, 0x08], c));
+            let mut out = Vec::new();
+            for (header, payload) in obus {
+                let (size, len) = write_leb128(payload.len() as u32);
+                out.extend([&header[..], &size[..len], payload].concat());
+            }
+            out
+        }
         _ => std::iter::once(1).chain(body.iter().copied()).collect(),
     }
 }
@@ -92,6 +121,8 @@ fn formats() -> impl Strategy<Value = PayloadFormat> {
         Just(PayloadFormat::Vp8),
         Just(PayloadFormat::Vp9),
         Just(H264),
+        Just(PayloadFormat::H265),
+        Just(PayloadFormat::Av1),
         Just(PayloadFormat::Raw),
     ]
 }
@@ -269,4 +300,69 @@ fn audio_for_files_comes_out_in_order() {
     assembler.give_up_before(14);
     out.extend(drain(&mut assembler).iter().map(|frame| frame.first_sequence));
     assert_eq!(out, [10, 11, 12, 14, 15]);
+}
+
+#[test]
+fn redundant_audio_fills_the_gaps_of_loss() {
+    let options = PacketizerOptions {
+        red_payload_type: 111,
+        red_redundancy: 2,
+        ..PacketizerOptions::default()
+    };
+    let mut packetizer = Packetizer::new(PayloadFormat::Red, options);
+    let mut assembler = FrameAssembler::new(PayloadFormat::Red, AssemblerConfig::default());
+    let mut out = Vec::new();
+    for index in 0..12u32 {
+        let timestamp = index.wrapping_mul(960).wrapping_sub(3000);
+        let info = FrameInfo { timestamp, ..FrameInfo::default() };
+        let mut payload = Vec::new();
+        packetizer
+            .packetize(&[0x78, index as u8, 7], &info, 1200, &mut |parts, _| {
+                payload = parts.concat();
+            })
+            .unwrap();
+        // Two in a row, then three in a row, of which the first is beyond repair.
+        if !matches!(index, 2 | 3 | 6 | 7 | 8) {
+            assembler.insert(u64::from(index), timestamp, false, payload.into(), None);
+        }
+        out.extend(drain(&mut assembler));
+    }
+    let numbers: Vec<_> = out.iter().map(|frame| frame.data[1]).collect();
+    assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11]);
+    let redundant: Vec<_> =
+        out.iter().filter(|frame| frame.redundant).map(|frame| frame.data[1]).collect();
+    assert_eq!(redundant, [2, 3, 7, 8]);
+    assert!(out.iter().all(|frame| frame.block_payload_type == Some(111)));
+    assert!(out.iter().all(|frame| {
+        frame.timestamp == u32::from(frame.data[1]).wrapping_mul(960).wrapping_sub(3000)
+    }));
+}
+
+#[test]
+fn dependencies_handed_in_decide_what_is_decodable() {
+    use peerage_rtp::payload::FrameDependencies;
+    // L1T2 by dependency descriptor: even frames refer to the even one before, odd ones to the even one before.
+    let mut assembler = FrameAssembler::new(PayloadFormat::Av1, AssemblerConfig::default());
+    let mut out = Vec::new();
+    for number in 0..10u16 {
+        let dependencies = FrameDependencies {
+            frame_number: number.wrapping_sub(4),
+            frame_diffs: if number == 0 { vec![] } else { vec![2 - number % 2] }.into(),
+            keyframe: number == 0,
+            begins_frame: true,
+            temporal_layer: (number % 2) as u8,
+            spatial_layer: 0,
+        };
+        let payload = Bytes::from(vec![0x10, 0x30, number as u8]);
+        let sequence = u64::from(number);
+        if !matches!(number, 3 | 6) {
+            let timestamp = u32::from(number) * 3000;
+            assembler.insert(sequence, timestamp, true, payload, Some(dependencies));
+        }
+        out.extend(drain(&mut assembler).iter().map(|frame| frame.data[2]));
+        assembler.give_up_before(sequence + 1);
+        assert_eq!(assembler.needs_keyframe(), number > 7, "{number}");
+    }
+    // 3 was nobody's reference; after 6 nothing even can be decoded, and 7 refers to 6.
+    assert_eq!(out, [0, 1, 2, 4, 5]);
 }

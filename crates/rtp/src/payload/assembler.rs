@@ -11,15 +11,18 @@
 
 use std::collections::VecDeque;
 
+use arrayvec::ArrayVec;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
+    av1,
     decodability::{Decodability, FrameDependencies, PictureFacts, Verdict},
     depacketizer::Depacketizer,
     descriptor::{CodecDescriptor, Lead, MediaRange, PayloadDescriptor},
     error::Error,
     format::PayloadFormat,
     frame::EncodedFrame,
+    red,
 };
 
 /// Limits and options of a [`FrameAssembler`].
@@ -156,6 +159,7 @@ pub struct FrameAssembler {
     needs_keyframe: bool,
     /// Audio in order of arrival: which of the last packets were here.
     arrived: ArrivalWindow,
+    red_timestamps: RecentTimestamps,
     ready: VecDeque<EncodedFrame>,
     statistics: AssemblerStatistics,
 }
@@ -183,6 +187,7 @@ impl FrameAssembler {
             parameter_sets_seen: (false, false),
             needs_keyframe: false,
             arrived: ArrivalWindow::default(),
+            red_timestamps: RecentTimestamps::default(),
             ready: VecDeque::new(),
             statistics: AssemblerStatistics::default(),
         }
@@ -506,6 +511,16 @@ impl FrameAssembler {
         } else if let Some(dependencies) = first_dependencies {
             keyframe = dependencies.keyframe;
         }
+        let media = || picture().map(|(slot, descriptor, _)| (&slot.payload, descriptor));
+        let mut av1_data = None;
+        if self.depacketizer.format() == PayloadFormat::Av1 {
+            // Before judging: a unit whose fragments do not fit together was not decoded.
+            av1_data = av1::join(media());
+            if av1_data.is_none() {
+                self.statistics.incomplete_frames += 1;
+                return;
+            }
+        }
         let flexible = match &first.codec {
             CodecDescriptor::Vp9(vp9) if vp9.flexible => Some(vp9.reference_distances.as_slice()),
             _ => None,
@@ -539,7 +554,7 @@ impl FrameAssembler {
             return;
         }
         let prefix: &[u8] = if prepend_parameter_sets { &self.config.parameter_sets } else { &[] };
-        let data = join(prefix, picture().map(|(slot, descriptor, _)| (&slot.payload, descriptor)));
+        let data = av1_data.unwrap_or_else(|| join(prefix, media()));
         let frame = EncodedFrame {
             data,
             timestamp: first_slot.timestamp,
@@ -604,7 +619,7 @@ impl FrameAssembler {
     }
 
     fn hand_on_audio(&mut self, sequence: u64, timestamp: u32, marker: bool, data: Bytes) {
-        self.ready.push_back(EncodedFrame {
+        let mut frame = EncodedFrame {
             data,
             timestamp,
             keyframe: true,
@@ -618,7 +633,50 @@ impl FrameAssembler {
             picture_id: None,
             block_payload_type: None,
             redundant: false,
-        });
+        };
+        if self.format() != PayloadFormat::Red {
+            self.ready.push_back(frame);
+            return;
+        }
+        let payload = std::mem::take(&mut frame.data);
+        let Ok(blocks) = red::blocks(&payload) else { return };
+        let primary = blocks.len().saturating_sub(1);
+        for (index, block) in blocks.into_iter().enumerate() {
+            let timestamp = timestamp.wrapping_sub(u32::from(block.timestamp_offset));
+            // A frame comes out once: its own packet may have come before, or its redundancy may have.
+            if block.range.is_empty() || !self.red_timestamps.note(timestamp) {
+                continue;
+            }
+            self.ready.push_back(EncodedFrame {
+                data: payload.slice(block.range),
+                timestamp,
+                marker: marker && index == primary,
+                block_payload_type: Some(block.payload_type),
+                redundant: index != primary,
+                ..frame.clone()
+            });
+        }
+    }
+}
+
+/// Timestamps of the last frames handed on, in any order.
+#[derive(Debug, Default)]
+struct RecentTimestamps {
+    ring: ArrayVec<u32, 64>,
+    next: usize,
+}
+
+impl RecentTimestamps {
+    /// `false` if the timestamp is among them.
+    fn note(&mut self, timestamp: u32) -> bool {
+        if self.ring.contains(&timestamp) {
+            return false;
+        }
+        if self.ring.try_push(timestamp).is_err() {
+            self.ring[self.next] = timestamp;
+            self.next = (self.next + 1) % self.ring.len();
+        }
+        true
     }
 }
 

@@ -4,10 +4,13 @@
 use smallvec::smallvec;
 
 use super::{
+    av1,
     descriptor::{Lead, MediaRange, PayloadDescriptor},
     error::Error,
     format::PayloadFormat,
-    h264, vp8, vp9,
+    h264, h265, red,
+    telephone_event::EventReport,
+    vp8, vp9,
 };
 
 /// Reads the payloads of one format. Has no state: what needs more than one packet is the assembler's.
@@ -44,6 +47,12 @@ impl Depacketizer {
             PayloadFormat::Vp8 => vp8::read(payload),
             PayloadFormat::Vp9 => vp9::read(payload),
             PayloadFormat::H264 { .. } => h264::read(payload),
+            PayloadFormat::H265 => h265::read(payload),
+            PayloadFormat::Av1 => av1::read(payload),
+            PayloadFormat::Red => red::read(payload),
+            PayloadFormat::TelephoneEvent => {
+                EventReport::read(payload).map(|_| whole(payload, true))
+            }
             PayloadFormat::Raw => Ok(whole(payload, false)),
             _ => Ok(whole(payload, true)),
         }

@@ -6,6 +6,8 @@
 
 mod annex_b;
 mod assembler;
+mod audio;
+pub mod av1;
 mod bits;
 mod decodability;
 mod depacketizer;
@@ -15,19 +17,24 @@ mod format;
 mod fragments;
 mod frame;
 pub mod h264;
+mod h265;
 pub mod opus;
 mod packetizer;
+pub mod red;
+pub mod telephone_event;
 mod vp8;
 mod vp9;
 
 pub use annex_b::{NalUnits, find_start_code};
 pub use assembler::{AssemblerConfig, AssemblerStatistics, FrameAssembler, Insertion};
+pub use audio::{ComfortNoise, l16_samples, write_l16};
 pub use decodability::FrameDependencies;
 pub use depacketizer::Depacketizer;
 pub use descriptor::{CodecDescriptor, Lead, MediaRange, NalSummary, PayloadDescriptor, PictureId};
 pub use error::Error;
 pub use format::{PacketizationMode, PayloadFormat};
 pub use frame::{EncodedFrame, FrameInfo};
+pub use h265::sps_dimensions as h265_sps_dimensions;
 pub use packetizer::{Packetizer, PacketizerOptions};
 pub use vp8::Vp8FrameHeader;
 pub use vp9::{GroupPicture, ScalabilityStructure, Vp9Descriptor, Vp9FrameHeader};

@@ -2,8 +2,8 @@
 //! One packetiser serves one RTP stream.
 
 use super::{
-    error::Error, format::PayloadFormat, fragments::fragments, frame::FrameInfo, h264,
-    vp8::Vp8Packetizer, vp9::Vp9Packetizer,
+    av1, error::Error, format::PayloadFormat, fragments::fragments, frame::FrameInfo, h264, h265,
+    red::RedPacketizer, vp8::Vp8Packetizer, vp9::Vp9Packetizer,
 };
 
 /// What a packetiser is told once.
@@ -17,6 +17,10 @@ pub struct PacketizerOptions {
     pub vp9_flexible: bool,
     /// VP9 without flexible mode: temporal layers of the stream, 1 to 3, in the patterns of L1T1, L1T2 and L1T3. 0 is 1.
     pub vp9_temporal_layers: u8,
+    /// Redundant audio: payload type of the frames inside.
+    pub red_payload_type: u8,
+    /// Redundant audio: how many earlier frames go with each, at most [`MAX_REDUNDANCY`](super::red::MAX_REDUNDANCY).
+    pub red_redundancy: u8,
 }
 
 /// Cuts the frames of one stream into RTP payloads.
@@ -35,6 +39,9 @@ enum Kind {
     Vp8(Vp8Packetizer),
     Vp9(Vp9Packetizer),
     H264(super::PacketizationMode),
+    H265,
+    Av1,
+    Red(Box<RedPacketizer>),
 }
 
 impl Packetizer {
@@ -51,6 +58,12 @@ impl Packetizer {
                 options.vp9_temporal_layers,
             )),
             PayloadFormat::H264 { packetization_mode } => Kind::H264(packetization_mode),
+            PayloadFormat::H265 => Kind::H265,
+            PayloadFormat::Av1 => Kind::Av1,
+            PayloadFormat::Red => Kind::Red(Box::new(RedPacketizer::new(
+                options.red_payload_type,
+                options.red_redundancy,
+            ))),
             PayloadFormat::Raw => Kind::Raw,
             _ => Kind::Whole,
         };
@@ -63,7 +76,8 @@ impl Packetizer {
     }
 
     /// Cuts `frame` into payloads of at most `max_payload` bytes and hands each to `emit`: its parts, to be written one
-    /// after the other, and the RTP marker bit. The media among the parts are slices of `frame`; nothing is copied.
+    /// after the other, and the RTP marker bit. The media among the parts are slices of `frame`; nothing is copied (but
+    /// what redundant audio sends again later).
     ///
     /// # Errors
     ///
@@ -103,6 +117,9 @@ impl Packetizer {
             }
             Kind::Vp8(vp8) => vp8.packetize(frame, info, max_payload, emit),
             Kind::Vp9(vp9) => vp9.packetize(frame, info, max_payload, emit),
+            Kind::H265 => h265::packetize(frame, info, max_payload, emit),
+            Kind::Av1 => av1::packetize(frame, info, max_payload, emit),
+            Kind::Red(red) => red.packetize(frame, info, max_payload, emit),
             Kind::H264(mode) => h264::packetize(*mode, frame, info, max_payload, emit),
         }
     }
