@@ -4,11 +4,12 @@ use peerage_sdp::{Direction, SessionDescription, Word};
 
 use super::capabilities::Capabilities;
 use super::codec::MediaKind;
-use super::header_extension::{self, HeaderExtensionIds};
-use super::matching::{self, Order};
+use super::header_extension::HeaderExtensionIds;
+use super::matching::{NegotiatedCodec, Order};
 use super::payload_types::PayloadTypes;
 use super::section::{
-    AnswerIntent, LocalMedia, LocalSource, RemoteMedia, accept, answer, check_bundle,
+    Agreement, AnswerIntent, LocalMedia, LocalSource, OfferIntent, RemoteMedia, accept, answer,
+    check_bundle, offer,
 };
 
 /// A description: each section read, taken as an answer, answered as an offer, and offered again.
@@ -25,19 +26,20 @@ pub fn media_sections(data: &[u8]) {
     let _ = check_bundle(&offers);
 
     let mut written = Vec::new();
-    for (index, offer) in offers.iter().enumerate() {
-        let ours = local_offer(&capabilities, offer.kind);
-        if let Some(agreement) = accept(&ours, offer) {
-            let known = |codec: &matching::NegotiatedCodec| {
+    for (index, offered) in offers.iter().enumerate() {
+        let (mut fresh, mut fresh_ids) = (PayloadTypes::new(), HeaderExtensionIds::new());
+        let ours = offer_of(&capabilities, offered.kind, None, &mut fresh, &mut fresh_ids);
+        if let Some(agreement) = accept(&ours, offered) {
+            let known = |codec: &NegotiatedCodec| {
                 ours.codecs.iter().any(|ours| ours.payload_type == codec.receive)
             };
             assert!(agreement.codecs.iter().all(known), "only what was offered is agreed on");
         }
         let intent = AnswerIntent {
             direction: Direction::SendRecv,
-            codecs: capabilities.codecs(offer.kind),
+            codecs: capabilities.codecs(offered.kind),
             order: if index % 2 == 0 { Order::Theirs } else { Order::Ours },
-            extensions: capabilities.extensions(offer.kind),
+            extensions: capabilities.extensions(offered.kind),
             streams: Vec::new(),
             track: None,
             sources: vec![LocalSource { ssrc: 1, rtx: Some(2), fec: None }],
@@ -45,40 +47,39 @@ pub fn media_sections(data: &[u8]) {
             max_simulcast_send: 4,
             max_simulcast_receive: 4,
         };
-        let Some(answered) = answer(offer, intent, &mut numbers, &mut ids) else { continue };
+        let Some(answered) = answer(offered, intent, &mut numbers, &mut ids) else { continue };
         let rids = answered.media.rids.len();
         assert!(rids <= 32 && answered.media.codecs.len() <= 128, "an answer has its bounds");
         written.push(reread(&answered.media));
 
-        let again = LocalMedia {
-            codecs: matching::offer(
-                capabilities.codecs(offer.kind),
-                &answered.agreement.codecs,
-                &mut numbers,
-            ),
-            extensions: header_extension::offer(
-                capabilities.extensions(offer.kind),
-                &answered.agreement.extensions,
-                &mut ids,
-            ),
-            ..answered.media
-        };
+        let again = offer_of(
+            &capabilities,
+            offered.kind,
+            Some(&answered.agreement),
+            &mut numbers,
+            &mut ids,
+        );
+        let again =
+            LocalMedia { rids: answered.media.rids, simulcast: answered.media.simulcast, ..again };
         written.push(reread(&again));
     }
     check_bundle(&written).expect("our numbers have one meaning in a bundle");
 }
 
-fn local_offer(capabilities: &Capabilities, kind: MediaKind) -> LocalMedia {
-    LocalMedia {
+fn offer_of(
+    capabilities: &Capabilities,
+    kind: MediaKind,
+    last: Option<&Agreement>,
+    numbers: &mut PayloadTypes,
+    ids: &mut HeaderExtensionIds,
+) -> LocalMedia {
+    let intent = OfferIntent {
         direction: Direction::SendRecv,
-        codecs: matching::offer(capabilities.codecs(kind), &[], &mut PayloadTypes::new()),
-        extensions: header_extension::offer(
-            capabilities.extensions(kind),
-            &[],
-            &mut HeaderExtensionIds::new(),
-        ),
-        ..LocalMedia::new(kind)
-    }
+        codecs: capabilities.codecs(kind),
+        order: Order::Theirs,
+        extensions: capabilities.extensions(kind),
+    };
+    offer(kind, intent, last, numbers, ids)
 }
 
 /// What a peer reads of a section of ours, which must be what it says.

@@ -42,10 +42,10 @@ pub struct RtxPayloadTypes {
     pub send: u8,
 }
 
-/// In which order the codecs of an answer stand (RFC 9429 §5.3.1).
+/// In which order the codecs of a description stand (RFC 9429 §5.2.2 and §5.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// As in the offer.
+    /// As in the offer that is answered, or in the last answer.
     Theirs,
     /// As in our preferences, which the application has set.
     Ours,
@@ -128,10 +128,11 @@ type Entry<'a> = (&'a CodecCapability, Option<&'a NegotiatedCodec>);
 
 /// The codecs of an offer with their payload types, each followed by its `rtx`.
 ///
-/// What the most recent answer agreed on comes first and keeps its numbers (RFC 9429 §5.2.2); `previous` is empty in
-/// first offers, and where the application has set preferences, whose order then counts.
+/// What the most recent answer agreed on, `previous`, keeps its numbers and comes first, unless the application has set
+/// preferences, whose order then counts (RFC 9429 §5.2.2).
 pub(crate) fn offer(
     capabilities: &[CodecCapability],
+    order: Order,
     previous: &[NegotiatedCodec],
     payload_types: &mut PayloadTypes,
 ) -> Vec<RtpCodecParameters> {
@@ -139,16 +140,21 @@ pub(crate) fn offer(
         capabilities.iter().position(|capability| same_format(&capability.codec, codec))
     };
     // A format that was agreed on under several numbers keeps them all, as streams may be restricted to one of them.
-    let mut entries: Vec<Entry<'_>> = Vec::new();
+    let mut entries: Vec<(usize, Entry<'_>)> = Vec::new();
     let mut placed = vec![false; capabilities.len()];
     for agreed in previous {
         if let Some(index) = of_ours(&agreed.codec) {
             placed[index] = true;
-            entries.push((&capabilities[index], Some(agreed)));
+            entries.push((index, (&capabilities[index], Some(agreed))));
         }
     }
-    let unplaced = capabilities.iter().zip(placed).filter(|(_, placed)| !placed);
-    entries.extend(unplaced.map(|(capability, _)| (capability, None)));
+    for (index, capability) in capabilities.iter().enumerate().filter(|(i, _)| !placed[*i]) {
+        entries.push((index, (capability, None)));
+    }
+    if order == Order::Ours {
+        entries.sort_by_key(|(index, _)| *index);
+    }
+    let entries: Vec<Entry<'_>> = entries.into_iter().map(|(_, entry)| entry).collect();
 
     let mut assign = |(capability, agreed): Entry<'_>, codec: &RtpCodec| {
         let preferred = agreed.map_or(capability.payload_type, |agreed| agreed.receive);

@@ -18,8 +18,8 @@ pub use header_extension::{HeaderExtensionIds, RtpHeaderExtension};
 pub use matching::{NegotiatedCodec, Order, RtxPayloadTypes};
 pub(crate) use matching::{apply_preferences, check_preferences, dictionary_match};
 pub use payload_types::PayloadTypes;
-pub(crate) use section::{Agreement, Answer, accept, answer, check_bundle};
+pub(crate) use section::{Agreement, Answer, accept, answer, check_bundle, offer};
 pub use section::{
-    AnswerIntent, LocalMedia, LocalSource, RemoteMedia, RemoteSource, SimulcastFormat,
+    AnswerIntent, LocalMedia, LocalSource, OfferIntent, RemoteMedia, RemoteSource, SimulcastFormat,
     SimulcastLayers, SimulcastStream,
 };

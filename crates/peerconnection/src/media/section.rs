@@ -4,6 +4,7 @@
 mod accept;
 mod answer;
 mod local;
+mod offer;
 mod remote;
 mod simulcast;
 #[cfg(test)]
@@ -13,6 +14,8 @@ pub(crate) use accept::{Agreement, accept};
 pub use answer::AnswerIntent;
 pub(crate) use answer::{Answer, answer};
 pub use local::{LocalMedia, LocalSource};
+pub use offer::OfferIntent;
+pub(crate) use offer::offer;
 pub(crate) use remote::check_bundle;
 pub use remote::{RemoteMedia, RemoteSource};
 pub use simulcast::{SimulcastFormat, SimulcastLayers, SimulcastStream};

@@ -63,10 +63,10 @@ fn h264(mode: u8, id: &str) -> String {
 fn offers_have_the_numbers_that_browsers_use() {
     let capabilities = Capabilities::default();
     let mut numbers = PayloadTypes::new();
-    let audio = offer(&capabilities.audio, &[], &mut numbers);
+    let audio = offer(&capabilities.audio, Order::Theirs, &[], &mut numbers);
     assert_eq!(formats(&audio), [111, 63, 9, 0, 8, 13, 110, 126]);
     assert_eq!(fmtp_of(&audio, 63), "111/111");
-    let video = offer(&capabilities.video, &[], &mut numbers);
+    let video = offer(&capabilities.video, Order::Theirs, &[], &mut numbers);
     assert_eq!(formats(&video)[..6], [96, 97, 98, 99, 100, 101]);
     assert_eq!(fmtp_of(&video, 97), "apt=96");
     assert_eq!(video.len(), 26);
@@ -76,7 +76,7 @@ fn offers_have_the_numbers_that_browsers_use() {
     all.dedup();
     assert_eq!(all.len(), 34, "every number has one meaning");
     // A second section of the same bundle uses the same numbers.
-    assert_eq!(offer(&capabilities.video, &[], &mut numbers), video);
+    assert_eq!(offer(&capabilities.video, Order::Theirs, &[], &mut numbers), video);
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn redundancy_goes_with_what_it_carries() {
 fn a_number_that_means_something_else_is_not_taken() {
     let capabilities = Capabilities::default();
     let mut numbers = PayloadTypes::new();
-    let ours = offer(&capabilities.video, &[], &mut numbers);
+    let ours = offer(&capabilities.video, Order::Theirs, &[], &mut numbers);
     assert_eq!(fmtp_of(&ours, 98), "profile-id=0");
     // In the peer's next offer, 98 is VP8 and 96 its rtx: we go on receiving VP8 under 96.
     let theirs = [video(98, "VP8", ""), video(96, "rtx", "apt=98"), video(101, "VP9", "")];
@@ -217,7 +217,7 @@ fn numbers_that_look_like_rtcp_are_refused() {
 fn answers_may_number_anew() {
     let capabilities = Capabilities::default();
     let mut numbers = PayloadTypes::new();
-    let ours = offer(&capabilities.video, &[], &mut numbers);
+    let ours = offer(&capabilities.video, Order::Theirs, &[], &mut numbers);
     let theirs = [
         // The numbers of our VP8 and its rtx, for another codec.
         video(96, "VP9", "profile-id=2"),
@@ -247,18 +247,20 @@ fn the_next_offer_keeps_order_and_numbers_of_the_answer() {
     let theirs =
         [video(110, "VP9", "profile-id=2"), video(112, "rtx", "apt=110"), video(120, "VP8", "")];
     let common = answer(&capabilities.video, Order::Theirs, &theirs, &mut numbers);
-    let next = offer(&capabilities.video, &common, &mut numbers);
+    let next = offer(&capabilities.video, Order::Theirs, &common, &mut numbers);
     assert_eq!(formats(&next)[..5], [110, 112, 120, 97, 98]);
     assert_eq!(fmtp_of(&next, 112), "apt=110");
     assert_eq!(fmtp_of(&next, 97), "apt=120");
     assert_eq!(next.len(), 26);
     let vp8 = next.iter().filter(|codec| codec.codec.is("VP8"));
     assert_eq!(vp8.count(), 1, "nothing is offered twice");
+    let preferred = offer(&capabilities.video, Order::Ours, &common, &mut numbers);
+    assert_eq!(formats(&preferred)[..6], [120, 97, 98, 99, 110, 112]);
     // And what red carries is found under its new number.
     let mut numbers = PayloadTypes::new();
     let theirs = [audio(109, "opus", 48_000, 2, "")];
     let common = answer(&capabilities.audio, Order::Theirs, &theirs, &mut numbers);
-    let next = offer(&capabilities.audio, &common, &mut numbers);
+    let next = offer(&capabilities.audio, Order::Theirs, &common, &mut numbers);
     assert_eq!(fmtp_of(&next, 63), "109/109");
 }
 

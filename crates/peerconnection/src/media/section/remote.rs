@@ -18,6 +18,8 @@ use crate::media::payload_types::same_meaning;
 const MAX_SOURCES: usize = 256;
 /// Groups of sources that are kept.
 const MAX_GROUPS: usize = 128;
+/// Sources of one group that are kept; a simulcast of the older form has three.
+const MAX_GROUP_SOURCES: usize = 16;
 /// Streams (`a=rid`) that are kept; browsers send three.
 const MAX_RIDS: usize = 32;
 /// Media streams of one track that are kept.
@@ -149,7 +151,7 @@ impl RemoteMedia {
             track,
             has_msid,
             sources: read_sources(section),
-            groups: section.ssrc_groups().take(MAX_GROUPS).cloned().collect(),
+            groups: read_groups(section),
             rids,
             simulcast,
             rtcp_mux: section.rtcp_mux(),
@@ -323,6 +325,16 @@ fn read_sources(section: Section<'_>) -> Vec<RemoteSource> {
         }
     }
     sources
+}
+
+fn read_groups(section: Section<'_>) -> Vec<SsrcGroup> {
+    let groups = section.ssrc_groups().take(MAX_GROUPS);
+    groups
+        .map(|group| SsrcGroup {
+            semantics: group.semantics.clone(),
+            ssrcs: group.ssrcs.iter().copied().take(MAX_GROUP_SOURCES).collect(),
+        })
+        .collect()
 }
 
 fn read_bandwidth(section: Section<'_>) -> Option<u64> {

@@ -12,7 +12,7 @@ use super::*;
 use crate::error::Error;
 use crate::media::capabilities::{Capabilities, uri};
 use crate::media::codec::{MediaKind, RtpCodec, RtpCodecParameters};
-use crate::media::header_extension::{self, HeaderExtensionIds, RtpHeaderExtension};
+use crate::media::header_extension::{HeaderExtensionIds, RtpHeaderExtension};
 use crate::media::matching::{self, Order};
 use crate::media::payload_types::PayloadTypes;
 
@@ -75,16 +75,13 @@ fn answer_to(offer: &RemoteMedia) -> Option<Answer> {
 /// Our offer of a kind, in both directions.
 fn offer_of(kind: MediaKind) -> LocalMedia {
     let capabilities = Capabilities::default();
-    LocalMedia {
+    let intent = OfferIntent {
         direction: Direction::SendRecv,
-        codecs: matching::offer(capabilities.codecs(kind), &[], &mut PayloadTypes::new()),
-        extensions: header_extension::offer(
-            capabilities.extensions(kind),
-            &[],
-            &mut HeaderExtensionIds::new(),
-        ),
-        ..LocalMedia::new(kind)
-    }
+        codecs: capabilities.codecs(kind),
+        order: Order::Theirs,
+        extensions: capabilities.extensions(kind),
+    };
+    offer(kind, intent, None, &mut PayloadTypes::new(), &mut HeaderExtensionIds::new())
 }
 
 fn corpora(folder: &str) -> Option<Vec<(String, String)>> {
