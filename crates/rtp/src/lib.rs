@@ -3,13 +3,16 @@
 
 mod error;
 pub mod extension;
+mod ntp;
 mod number;
 pub mod packet;
 pub mod payload;
+pub mod receive;
 pub mod rtcp;
 
 pub use error::Error;
 pub use extension::ExtensionMap;
+pub use ntp::{NtpClock, NtpTime, compact_from_duration, duration_from_compact, round_trip};
 pub use number::{
     PayloadType, RtpTimestamp, SequenceNumber, SequenceUnwrapper, Ssrc, StaticPayload,
     TimestampUnwrapper,

@@ -1,0 +1,13 @@
+//! What a receiver keeps of each stream, and when it reports: statistics (RFC 3550 App. A.1, A.3, A.8), the schedule of
+//! RTCP (RFC 3550 §6.3, RFC 4585 §3.5), and which media section a stream belongs to (RFC 9143 §9.2).
+
+mod demux;
+mod schedule;
+mod statistics;
+
+pub use demux::{
+    Demultiplexer, MAX_LATCHED_STREAMS, MAX_SECTIONS, MAX_STREAM_IDS, MediaSection, Route,
+    StreamRole,
+};
+pub use schedule::{EarlyFeedback, RtcpSchedule, RtcpScheduleConfig};
+pub use statistics::{MAX_DROPOUT, MAX_MISORDER, ReceiveStatistics, Reception};
