@@ -82,6 +82,9 @@ const KEEP_ALIVE: Duration = Duration::from_millis(500);
 const PADDING_PAUSE: Duration = Duration::from_millis(20);
 /// However long the oldest packet has waited, what waits is not sent faster than in this time.
 const SHORTEST_DRAIN: Duration = Duration::from_millis(100);
+/// What waits beyond this much of the target is a backlog, and how soon it is to be gone.
+const BACKLOG: Duration = Duration::from_millis(100);
+const BACKLOG_TIME: Duration = Duration::from_millis(500);
 /// Padding is asked for in pieces of at most a packet.
 const MAX_PADDING: u64 = 1_200;
 const MIN_PADDING: u64 = 50;
@@ -243,6 +246,13 @@ impl<T> Pacer<T> {
         self.queued / self.pacing_rate
     }
 
+    /// What to tell encoders, given the target: less than it while more waits than they hand over in 100 ms, so that the
+    /// backlog is gone in about half a second.
+    pub fn media_rate(&self, target: DataRate) -> DataRate {
+        let backlog = self.queued - target * BACKLOG;
+        target - backlog / BACKLOG_TIME
+    }
+
     /// The rate it sends at now: the pacing rate, or what it takes to meet [`PacerConfig::queue_limit`].
     pub fn effective_rate(&self, now: Instant) -> DataRate {
         if self.queued.is_zero() {
@@ -349,12 +359,8 @@ impl<T> Pacer<T> {
                     self.probes.pop_front();
                     continue;
                 }
-                Some(_) => {
-                    if probe.next_at().is_some_and(|at| now < at) {
-                        return None;
-                    }
-                }
-                None => {}
+                Some(_) if probe.next_at().is_some_and(|at| now < at) => return None,
+                _ => {}
             }
             if media.is_none() && !can_pad {
                 // It goes on with the next media, or not at all.

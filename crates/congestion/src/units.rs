@@ -176,8 +176,9 @@ impl Mul<Duration> for DataRate {
 
     /// What passes in that time.
     fn mul(self, time: Duration) -> DataSize {
-        let bits = u128::from(self.0).saturating_mul(time.as_nanos()) / 8_000_000_000;
-        DataSize(u64::try_from(bits).unwrap_or(u64::MAX))
+        // Nanoseconds times bits per second, so that the division comes last.
+        let scaled = u128::from(self.0).saturating_mul(time.as_nanos());
+        DataSize(u64::try_from(scaled.div_euclid(8_000_000_000)).unwrap_or(u64::MAX))
     }
 }
 

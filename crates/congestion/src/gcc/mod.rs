@@ -64,11 +64,19 @@ const DRAIN_ABOVE: Duration = Duration::from_millis(80);
 const DRAIN_UNTIL: Duration = Duration::from_millis(40);
 /// The window has room for this much time beyond the smallest round trip: reports come every so often.
 const DRAIN_ROOM: Duration = Duration::from_millis(75);
-/// If it takes longer than this, the queue is someone else's.
+/// If it takes longer than this, the queue is someone else's, and is left to them for a while.
 const LONGEST_DRAIN: Duration = Duration::from_secs(3);
+const FOREIGN_QUEUE: Duration = Duration::from_secs(30);
 const MIN_WINDOW: DataSize = DataSize::from_bytes(3_000);
 /// Packets that wait no longer than this do not wait.
 const EMPTY_QUEUE: Duration = Duration::from_millis(15);
+/// A queue shorter than this is frames that became larger, not overuse.
+const MIN_QUEUE: Duration = Duration::from_millis(20);
+/// For packets sent so soon after a burst, a growing queue is that of the burst.
+const BURST_SHADOW: Duration = Duration::from_millis(100);
+/// After a queue was drained, the pacer keeps to the target for a while: what it held back would fill it again.
+const CAREFUL: Duration = Duration::from_secs(3);
+const CAREFUL_FACTOR: f64 = 1.05;
 /// Bursts are not sent above this multiple of what the application has a use for.
 const DEMAND_CEILING: f64 = 2.0;
 /// The application was the limit within this time.
@@ -132,6 +140,11 @@ pub struct Gcc {
     unreported_since: Option<Instant>,
     silence_decreased: Option<Instant>,
     drain_since: Option<Instant>,
+    drained_at: Option<Instant>,
+    /// When draining did not help.
+    foreign_queue: Option<Instant>,
+    /// When the last burst began, and when the queue that it made should be gone.
+    burst: Option<(Instant, Instant)>,
     ecn_decreased: Option<Instant>,
     next_tick: Option<Instant>,
     stats: GccStats,
@@ -147,7 +160,7 @@ impl Gcc {
     pub fn new(config: GccConfig) -> Result<Self, Error> {
         config.validate()?;
         let start = config.start_rate.clamp(config.min_rate, config.max_rate);
-        let mut gcc = Self {
+        let gcc = Self {
             config,
             epoch: None,
             arrivals: ArrivalGroups::default(),
@@ -168,6 +181,9 @@ impl Gcc {
             unreported_since: None,
             silence_decreased: None,
             drain_since: None,
+            drained_at: None,
+            foreign_queue: None,
+            burst: None,
             ecn_decreased: None,
             next_tick: None,
             stats: GccStats::default(),
@@ -182,7 +198,6 @@ impl Gcc {
                 loss: 0.0,
             },
         };
-        gcc.retarget();
         Ok(gcc)
     }
 
@@ -205,9 +220,9 @@ impl Gcc {
         i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
     }
 
-    fn input(&self) -> Input {
+    fn input(&self, usage: Usage) -> Input {
         Input {
-            usage: self.trendline.usage(),
+            usage,
             throughput: self.made_up_throughput(),
             rtt: self.rtt.smoothed(),
             application_limited: self.alr.since().is_some(),
@@ -218,7 +233,25 @@ impl Gcc {
     fn made_up_throughput(&self) -> Option<DataRate> {
         let inherent = self.loss.inherent();
         let share = if inherent < FEW_LOSSES { 0.0 } else { inherent };
-        self.throughput.rate().map(|rate| rate.scaled(1.0 / (1.0 - share)))
+        let rate = self.throughput.rate()?;
+        let rate = if self.queue.surges() {
+            // Half of the half second was before the change.
+            self.throughput.short_rate().map_or(rate, |short| short.min(rate))
+        } else {
+            rate
+        };
+        Some(rate.scaled(1.0 / (1.0 - share)))
+    }
+
+    /// What delays say.
+    fn usage(&self) -> Usage {
+        if self.queue.surges() {
+            return Usage::Over;
+        }
+        match self.trendline.usage() {
+            Usage::Over if self.queue.last() < MIN_QUEUE => Usage::Normal,
+            usage => usage,
+        }
     }
 
     fn probe_context(&self) -> probe_controller::Context {
@@ -230,8 +263,7 @@ impl Gcc {
             demand: self.demand,
             application_limited: self.alr.since().is_some(),
             lately_limited: self.last_sent.is_some_and(|now| self.alr.recently(now, LATELY)),
-            queue_empty: self.queue.smoothed() < EMPTY_QUEUE
-                && self.trendline.usage() != Usage::Over,
+            queue_empty: self.queue.smoothed() < EMPTY_QUEUE && self.usage() != Usage::Over,
             loss_limited: self.loss.limit().is_some(),
             decreased_at: self.aimd.decreased_at(),
         }
@@ -251,6 +283,10 @@ impl Gcc {
         let arrived = i64::try_from(arrived.as_micros()).unwrap_or(i64::MAX);
         self.queue.push(sent, arrived);
         self.throughput.push(arrived, result.size);
+        if self.burst.is_some_and(|(from, until)| (from..until).contains(&result.sent)) {
+            // The queue that a burst made says nothing about the rate before and after it.
+            return;
+        }
         if let Some(delta) = self.arrivals.push(sent, arrived) {
             self.trendline.push(delta);
         }
@@ -273,7 +309,7 @@ impl Gcc {
         if raised {
             self.aimd.set_rate(now, shown.rate.min(self.config.max_rate));
         }
-        self.retarget();
+        self.retarget(now);
         self.probes.on_result(now, shown.rate.min(self.target.rate), self.probe_context());
         raised
     }
@@ -288,21 +324,25 @@ impl Gcc {
             return false;
         }
         self.ecn_decreased = Some(now);
-        let lowered = self.aimd.on_congestion(now, self.input());
+        let lowered = self.aimd.on_congestion(now, self.input(Usage::Over));
         self.stats.ecn_decreases += u64::from(lowered);
         lowered
     }
 
     fn update_drain(&mut self, now: Instant, overused: bool) {
-        if overused && self.queue.last() > DRAIN_ABOVE {
+        let foreign =
+            self.foreign_queue.is_some_and(|at| now.saturating_duration_since(at) < FOREIGN_QUEUE);
+        if overused && self.queue.last() > DRAIN_ABOVE && !foreign {
             self.drain_since.get_or_insert(now);
         }
-        let over = |since: Instant| {
-            self.queue.last() < DRAIN_UNTIL || now.saturating_duration_since(since) > LONGEST_DRAIN
-        };
-        if self.drain_since.is_some_and(over) {
+        let Some(since) = self.drain_since else { return };
+        if self.queue.last() < DRAIN_UNTIL {
             self.drain_since = None;
+        } else if now.saturating_duration_since(since) > LONGEST_DRAIN {
+            self.drain_since = None;
+            self.foreign_queue = Some(now);
         }
+        self.drained_at = Some(now);
     }
 
     /// Lowers the rate while no reports come though packets are sent.
@@ -327,7 +367,8 @@ impl Gcc {
         }
     }
 
-    fn retarget(&mut self) {
+    fn retarget(&mut self, now: Instant) {
+        let careful = self.drained_at.is_some_and(|at| now.saturating_duration_since(at) < CAREFUL);
         let GccConfig { min_rate, max_rate, .. } = self.config;
         let bounded = self.aimd.rate().clamp(min_rate, max_rate);
         if bounded != self.aimd.rate() {
@@ -345,7 +386,7 @@ impl Gcc {
         self.target = Target {
             rate,
             stable_rate: stable,
-            pacing_rate: rate.scaled(PACING_FACTOR),
+            pacing_rate: rate.scaled(if careful { CAREFUL_FACTOR } else { PACING_FACTOR }),
             padding_rate: DataRate::ZERO,
             congestion_window: window,
             congested: window.is_some_and(|window| self.in_flight.size() > window),
@@ -367,6 +408,10 @@ impl Controller for Gcc {
         self.last_sent = Some(now);
         self.unreported_since.get_or_insert(now);
         self.in_flight.on_sent(now, packet.size);
+        if packet.probe.is_some() {
+            let from = self.burst.filter(|&(_, until)| now < until).map_or(now, |burst| burst.0);
+            self.burst = Some((from, now + BURST_SHADOW));
+        }
         if !packet.padding && packet.probe.is_none() {
             self.alr.on_sent(now, packet.size);
         }
@@ -412,14 +457,15 @@ impl Controller for Gcc {
                 queue_delay: self.queue.smoothed(),
             },
         );
-        let overused = self.trendline.usage() == Usage::Over;
+        let usage = self.usage();
+        let overused = usage == Usage::Over;
         let marked = self.on_marks(now, feedback.results);
         if !self.on_probes(now, feedback.results) && !marked {
-            let lowered = self.aimd.update(now, self.input());
+            let lowered = self.aimd.update(now, self.input(usage));
             self.stats.overuses += u64::from(lowered);
         }
         self.update_drain(now, overused);
-        self.retarget();
+        self.retarget(now);
         if self.target.rate < before {
             self.probes.on_decrease(now, before, self.target.rate, false);
         }
@@ -433,7 +479,7 @@ impl Controller for Gcc {
 
     fn on_remote_limit(&mut self, now: Instant, limit: Option<DataRate>) {
         self.remote_limit = limit;
-        self.retarget();
+        self.retarget(now);
         self.alr.set_target(now, self.target.rate);
     }
 
@@ -460,7 +506,7 @@ impl Controller for Gcc {
         // The new path may be as fast as the old one, but a start from there would flood a slower one.
         let start = self.config.start_rate.clamp(self.config.min_rate, self.config.max_rate);
         self.aimd = Aimd::new(self.aimd.rate().min(start));
-        self.retarget();
+        self.retarget(now);
         self.alr = AlrDetector::new(self.target.rate);
         self.next_tick = Some(now + TICK);
     }
@@ -472,7 +518,7 @@ impl Controller for Gcc {
         self.alr.advance(now);
         self.check_silence(now);
         self.update_drain(now, false);
-        self.retarget();
+        self.retarget(now);
         self.probes.process(now, self.probe_context());
         self.alr.set_target(now, self.target.rate);
         let resting = self.last_sent.is_none_or(|last| now.saturating_duration_since(last) > REST)

@@ -136,12 +136,9 @@ impl ProbeController {
         if self.waiting.is_some() || !quiet(self.last_at) {
             return;
         }
-        if context.application_limited {
-            self.probe(now, context.estimate.scaled(FURTHER), context);
-        } else if context.queue_empty
-            && quiet(context.decreased_at)
-            && context.estimate < context.demand
-        {
+        let room =
+            context.queue_empty && quiet(context.decreased_at) && context.estimate < context.demand;
+        if context.application_limited || room {
             self.probe(now, context.estimate.scaled(FURTHER), context);
         }
     }

@@ -6,6 +6,8 @@ use crate::units::{DataRate, DataSize};
 
 const BUCKET_US: i64 = 10_000;
 const BUCKETS: usize = 50;
+/// Buckets of the short rate.
+const SHORT: i64 = 15;
 /// An arrival this far beyond the newest is a receiver that changed its clock.
 const JUMP_US: i64 = 10_000_000;
 /// No estimate from less than this.
@@ -56,6 +58,20 @@ impl Throughput {
             self.buckets[number.rem_euclid(BUCKETS as i64) as usize] += bytes;
             self.sum += bytes;
         }
+    }
+
+    /// Bytes over time of the last 150 ms: for when the path has just changed.
+    pub(crate) fn short_rate(&self) -> Option<DataRate> {
+        let (newest, at) = self.newest?;
+        let oldest = newest - SHORT + 1;
+        let span = at - (oldest * BUCKET_US).max(self.first);
+        if span < MIN_SPAN_US - BUCKET_US {
+            return None;
+        }
+        let bytes: u64 = (oldest..=newest)
+            .map(|number| self.buckets[number.rem_euclid(BUCKETS as i64) as usize])
+            .sum();
+        Some(DataRate::from_f64(bytes as f64 * 8e6 / span as f64))
     }
 
     /// Bytes over time of the last half second, of less at the beginning.
