@@ -16,6 +16,8 @@ mod sender;
 mod session;
 mod statistics;
 mod streams;
+#[cfg(test)]
+mod vectors_tests;
 
 pub use config::{Config, Cryptex, HeaderExtensionIds};
 pub use error::{Error, Rejected};

@@ -353,6 +353,13 @@ impl Receiver {
     }
 }
 
+#[cfg(test)]
+impl Receiver {
+    pub(crate) fn replace_session(&mut self, session: Session) {
+        self.sessions = vec![session];
+    }
+}
+
 /// The key that a packet names. They are few, so that a scan is the fastest way.
 #[inline]
 fn find_session<'a>(sessions: &'a mut [Session], mki: &[u8]) -> Result<&'a mut Session, Rejected> {

@@ -288,6 +288,22 @@ impl Sender {
     }
 }
 
+#[cfg(test)]
+impl Sender {
+    pub(crate) fn replace_session(&mut self, session: Session) {
+        self.session = session;
+    }
+
+    pub(crate) fn set_rtcp_index(&mut self, ssrc: u32, index: u64) {
+        self.rtcp.remove(ssrc);
+        self.rtcp.insert(ssrc, index);
+    }
+
+    pub(crate) fn set_packets_of_key(&mut self, rtp: u64, rtcp: u64) {
+        (self.rtp_packets, self.rtcp_packets) = (rtp, rtcp);
+    }
+}
+
 fn check_length(protected: usize) -> Result<(), Error> {
     if protected <= MAX_PACKET_LEN {
         Ok(())
