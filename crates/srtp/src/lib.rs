@@ -4,6 +4,9 @@
 mod config;
 mod cryptex;
 mod error;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod header_extension;
 mod index;
 mod kdf;

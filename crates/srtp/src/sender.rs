@@ -311,3 +311,34 @@ fn check_length(protected: usize) -> Result<(), Error> {
         Err(Error::PacketTooLong { actual: protected, limit: MAX_PACKET_LEN })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use peerage_crypto::default_provider;
+
+    use super::*;
+
+    #[test]
+    fn a_key_protects_no_more_packets_than_it_may() {
+        let profile = ProtectionProfile::AeadAes128Gcm;
+        let key = |seed| MasterKey::new(profile, &[seed; 16], &[0; 12]).expect("lengths fit");
+        let mut sender =
+            Sender::new(&default_provider(), &key(1), Config::default()).expect("a sender");
+        sender.set_packets_of_key(RTP_INDEX_END - 1, RTCP_INDEX_END - 1);
+        let rtp = |sequence_number| vec![0x80, 96, 0, sequence_number, 0, 0, 0, 0, 0, 0, 0, 7];
+        let rtcp = vec![0x80, 201, 0, 1, 0, 0, 0, 7];
+        sender.protect_rtp(&mut rtp(1), 0).expect("the last one");
+        sender.protect_rtcp(&mut rtcp.clone(), 0).expect("the last one");
+        let exhausted = |kind| Err(Error::KeyExhausted { kind });
+        assert_eq!(sender.protect_rtp(&mut rtp(2), 0), exhausted("SRTP"));
+        assert_eq!(sender.protect_rtcp(&mut rtcp.clone(), 0), exhausted("SRTCP"));
+        sender.set_key(&key(2)).expect("a fresh key");
+        sender.protect_rtp(&mut rtp(2), 0).expect("the fresh key");
+        sender.protect_rtcp(&mut rtcp.clone(), 0).expect("the fresh key");
+
+        sender.set_rtcp_index(7, RTCP_INDEX_END - 1);
+        sender.protect_rtcp(&mut rtcp.clone(), 0).expect("the last index");
+        let refused = sender.protect_rtcp(&mut rtcp.clone(), 0);
+        assert_eq!(refused, Err(Error::IndexExhausted { ssrc: 7, kind: "SRTCP" }));
+    }
+}

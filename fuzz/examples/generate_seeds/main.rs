@@ -7,6 +7,7 @@ mod ice;
 mod peerconnection;
 mod sctp;
 mod sdp;
+mod srtp;
 mod stun;
 
 use std::path::Path;
@@ -30,5 +31,6 @@ fn main() {
     peerconnection::write(&Sink);
     sctp::write(&Sink);
     sdp::write(&Sink);
+    srtp::write(&Sink);
     stun::write(&Sink);
 }
