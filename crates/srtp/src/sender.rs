@@ -338,7 +338,7 @@ mod tests {
 
         sender.set_rtcp_index(7, RTCP_INDEX_END - 1);
         sender.protect_rtcp(&mut rtcp.clone(), 0).expect("the last index");
-        let refused = sender.protect_rtcp(&mut rtcp.clone(), 0);
+        let refused = sender.protect_rtcp(&mut { rtcp }, 0);
         assert_eq!(refused, Err(Error::IndexExhausted { ssrc: 7, kind: "SRTCP" }));
     }
 }

@@ -46,7 +46,8 @@ impl Vector {
     }
 
     fn master_key(&self) -> MasterKey {
-        MasterKey::new(self.profile(), &self.bytes("key"), &self.bytes("salt")).expect(self.name())
+        let key = MasterKey::new(self.profile(), &self.bytes("key"), &self.bytes("salt"));
+        key.expect("lengths of the profile")
     }
 }
 

@@ -1,0 +1,1 @@
+//! libsrtp beside peerage-srtp.

@@ -1,0 +1,1 @@
+//! SRTP beside `rtc-srtp` and libsrtp; see `benches/srtp.rs`.
