@@ -16,6 +16,9 @@ mod error;
 mod format;
 mod fragments;
 mod frame;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod h264;
 mod h265;
 pub mod opus;
