@@ -8,6 +8,7 @@ mod number;
 pub mod packet;
 pub mod payload;
 pub mod receive;
+pub mod repair;
 pub mod rtcp;
 
 pub use error::Error;

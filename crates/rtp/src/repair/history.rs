@@ -1,0 +1,205 @@
+//! The packets a stream sent last, to be sent again when a receiver asks: bounded by number and age. The NACK responder of
+//! the send path; each packet costs one copy into a buffer that is reused.
+
+use std::time::{Duration, Instant};
+
+use crate::number::SequenceNumber;
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct SendHistoryConfig {
+    /// Packets, rounded up to a power of two; at most 16,384.
+    pub packets: usize,
+    /// How old a packet may be to be sent again.
+    pub max_age: Duration,
+    /// How often a packet is sent again.
+    pub max_retransmissions: u32,
+}
+
+impl Default for SendHistoryConfig {
+    /// 1,024 packets: two seconds of 5 Mbit/s; five seconds, ten times.
+    fn default() -> Self {
+        Self { packets: 1_024, max_age: Duration::from_secs(5), max_retransmissions: 10 }
+    }
+}
+
+/// Why a packet is or is not sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retransmission<'a> {
+    /// Send it.
+    Send(&'a [u8]),
+    /// It was sent less than a round trip ago; the request crossed it.
+    TooSoon,
+    /// It was sent again as often as may be.
+    Exhausted,
+    /// It is not kept: never sent, too old, or pushed out.
+    Unknown,
+}
+
+#[derive(Debug)]
+struct Slot {
+    number: SequenceNumber,
+    /// Empty where nothing is kept.
+    packet: Vec<u8>,
+    sent: Instant,
+    /// When it was last sent again.
+    resent: Option<Instant>,
+    retransmissions: u32,
+}
+
+/// What a stream sent last.
+#[derive(Debug)]
+pub struct SendHistory {
+    config: SendHistoryConfig,
+    slots: Vec<Slot>,
+    mask: usize,
+    last: Option<SequenceNumber>,
+}
+
+impl SendHistory {
+    /// An empty history. Memory is taken as packets come.
+    #[must_use]
+    pub fn new(config: SendHistoryConfig) -> Self {
+        let capacity = config.packets.clamp(1, 16_384).next_power_of_two();
+        Self { config, slots: Vec::new(), mask: capacity - 1, last: None }
+    }
+
+    /// Keeps a packet that is sent now, whole. It takes the place of the one that was sent a history's length before.
+    pub fn insert(&mut self, now: Instant, number: SequenceNumber, packet: &[u8]) {
+        let index = usize::from(number.0) & self.mask;
+        while self.slots.len() <= index {
+            let packet = Vec::new();
+            self.slots.push(Slot { number, packet, sent: now, resent: None, retransmissions: 0 });
+        }
+        let slot = &mut self.slots[index];
+        slot.number = number;
+        slot.packet.clear();
+        slot.packet.extend_from_slice(packet);
+        slot.sent = now;
+        slot.resent = None;
+        slot.retransmissions = 0;
+        if self.last.is_none_or(|last| number.is_newer_than(last)) {
+            self.last = Some(number);
+        }
+    }
+
+    /// A packet that is kept.
+    #[must_use]
+    pub fn get(&self, now: Instant, number: SequenceNumber) -> Option<&[u8]> {
+        let slot = self.slots.get(usize::from(number.0) & self.mask)?;
+        let kept = slot.number == number
+            && !slot.packet.is_empty()
+            && now.saturating_duration_since(slot.sent) <= self.config.max_age;
+        kept.then_some(&slot.packet[..])
+    }
+
+    /// Answers a request for a packet; `round_trip` is how long an answer takes to be seen.
+    pub fn retransmit(
+        &mut self,
+        now: Instant,
+        number: SequenceNumber,
+        round_trip: Duration,
+    ) -> Retransmission<'_> {
+        if self.get(now, number).is_none() {
+            return Retransmission::Unknown;
+        }
+        let slot = &mut self.slots[usize::from(number.0) & self.mask];
+        if slot.retransmissions >= self.config.max_retransmissions {
+            return Retransmission::Exhausted;
+        }
+        // What was sent again less than a round trip ago may still arrive. The first transmission is known to be lost.
+        if slot.resent.is_some_and(|resent| now.saturating_duration_since(resent) < round_trip) {
+            return Retransmission::TooSoon;
+        }
+        slot.resent = Some(now);
+        slot.retransmissions += 1;
+        Retransmission::Send(&slot.packet)
+    }
+
+    /// A recent packet of at most `max_len` bytes, to be sent again as padding: more use than zeros. The newest that was
+    /// not sent again yet, else the newest.
+    #[must_use]
+    pub fn padding(&self, now: Instant, max_len: usize) -> Option<&[u8]> {
+        let last = self.last?;
+        let mut fallback = None;
+        for back in 0..(self.mask as u16).min(31) {
+            let number = last.minus(back);
+            let Some(packet) = self.get(now, number).filter(|packet| packet.len() <= max_len)
+            else {
+                continue;
+            };
+            if self.slots[usize::from(number.0) & self.mask].resent.is_none() {
+                return Some(packet);
+            }
+            fallback = fallback.or(Some(packet));
+        }
+        fallback
+    }
+
+    /// Forgets everything, when the stream's SSRC changes.
+    pub fn clear(&mut self) {
+        for slot in &mut self.slots {
+            slot.packet.clear();
+        }
+        self.last = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_are_sent_again_once_a_round_trip_and_not_forever() {
+        let mut history =
+            SendHistory::new(SendHistoryConfig { max_retransmissions: 2, ..Default::default() });
+        let start = Instant::now();
+        let rtt = Duration::from_millis(50);
+        let at = |ms| start + Duration::from_millis(ms);
+        history.insert(start, SequenceNumber(65_535), b"packet");
+        assert_eq!(history.retransmit(at(10), SequenceNumber(0), rtt), Retransmission::Unknown);
+        assert_eq!(
+            history.retransmit(at(10), SequenceNumber(65_535), rtt),
+            Retransmission::Send(b"packet")
+        );
+        assert_eq!(
+            history.retransmit(at(30), SequenceNumber(65_535), rtt),
+            Retransmission::TooSoon
+        );
+        assert_eq!(
+            history.retransmit(at(60), SequenceNumber(65_535), rtt),
+            Retransmission::Send(b"packet")
+        );
+        assert_eq!(
+            history.retransmit(at(200), SequenceNumber(65_535), rtt),
+            Retransmission::Exhausted
+        );
+        assert_eq!(
+            history.retransmit(at(6_000), SequenceNumber(65_535), rtt),
+            Retransmission::Unknown,
+            "too old"
+        );
+    }
+
+    #[test]
+    fn the_history_is_bounded() {
+        let mut history =
+            SendHistory::new(SendHistoryConfig { packets: 100, ..Default::default() });
+        let now = Instant::now();
+        for n in 0..70_000_u32 {
+            history.insert(now, SequenceNumber(n as u16), &n.to_be_bytes());
+        }
+        let last = 69_999_u32;
+        assert_eq!(history.get(now, SequenceNumber(last as u16)), Some(&last.to_be_bytes()[..]));
+        assert_eq!(
+            history.get(now, SequenceNumber((last - 127) as u16)),
+            Some(&(last - 127).to_be_bytes()[..])
+        );
+        assert_eq!(history.get(now, SequenceNumber((last - 128) as u16)), None);
+        assert_eq!(history.slots.len(), 128);
+        assert_eq!(history.padding(now, 4), Some(&last.to_be_bytes()[..]));
+        assert_eq!(history.padding(now, 3), None);
+        history.clear();
+        assert_eq!(history.get(now, SequenceNumber(last as u16)), None);
+    }
+}

@@ -1,0 +1,195 @@
+//! Retransmission by a stream of its own (RFC 4588): an original packet under another SSRC, payload type and number, with
+//! its original number before its payload.
+
+use crate::error::Error;
+use crate::extension::{ExtensionKind, ExtensionMap, ONE_BYTE_PROFILE};
+use crate::number::{PayloadType, SequenceNumber, Ssrc};
+use crate::packet::{RtpHeader, RtpPacket};
+
+/// Makes the packets of one retransmission stream.
+#[derive(Debug, Clone)]
+pub struct RtxSender {
+    ssrc: Ssrc,
+    next: SequenceNumber,
+}
+
+impl RtxSender {
+    /// A stream with an SSRC of its own that begins at a number, which is to be random (RFC 3550 §5.1).
+    #[must_use]
+    pub fn new(ssrc: Ssrc, first: SequenceNumber) -> Self {
+        Self { ssrc, next: first }
+    }
+
+    /// The stream's SSRC.
+    #[must_use]
+    pub fn ssrc(&self) -> Ssrc {
+        self.ssrc
+    }
+
+    /// The number of the next packet.
+    #[must_use]
+    pub fn next_sequence_number(&self) -> SequenceNumber {
+        self.next
+    }
+
+    /// Appends an original packet as a retransmission, with its header extensions and without its padding. An
+    /// RtpStreamId becomes a RepairedRtpStreamId (RFC 8852 §4.2) where `map` has both. Values that change with each
+    /// transmission, such as the transport-wide sequence number, are the caller's to rewrite
+    /// ([`RtpPacket::extension_range`]).
+    ///
+    /// # Errors
+    ///
+    /// Where the original does not parse. Nothing is appended then.
+    pub fn encapsulate(
+        &mut self,
+        original: &[u8],
+        payload_type: PayloadType,
+        map: &ExtensionMap,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let packet = RtpPacket::parse(original)?;
+        let start = out.len();
+        let header = RtpHeader {
+            payload_type,
+            sequence_number: self.next,
+            ssrc: self.ssrc,
+            ..packet.header()
+        };
+        copy_header(&packet, &header, out);
+        if let (Some(profile), Some(rid), Some(repaired)) = (
+            packet.extension_profile(),
+            map.id(ExtensionKind::RtpStreamId),
+            map.id(ExtensionKind::RepairedRtpStreamId),
+        ) {
+            rename(&packet, profile, rid, repaired, &mut out[start..]);
+        }
+        out.extend_from_slice(&packet.sequence_number().0.to_be_bytes());
+        out.extend_from_slice(packet.payload());
+        self.next = self.next.next();
+        Ok(())
+    }
+}
+
+/// Gives an element another identifier in place, where the form of its header can hold it.
+fn rename(packet: &RtpPacket<'_>, profile: u16, from: u8, to: u8, copy: &mut [u8]) {
+    let Some(range) = packet.extension_range(from) else { return };
+    if profile == ONE_BYTE_PROFILE {
+        if to < 15 {
+            copy[range.start - 1] = to << 4 | (copy[range.start - 1] & 0x0F);
+        }
+    } else {
+        copy[range.start - 2] = to;
+    }
+}
+
+/// Appends the header of `packet` with other fixed fields and without the padding bit.
+fn copy_header(packet: &RtpPacket<'_>, header: &RtpHeader, out: &mut Vec<u8>) {
+    let start = out.len();
+    header.write(out, |_| {});
+    // CSRC count and extension bit are the original's, and so is all that they announce.
+    out[start] = packet.as_bytes()[0] & !0x20;
+    out.extend_from_slice(&packet.as_bytes()[out.len() - start..packet.header_len()]);
+}
+
+/// The number of the original packet; `None` where the retransmission carries nothing, and is padding.
+#[must_use]
+pub fn original_sequence_number(retransmission: &RtpPacket<'_>) -> Option<SequenceNumber> {
+    let &[hi, lo, _, ..] = retransmission.payload() else { return None };
+    Some(SequenceNumber(u16::from_be_bytes([hi, lo])))
+}
+
+/// Appends the original packet of a retransmission; false where it carries nothing, and is padding for probing.
+///
+/// # Errors
+///
+/// [`Error::Truncated`] where the payload is a single byte (RFC 4588 §4).
+pub fn restore(
+    retransmission: &RtpPacket<'_>,
+    ssrc: Ssrc,
+    payload_type: PayloadType,
+    out: &mut Vec<u8>,
+) -> Result<bool, Error> {
+    if let have @ 1 = retransmission.payload().len() {
+        return Err(Error::Truncated {
+            what: "RTX payload",
+            need: 2,
+            have,
+            section: "RFC 4588 §4",
+        });
+    }
+    let Some(sequence_number) = original_sequence_number(retransmission) else { return Ok(false) };
+    let header = RtpHeader { payload_type, sequence_number, ssrc, ..retransmission.header() };
+    copy_header(retransmission, &header, out);
+    out.extend_from_slice(&retransmission.payload()[2..]);
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extension::{RepairedRtpStreamId, RtpStreamId};
+    use crate::number::RtpTimestamp;
+    use crate::packet::write_padding;
+
+    fn original() -> Vec<u8> {
+        let mut out = Vec::new();
+        RtpHeader {
+            marker: true,
+            payload_type: PayloadType::from_low_bits(96),
+            sequence_number: SequenceNumber(65_535),
+            timestamp: RtpTimestamp(77),
+            ssrc: Ssrc(1),
+        }
+        .write_with_csrcs(&mut out, &[Ssrc(9)], |w| w.put(5, b"hi").unwrap());
+        out.extend_from_slice(b"media");
+        out
+    }
+
+    #[test]
+    fn packets_come_back_without_their_padding() {
+        let plain = original();
+        let mut padded = plain.clone();
+        write_padding(&mut padded, 0, 9);
+        let mut sender = RtxSender::new(Ssrc(2), SequenceNumber(500));
+        let mut map = ExtensionMap::new();
+        map.insert_kind(5, ExtensionKind::RtpStreamId).unwrap();
+        map.insert_kind(6, ExtensionKind::RepairedRtpStreamId).unwrap();
+        let mut wire = vec![1, 2, 3];
+        sender.encapsulate(&padded, PayloadType::from_low_bits(97), &map, &mut wire).unwrap();
+        let rtx = RtpPacket::parse(&wire[3..]).unwrap();
+        assert_eq!(
+            (rtx.ssrc(), rtx.sequence_number().0, rtx.payload_type().get()),
+            (Ssrc(2), 500, 97)
+        );
+        assert_eq!(rtx.payload(), b"\xFF\xFFmedia");
+        assert_eq!(rtx.extension::<RepairedRtpStreamId<'_>>(&map), Some(RepairedRtpStreamId("hi")));
+        assert_eq!(rtx.extension::<RtpStreamId<'_>>(&map), None);
+        assert_eq!(sender.next_sequence_number(), SequenceNumber(501));
+
+        let mut wire = Vec::new();
+        sender
+            .encapsulate(&padded, PayloadType::from_low_bits(97), &ExtensionMap::new(), &mut wire)
+            .unwrap();
+        let mut restored = Vec::new();
+        let rtx = RtpPacket::parse(&wire).unwrap();
+        assert_eq!(restore(&rtx, Ssrc(1), PayloadType::from_low_bits(96), &mut restored), Ok(true));
+        assert_eq!(restored, plain);
+    }
+
+    #[test]
+    fn padding_restores_nothing() {
+        let mut out = Vec::new();
+        RtpHeader::default().write(&mut out, |_| {});
+        let mut restored = Vec::new();
+        let mut restore = |bytes: &[u8]| {
+            restore(&RtpPacket::parse(bytes).unwrap(), Ssrc(1), PayloadType::PCMU, &mut restored)
+        };
+        assert_eq!(restore(&out), Ok(false));
+        out.push(0);
+        assert!(restore(&out).is_err());
+        out.push(0);
+        assert_eq!(restore(&out), Ok(false));
+        out.push(0);
+        assert_eq!(restore(&out), Ok(true));
+    }
+}
