@@ -13,11 +13,11 @@ const GROWTH: f64 = 1.08;
 /// The estimate is never further above what came through: it would be a guess.
 const MAX_OVER_THROUGHPUT: f64 = 1.5;
 const THROUGHPUT_SLACK: DataRate = DataRate::from_kbps(10);
-/// What a change needs to show: the control loop beyond the round trip.
-const RESPONSE: Duration = Duration::from_millis(100);
-/// Near the limit it grows by one packet of this size, in bits, per response.
-const STEP_BITS: f64 = 9_600.0;
-const MIN_STEP_PER_SECOND: f64 = 4_000.0;
+/// Growth per second near the limit: a packet of 1,200 bytes each 200 ms. The same for all, where the draft has a packet
+/// each round trip: flows with a short one would take it all (RFC 8867 §5.5).
+const STEP_PER_SECOND: f64 = 48_000.0;
+/// ... and at least this share of the rate, so that fast paths are filled in this life.
+const STEP_SHARE: f64 = 0.01;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -150,8 +150,7 @@ impl Aimd {
         }
         let seconds = since.as_secs_f64();
         let step = if self.capacity.is_known() {
-            let response = input.rtt.min(Duration::from_secs(2)) + RESPONSE;
-            (STEP_BITS / response.as_secs_f64()).max(MIN_STEP_PER_SECOND) * seconds
+            STEP_PER_SECOND.max(self.rate.as_f64() * STEP_SHARE) * seconds
         } else {
             self.rate.as_f64() * (GROWTH.powf(seconds) - 1.0)
         };

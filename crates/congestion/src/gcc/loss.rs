@@ -16,6 +16,8 @@ const WINDOW: usize = 20;
 /// What one observation covers at least.
 const MIN_SPAN: Duration = Duration::from_millis(250);
 const MIN_PACKETS: u32 = 10;
+/// Where packets are rare, it ends after this anyhow.
+const MAX_SPAN: Duration = Duration::from_secs(1);
 /// Weight of an observation against the next one.
 const AGEING: f64 = 0.9;
 /// Below this average loss there is no limit to find.
@@ -96,8 +98,8 @@ impl LossBased {
         for result in results {
             self.count(result);
             let complete = self.partial.is_some_and(|partial| {
-                partial.packets >= MIN_PACKETS
-                    && partial.last_sent.saturating_duration_since(partial.first_sent) >= MIN_SPAN
+                let span = partial.last_sent.saturating_duration_since(partial.first_sent);
+                (partial.packets >= MIN_PACKETS && span >= MIN_SPAN) || span >= MAX_SPAN
             });
             if complete {
                 self.close();

@@ -64,12 +64,17 @@ const DRAIN_ABOVE: Duration = Duration::from_millis(80);
 const DRAIN_UNTIL: Duration = Duration::from_millis(40);
 /// The window has room for this much time beyond the smallest round trip: reports come every so often.
 const DRAIN_ROOM: Duration = Duration::from_millis(75);
+/// A queue as long as this for so long is too long, though it grows no more: a full one does not.
+const STANDING_QUEUE: Duration = Duration::from_millis(100);
+const STANDING_TIME: Duration = Duration::from_millis(500);
 /// If it takes longer than this, the queue is someone else's, and is left to them for a while.
-const LONGEST_DRAIN: Duration = Duration::from_secs(3);
+const LONGEST_DRAIN: Duration = Duration::from_secs(5);
 const FOREIGN_QUEUE: Duration = Duration::from_secs(30);
+/// The window holds media back no longer than this; then it is the lower rate that has to do.
+const LONGEST_HOLD: Duration = Duration::from_millis(1_500);
 const MIN_WINDOW: DataSize = DataSize::from_bytes(3_000);
-/// Packets that wait no longer than this do not wait.
-const EMPTY_QUEUE: Duration = Duration::from_millis(15);
+/// While there are packets that wait no longer than this, the queue is empty now and then.
+const EMPTY_QUEUE: Duration = Duration::from_millis(10);
 /// A queue shorter than this is frames that became larger, not overuse.
 const MIN_QUEUE: Duration = Duration::from_millis(20);
 /// For packets sent so soon after a burst, a growing queue is that of the burst.
@@ -77,6 +82,10 @@ const BURST_SHADOW: Duration = Duration::from_millis(100);
 /// After a queue was drained, the pacer keeps to the target for a while: what it held back would fill it again.
 const CAREFUL: Duration = Duration::from_secs(3);
 const CAREFUL_FACTOR: f64 = 1.05;
+/// A burst that met the limit is believed if it shows so much more than the estimate.
+const TAKE_UP: f64 = 1.4;
+/// So long after a jump of the rate, what came through is for a part what came through before it.
+const THROUGHPUT_LAG: Duration = Duration::from_millis(700);
 /// Bursts are not sent above this multiple of what the application has a use for.
 const DEMAND_CEILING: f64 = 2.0;
 /// The application was the limit within this time.
@@ -139,8 +148,15 @@ pub struct Gcc {
     /// The first packet sent since the last report.
     unreported_since: Option<Instant>,
     silence_decreased: Option<Instant>,
+    /// Losses of packets sent before this were the silence's.
+    losses_count_from: Option<Instant>,
+    /// When a burst raised the rate.
+    raised_at: Option<Instant>,
     drain_since: Option<Instant>,
     drained_at: Option<Instant>,
+    /// Since when packets have waited for long, and whether that is long enough to give way.
+    standing_since: Option<Instant>,
+    queue_stands: bool,
     /// When draining did not help.
     foreign_queue: Option<Instant>,
     /// When the last burst began, and when the queue that it made should be gone.
@@ -180,8 +196,12 @@ impl Gcc {
             last_feedback: None,
             unreported_since: None,
             silence_decreased: None,
+            losses_count_from: None,
+            raised_at: None,
             drain_since: None,
             drained_at: None,
+            standing_since: None,
+            queue_stands: false,
             foreign_queue: None,
             burst: None,
             ecn_decreased: None,
@@ -220,23 +240,28 @@ impl Gcc {
         i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
     }
 
-    fn input(&self, usage: Usage) -> Input {
+    fn input(&self, now: Instant, usage: Usage) -> Input {
         Input {
             usage,
-            throughput: self.made_up_throughput(),
+            throughput: self.made_up_throughput(now),
             rtt: self.rtt.smoothed(),
             application_limited: self.alr.since().is_some(),
         }
     }
 
     /// What came through, with what was lost by chance and took its time on the wire all the same.
-    fn made_up_throughput(&self) -> Option<DataRate> {
+    fn made_up_throughput(&self, now: Instant) -> Option<DataRate> {
+        let lag = THROUGHPUT_LAG + self.rtt.smoothed();
+        let lately_raised =
+            self.raised_at.is_some_and(|at| now.saturating_duration_since(at) < lag);
         let inherent = self.loss.inherent();
         let share = if inherent < FEW_LOSSES { 0.0 } else { inherent };
         let rate = self.throughput.rate()?;
         let rate = if self.queue.surges() {
             // Half of the half second was before the change.
             self.throughput.short_rate().map_or(rate, |short| short.min(rate))
+        } else if lately_raised {
+            self.throughput.short_rate().map_or(rate, |short| short.max(rate))
         } else {
             rate
         };
@@ -245,7 +270,7 @@ impl Gcc {
 
     /// What delays say.
     fn usage(&self) -> Usage {
-        if self.queue.surges() {
+        if self.queue.surges() || self.queue_stands {
             return Usage::Over;
         }
         match self.trendline.usage() {
@@ -263,8 +288,9 @@ impl Gcc {
             demand: self.demand,
             application_limited: self.alr.since().is_some(),
             lately_limited: self.last_sent.is_some_and(|now| self.alr.recently(now, LATELY)),
-            queue_empty: self.queue.smoothed() < EMPTY_QUEUE && self.usage() != Usage::Over,
+            queue_empty: self.queue.floor() < EMPTY_QUEUE && self.usage() != Usage::Over,
             loss_limited: self.loss.limit().is_some(),
+            silent: self.silence_decreased.is_some(),
             decreased_at: self.aimd.decreased_at(),
         }
     }
@@ -305,8 +331,12 @@ impl Gcc {
         if shown.limited {
             self.aimd.capacity.on_probe(shown.rate);
         }
-        let raised = shown.rate > self.aimd.rate() && self.drain_since.is_none();
+        // Where the limit is known, a burst that met it took from others what it showed: only one who has much less
+        // than that takes it up, so that flows come closer to each other and not further apart.
+        let least = if shown.limited && self.aimd.decreased_at().is_some() { TAKE_UP } else { 1.0 };
+        let raised = shown.rate > self.aimd.rate().scaled(least) && self.drain_since.is_none();
         if raised {
+            self.raised_at = Some(now);
             self.aimd.set_rate(now, shown.rate.min(self.config.max_rate));
         }
         self.retarget(now);
@@ -324,7 +354,7 @@ impl Gcc {
             return false;
         }
         self.ecn_decreased = Some(now);
-        let lowered = self.aimd.on_congestion(now, self.input(Usage::Over));
+        let lowered = self.aimd.on_congestion(now, self.input(now, Usage::Over));
         self.stats.ecn_decreases += u64::from(lowered);
         lowered
     }
@@ -332,6 +362,13 @@ impl Gcc {
     fn update_drain(&mut self, now: Instant, overused: bool) {
         let foreign =
             self.foreign_queue.is_some_and(|at| now.saturating_duration_since(at) < FOREIGN_QUEUE);
+        if self.queue.floor() < STANDING_QUEUE {
+            self.standing_since = None;
+        } else {
+            self.standing_since.get_or_insert(now);
+        }
+        let stands = |since: Instant| now.saturating_duration_since(since) >= STANDING_TIME;
+        self.queue_stands = !foreign && self.standing_since.is_some_and(stands);
         if overused && self.queue.last() > DRAIN_ABOVE && !foreign {
             self.drain_since.get_or_insert(now);
         }
@@ -379,10 +416,10 @@ impl Gcc {
             rate = rate.min(limit);
         }
         let stable = self.aimd.capacity.lower_bound().map_or(rate, |lower| lower.min(rate));
-        let window = self
+        let drains = self
             .drain_since
-            .is_some()
-            .then(|| (rate * (self.rtt.smallest() + DRAIN_ROOM)).max(MIN_WINDOW));
+            .is_some_and(|since| now.saturating_duration_since(since) < LONGEST_HOLD);
+        let window = drains.then(|| (rate * (self.rtt.smallest() + DRAIN_ROOM)).max(MIN_WINDOW));
         self.target = Target {
             rate,
             stable_rate: stable,
@@ -445,23 +482,29 @@ impl Controller for Gcc {
         }
         self.unreported_since =
             self.last_sent.filter(|_| !self.in_flight.size().is_zero()).map(|_| now);
-        self.silence_decreased = None;
+        if self.silence_decreased.take().is_some() {
+            // What was lost meanwhile says nothing about rates.
+            self.loss = LossBased::default();
+            self.losses_count_from = Some(now);
+            self.probes.on_reports_again(now);
+        }
         self.alr.advance(now);
 
         let before = self.target.rate;
-        self.loss.on_results(
-            feedback.results,
-            loss::Context {
-                delay_based: self.aimd.rate(),
-                throughput: self.throughput.rate(),
-                queue_delay: self.queue.smoothed(),
-            },
-        );
+        let context = loss::Context {
+            delay_based: self.aimd.rate(),
+            throughput: self.throughput.rate(),
+            queue_delay: self.queue.smoothed(),
+        };
+        let counted = self.losses_count_from.map_or(0, |from| {
+            feedback.results.iter().take_while(|result| result.sent < from).count()
+        });
+        self.loss.on_results(&feedback.results[counted..], context);
         let usage = self.usage();
         let overused = usage == Usage::Over;
         let marked = self.on_marks(now, feedback.results);
         if !self.on_probes(now, feedback.results) && !marked {
-            let lowered = self.aimd.update(now, self.input(usage));
+            let lowered = self.aimd.update(now, self.input(now, usage));
             self.stats.overuses += u64::from(lowered);
         }
         self.update_drain(now, overused);

@@ -24,6 +24,14 @@ const AFTER_DROP: f64 = 0.85;
 /// For how long a drop is worth a try, and how long after it the queue may take to drain.
 const DROP_MEMORY: Duration = Duration::from_secs(15);
 const DROP_PAUSE: Duration = Duration::from_secs(1);
+/// The same where the drop was most likely right.
+const DOUBT_PAUSE: Duration = Duration::from_millis(1_500);
+/// ... which only a drop below this part is worth.
+const DEEP_DROP: f64 = 0.4;
+/// Steps down that follow each other within this time are one drop.
+const FALL_PAUSE: Duration = Duration::from_secs(2);
+/// At most this multiple of the estimate is tried after a drop that was most likely right.
+const CAREFUL: f64 = 3.0;
 /// A burst lasts about this long and has at least so many packets.
 const BURST: Duration = Duration::from_millis(15);
 const MIN_PACKETS: u32 = 5;
@@ -45,6 +53,8 @@ pub(crate) struct Context {
     pub(crate) queue_empty: bool,
     /// Losses limit the rate.
     pub(crate) loss_limited: bool,
+    /// No reports come.
+    pub(crate) silent: bool,
     /// When overuse last made the rate go down.
     pub(crate) decreased_at: Option<Instant>,
 }
@@ -60,6 +70,8 @@ pub(crate) struct ProbeController {
     last_at: Option<Instant>,
     /// The rate before a large drop, when that was, and whether the path itself had gone silent.
     drop: Option<(DataRate, Instant, bool)>,
+    /// The same for any drop.
+    fall: Option<(DataRate, Instant, bool)>,
 }
 
 impl ProbeController {
@@ -102,18 +114,29 @@ impl ProbeController {
         silent: bool,
     ) {
         self.waiting = None;
-        if after < before.scaled(LARGE_DROP) {
-            let remembered = self.drop.filter(|drop| {
-                drop.2 == silent && now.saturating_duration_since(drop.1) <= DROP_PAUSE
-            });
-            let rate = remembered.map_or(before, |drop| drop.0.max(before));
-            self.drop = Some((rate, now, silent));
+        // A fall in several steps is one fall.
+        let (rate, silent) = match self.fall {
+            Some((rate, at, was_silent)) if now.saturating_duration_since(at) < FALL_PAUSE => {
+                (rate.max(before), silent || was_silent)
+            }
+            _ => (before, silent),
+        };
+        self.fall = Some((rate, now, silent));
+        if silent || after < rate.scaled(LARGE_DROP) {
+            self.drop = self.fall;
+        }
+    }
+
+    /// Reports come again after a silence: the rate before it is worth a try, however long it was.
+    pub(crate) fn on_reports_again(&mut self, now: Instant) {
+        if let Some((_, at, true)) = &mut self.drop {
+            *at = now;
         }
     }
 
     /// Time has passed.
     pub(crate) fn process(&mut self, now: Instant, context: Context) {
-        if !self.started || context.loss_limited {
+        if !self.started || context.loss_limited || context.silent {
             return;
         }
         if self.waiting.is_some_and(|(until, _)| now > until) {
@@ -121,14 +144,18 @@ impl ProbeController {
         }
         if let Some((rate, at, silent)) = self.drop {
             let since = now.saturating_duration_since(at);
+            let sure = silent || context.lately_limited;
+            let pause = if sure { DROP_PAUSE } else { DOUBT_PAUSE };
+            let deep = sure || context.estimate < rate.scaled(DEEP_DROP);
             if since > DROP_MEMORY {
                 self.drop = None;
-            } else if since >= DROP_PAUSE && context.queue_empty {
+            } else if since >= pause && context.queue_empty && deep {
                 self.drop = None;
-                if silent || context.lately_limited {
-                    self.probe(now, rate.scaled(AFTER_DROP), context);
-                    return;
-                }
+                let rate = rate.scaled(AFTER_DROP);
+                // Elsewhere the drop was most likely right, and the burst is a careful one.
+                let careful = if sure { rate } else { rate.min(context.estimate.scaled(CAREFUL)) };
+                self.probe(now, careful, context);
+                return;
             }
         }
         let quiet =
@@ -185,6 +212,7 @@ mod tests {
             lately_limited: false,
             queue_empty: true,
             loss_limited: false,
+            silent: false,
             decreased_at: None,
         }
     }

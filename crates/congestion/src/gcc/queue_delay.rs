@@ -21,6 +21,7 @@ pub(crate) struct QueueDelay {
     before: Option<i64>,
     last_us: i64,
     smoothed_us: f64,
+    floor_us: i64,
     /// The same for surges.
     short_epoch: Option<(i64, i64)>,
     short_before: Option<i64>,
@@ -36,6 +37,7 @@ impl QueueDelay {
         self.last_us = delay.saturating_sub(smallest);
         let (epoch, before) = (&mut self.short_epoch, &mut self.short_before);
         let lately = self::smallest(epoch, before, SURGE_EPOCH_US, arrived, delay);
+        self.floor_us = lately.saturating_sub(smallest);
         let rises = self.last_us >= before_us && delay.saturating_sub(lately) >= SURGE_US;
         self.rising = if rises { self.rising.saturating_add(1) } else { 0 };
         self.smoothed_us += WEIGHT * (self.last_us as f64 - self.smoothed_us);
@@ -49,6 +51,11 @@ impl QueueDelay {
     /// Of the last packet that arrived.
     pub(crate) fn last(&self) -> Duration {
         Duration::from_micros(self.last_us.max(0) as u64)
+    }
+
+    /// The smallest of the last fifth of a second or two: jitter falls out, a queue does not.
+    pub(crate) fn floor(&self) -> Duration {
+        Duration::from_micros(self.floor_us.max(0) as u64)
     }
 
     /// Smoothed over some packets.

@@ -26,6 +26,8 @@ pub struct FlowOutcome {
     pub lost: u64,
     /// Queueing delays of all packets, in milliseconds, for percentiles.
     pub delays_ms: Vec<f32>,
+    /// Bytes of each stream, for flows of several.
+    pub streams: Vec<u64>,
 }
 
 pub struct TcpOutcome {

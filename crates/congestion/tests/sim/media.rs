@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use peerage_congestion::{
-    Action, Class, Controller, DataRate, DataSize, Ecn, Feedback, GccConfig, Pacer, PacerConfig,
-    PacketResult, SendHistory, SentPacket,
+    Action, Allocator, Class, Controller, DataRate, DataSize, Ecn, Encoding, Feedback, GccConfig,
+    Pacer, PacerConfig, PacketResult, SendHistory, SentPacket, StreamConfig,
 };
 use peerage_netsim::{Network, Rng};
 
@@ -35,6 +35,8 @@ pub struct FlowSpec {
     pub ecn: bool,
     pub start_kbps: u64,
     pub can_pad: bool,
+    /// Several streams of these priorities share the flow, each at most a third of its source's largest rate.
+    pub priorities: &'static [f64],
 }
 
 impl FlowSpec {
@@ -52,6 +54,7 @@ impl FlowSpec {
             ecn: false,
             start_kbps: 300,
             can_pad: true,
+            priorities: &[],
         }
     }
 
@@ -95,6 +98,7 @@ pub struct MediaFlow {
     next_audio: Instant,
     targets: VecDeque<(Instant, DataRate)>,
     encoder: DataRate,
+    allocator: Allocator,
     sent_at: HashMap<u64, Instant>,
     // The receiver.
     received: BTreeMap<u64, (Instant, Ecn)>,
@@ -126,6 +130,18 @@ impl MediaFlow {
         pacer.set_can_pad(spec.can_pad);
         let target = controller.target();
         pacer.set_rates(start, target.pacing_rate, target.padding_rate);
+        let mut allocator = Allocator::new();
+        for (id, &priority) in spec.priorities.iter().enumerate() {
+            let max = DataRate::from_kbps(1_500);
+            let encoding = Encoding { min: DataRate::from_kbps(150), max };
+            let stream = StreamConfig {
+                id: id as u64,
+                priority,
+                always: true,
+                encodings: [encoding].into_iter().collect(),
+            };
+            allocator.add(stream).expect("bounds make sense");
+        }
         let begins = start + Duration::from_secs_f64(spec.start);
         let bins = (scenario.seconds * 1_000 / BIN_MS) as usize;
         Self {
@@ -143,6 +159,7 @@ impl MediaFlow {
             next_audio: begins + AUDIO * index as u32 / 7,
             targets: VecDeque::new(),
             encoder: controller.target().rate,
+            allocator,
             controller,
             sent_at: HashMap::new(),
             received: BTreeMap::new(),
@@ -156,6 +173,7 @@ impl MediaFlow {
                 arrived: 0,
                 lost: 0,
                 delays_ms: Vec::new(),
+                streams: vec![0; spec.priorities.len()],
             },
         }
     }
@@ -317,7 +335,19 @@ impl MediaFlow {
             Source::Constant(rate) => rate as f64,
         };
         let noise = 1.0 + (self.rng.unit() * 2.0 - 1.0) * 0.05;
-        let mut bytes = (kbps * 1_000.0 / 8.0 / 30.0 * noise) as u64;
+        if !self.spec.priorities.is_empty() {
+            let given = self.allocator.allocate(DataRate::from_f64(kbps * 1_000.0)).to_vec();
+            for allocation in given {
+                let bytes = (allocation.rate.as_f64() / 8.0 / 30.0 * noise) as u64;
+                self.outcome.streams[allocation.stream as usize] += bytes;
+                self.packetise(now, bytes);
+            }
+            return;
+        }
+        self.packetise(now, (kbps * 1_000.0 / 8.0 / 30.0 * noise) as u64);
+    }
+
+    fn packetise(&mut self, now: Instant, mut bytes: u64) {
         let packets = bytes.div_ceil(1_200).max(1);
         for left in (1..=packets).rev() {
             let size = bytes / left;

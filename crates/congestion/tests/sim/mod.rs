@@ -5,6 +5,7 @@
 
 pub mod measure;
 pub mod media;
+pub mod scenarios;
 pub mod tcp;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -33,6 +34,8 @@ pub struct Stretch {
     pub queue: QueueSize,
     pub loss: Loss,
     pub jitter_ms: u64,
+    /// Nothing passes, either way, between these seconds.
+    pub outage: Option<(f64, f64)>,
     /// CoDel that marks instead of dropping.
     pub ecn: bool,
 }
@@ -54,6 +57,7 @@ impl Stretch {
             queue: QueueSize::Milliseconds(300),
             loss: Loss::None,
             jitter_ms: 0,
+            outage: None,
             ecn: false,
         }
     }
@@ -215,6 +219,11 @@ fn schedule(network: &mut Network, link: LinkId, stretch: &Stretch, start: Insta
                 Change::configure(link, direction, stretch.config(kbps, forward)),
             );
         }
+    }
+    if let Some((from, to)) = stretch.outage {
+        let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
+        network.schedule(at(from), Change::Pause(link, Direction::Both));
+        network.schedule(at(to), Change::Resume(link, Direction::Both));
     }
 }
 

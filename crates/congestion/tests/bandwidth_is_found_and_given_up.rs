@@ -1,0 +1,120 @@
+//! How fast the controller finds what a path carries, and how fast it gives it up; with losses that mean nothing, beside
+//! another flow, and with an application that has little to send.
+
+mod sim;
+
+use peerage_netsim::Loss;
+use sim::measure::FlowOutcome;
+use sim::{FlowSpec, QueueSize, Scenario, Source, Stretch, run};
+
+fn alone(seconds: u64, stretch: Stretch) -> FlowOutcome {
+    let scenario = Scenario::new("alone", seconds, stretch, vec![FlowSpec::greedy(seconds)]);
+    run(&scenario).flows.remove(0)
+}
+
+#[test]
+fn ramp_up_on_3_mbit_takes_less_than_two_seconds() {
+    let flow = alone(10, Stretch::new(&[(0.0, 3_000)]));
+    let found = (0..20).find(|&tenth| {
+        let at = f64::from(tenth) / 10.0;
+        flow.target_kbps(at, at + 0.1) >= 2_500.0
+    });
+    assert!(found.is_some(), "the target is {:.0} after two seconds", flow.target_kbps(1.9, 2.0));
+    let sent = flow.sent_kbps(1.5, 2.0);
+    assert!(sent >= 2_500.0, "{sent:.0} kbit/s are sent by then");
+    assert!(flow.max_delay_ms(0.0, 3.0) < 60.0, "{:.0} ms", flow.max_delay_ms(0.0, 3.0));
+}
+
+#[test]
+fn links_from_300_kbit_to_50_mbit_are_used() {
+    for (kbps, by) in [(300, 5.0), (1_000, 5.0), (10_000, 5.0), (50_000, 5.0)] {
+        let flow = alone(30, Stretch::new(&[(0.0, kbps)]));
+        let used = flow.sent_kbps(by, 30.0) / kbps as f64;
+        assert!((0.84..=1.02).contains(&used), "{kbps} kbit/s: {used:.2}");
+        // A packet of 1,228 bytes takes 33 ms at 300 kbit/s.
+        let most = if kbps == 300 { 70.0 } else { 30.0 };
+        assert!(flow.delay_ms(by, 30.0) < most, "{kbps}: {:.0} ms", flow.delay_ms(by, 30.0));
+    }
+}
+
+#[test]
+fn random_loss_costs_little() {
+    for (loss, least) in [(0.02, 0.88), (0.05, 0.85), (0.10, 0.80), (0.20, 0.60)] {
+        let mut sum = 0.0;
+        for seed in 1..=3 {
+            let stretch = Stretch { loss: Loss::Random(loss), ..Stretch::new(&[(0.0, 3_000)]) };
+            let mut scenario = Scenario::new("loss", 60, stretch, vec![FlowSpec::greedy(60)]);
+            scenario.seed = seed;
+            let used = run(&scenario).flows[0].sent_kbps(10.0, 60.0) / 3_000.0;
+            println!("{loss}: {used:.3}");
+            assert!(used >= least, "{loss} loss, seed {seed}: {used:.3} of the link");
+            sum += used;
+        }
+        assert!(sum / 3.0 <= 1.02);
+    }
+}
+
+#[test]
+fn a_queue_of_20_ms_is_not_flooded() {
+    let stretch = Stretch { queue: QueueSize::Milliseconds(20), ..Stretch::new(&[(0.0, 3_000)]) };
+    let flow = alone(60, stretch);
+    assert!(flow.loss(10.0, 60.0) < 0.04, "{:.3}", flow.loss(10.0, 60.0));
+    assert!(flow.received_kbps(10.0, 60.0) > 2_700.0);
+}
+
+#[test]
+fn step_up_from_500_kbit_to_3_mbit_is_found_within_ten_seconds() {
+    let flow = alone(40, Stretch::new(&[(0.0, 500), (20.0, 3_000)]));
+    let after = flow.time_to(20.0, 40.0, 2_500.0);
+    assert!(after.is_some_and(|after| after <= 10.0), "{after:?}");
+}
+
+#[test]
+fn step_down_from_3_mbit_to_500_kbit_drains_within_two_seconds() {
+    // The queue as long in time as before, and as long in bytes, which is 1.8 s at the new rate.
+    for queue in [QueueSize::Milliseconds(300), QueueSize::Bytes(112_500)] {
+        let stretch = Stretch { queue, ..Stretch::new(&[(0.0, 3_000), (15.0, 500)]) };
+        let flow = alone(40, stretch);
+        let most = flow.max_delay_ms(17.0, 40.0);
+        assert!(most < 200.0, "{most:.0} ms after two seconds");
+        let used = flow.sent_kbps(20.0, 40.0) / 500.0;
+        assert!((0.8..=1.02).contains(&used), "{used:.2}");
+    }
+}
+
+#[test]
+fn an_application_that_sends_little_does_not_make_the_estimate_run_away() {
+    let source = Source::Constant(300);
+    let spec = FlowSpec { source, ..FlowSpec::new(0.0, 120.0) };
+    let scenario = Scenario::new("little", 120, Stretch::new(&[(0.0, 1_000)]), vec![spec]);
+    let flow = &run(&scenario).flows[0];
+    for second in 0..120 {
+        let target = flow.target_kbps(f64::from(second), f64::from(second + 1));
+        // Twice what it has a use for, and no more than the link carries.
+        assert!(target <= 1_000.0, "second {second}: {target:.0}");
+    }
+    assert!(flow.target_kbps(100.0, 120.0) >= 340.0, "{:.0}", flow.target_kbps(100.0, 120.0));
+    assert!(flow.max_delay_ms(5.0, 120.0) < 60.0, "{:.0} ms", flow.max_delay_ms(5.0, 120.0));
+}
+
+#[test]
+fn two_flows_share_a_link_within_a_fifth() {
+    let flows = vec![FlowSpec::greedy(200), FlowSpec { start: 20.0, ..FlowSpec::greedy(200) }];
+    let outcome = run(&Scenario::new("two", 200, Stretch::new(&[(0.0, 4_000)]), flows));
+    let [a, b] = [0, 1].map(|flow: usize| outcome.flows[flow].sent_kbps(60.0, 200.0));
+    let fair = (a + b) / 2.0;
+    assert!((a - fair).abs() < 0.2 * fair, "{a:.0} and {b:.0} kbit/s");
+    assert!(a + b > 3_400.0, "{:.0} of 4,000 kbit/s are used", a + b);
+}
+
+#[test]
+fn an_outage_is_overcome_in_three_seconds_however_long_it_was() {
+    for length in [3.0, 10.0, 40.0] {
+        let outage = Some((20.0, 20.0 + length));
+        let stretch = Stretch { outage, ..Stretch::new(&[(0.0, 2_000)]) };
+        let flow = alone(80, stretch);
+        let after = flow.time_to(20.0 + length, 80.0, 1_400.0);
+        assert!(after.is_some_and(|after| after <= 3.0), "{length} s: {after:?}");
+        assert!(flow.delay_ms(25.0 + length, 80.0) < 40.0);
+    }
+}
