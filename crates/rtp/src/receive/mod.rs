@@ -1,10 +1,12 @@
 //! What a receiver keeps of each stream, and when it reports: statistics (RFC 3550 App. A.1, A.3, A.8), the schedule of
-//! RTCP (RFC 3550 §6.3, RFC 4585 §3.5), and which media section a stream belongs to (RFC 9143 §9.2).
+//! RTCP (RFC 3550 §6.3, RFC 4585 §3.5), arrivals for the sender's congestion control, and which media section a stream belongs to (RFC 9143 §9.2).
 
+mod arrivals;
 mod demux;
 mod schedule;
 mod statistics;
 
+pub use arrivals::{MAX_ARRIVALS, MAX_REPORTED_STREAMS, StreamArrivals, TransportArrivals};
 pub use demux::{
     Demultiplexer, MAX_LATCHED_STREAMS, MAX_SECTIONS, MAX_STREAM_IDS, MediaSection, Route,
     StreamRole,
