@@ -9,6 +9,7 @@ use peerage_ice::{FamilyPolicy, MdnsMode, Timers};
 
 use crate::error::Error;
 use crate::ice_server::IceServer;
+use crate::media::Capabilities;
 
 /// More ICE servers than this are ignored (webrtc-pc §4.2.1 asks for at least 32).
 pub const MAX_ICE_SERVERS: usize = 32;
@@ -174,6 +175,8 @@ pub struct Settings {
     pub dtls: DtlsSettings,
     /// SCTP and data channels.
     pub sctp: SctpSettings,
+    /// The codecs and header extensions that are negotiated.
+    pub media: Capabilities,
     /// Receives the secrets of the session, for packet analysers. Gives away everything: for debugging alone.
     pub key_log: Option<Arc<dyn KeyLog>>,
     /// How many datagrams one `poll_transmit` may batch for UDP segmentation offload, 1 to 64.
@@ -193,6 +196,7 @@ impl Default for Settings {
             ice_timers: Timers::default(),
             dtls: DtlsSettings::default(),
             sctp: SctpSettings::default(),
+            media: Capabilities::default(),
             key_log: None,
             max_gso_segments: 1,
             provider: None,

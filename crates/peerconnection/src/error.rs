@@ -24,6 +24,8 @@ pub enum ErrorKind {
     NotSupported,
     /// `TypeError`: an argument is out of its range or contradicts another.
     Type,
+    /// `RangeError`: a number is out of its range.
+    Range,
     /// `RTCError`: see [`Error::detail`] and [`Error::sdp_line`].
     Rtc,
 }
@@ -39,6 +41,7 @@ impl ErrorKind {
             Self::Syntax => "SyntaxError",
             Self::NotSupported => "NotSupportedError",
             Self::Type => "TypeError",
+            Self::Range => "RangeError",
             Self::Rtc => "RTCError",
         }
     }
@@ -99,6 +102,14 @@ pub enum Error {
         /// What stands in the way.
         reason: &'static str,
     },
+    /// An argument that may not be used here.
+    #[error("{operation}: {reason}")]
+    InvalidAccess {
+        /// The call.
+        operation: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
     /// The description given to `set_local_description` is not the one created last (RFC 9429 §5.4).
     #[error(
         "the {kind} differs from the last one created; descriptions must not be changed before they are set (RFC 9429 §5.4)"
@@ -143,6 +154,14 @@ pub enum Error {
         /// Why it cannot be accepted.
         reason: String,
     },
+    /// A number is out of its range (`RangeError`).
+    #[error("{argument}: {reason}")]
+    Range {
+        /// The argument.
+        argument: &'static str,
+        /// The range.
+        reason: String,
+    },
     /// A URL of an ICE server is not understood.
     #[error("ICE server {url:?}: {reason}")]
     IceServerUrl {
@@ -172,6 +191,9 @@ pub enum Error {
     /// The handle names no channel of this connection, or one whose closing has been reported.
     #[error("no such data channel")]
     UnknownDataChannel,
+    /// The handle names no transceiver of this connection, or one that was stopped and is gone.
+    #[error("no such transceiver")]
+    UnknownTransceiver,
     /// A lower layer refused its configuration.
     #[error("{layer}: {message}")]
     Layer {
@@ -194,13 +216,16 @@ impl Error {
             | Self::CodecPreferences(_) => ErrorKind::InvalidModification,
             Self::SdpSyntax { .. } => ErrorKind::Rtc,
             Self::InvalidDescription { .. }
+            | Self::InvalidAccess { .. }
             | Self::IceServerCredentials { .. }
             | Self::CertificateExpired { .. } => ErrorKind::InvalidAccess,
             Self::InvalidCandidate(_)
             | Self::Operation(_)
             | Self::UnknownDataChannel
+            | Self::UnknownTransceiver
             | Self::Layer { .. } => ErrorKind::Operation,
             Self::Type { .. } => ErrorKind::Type,
+            Self::Range { .. } => ErrorKind::Range,
             Self::IceServerUrl { .. } => ErrorKind::Syntax,
             Self::NotSupported(_) => ErrorKind::NotSupported,
         }

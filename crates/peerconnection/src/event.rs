@@ -6,7 +6,9 @@ use crate::channel::DataChannelHandle;
 use crate::description::IceCandidateInit;
 use crate::error::ErrorDetail;
 use crate::message::Message;
+use crate::rtp::MediaFrame;
 use crate::state::{ConnectionState, IceConnectionState, IceGatheringState, SignalingState};
+use crate::transceiver::TransceiverHandle;
 
 /// An event, named as in webrtc-pc where it has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +57,30 @@ pub enum Event {
     Message(DataChannelHandle, Message),
     /// `bufferedamountlow`: what waits to be sent has fallen to the channel's threshold.
     BufferedAmountLow(DataChannelHandle),
+    /// `track`: the peer sends media on this transceiver, which may be new.
+    Track {
+        /// The transceiver.
+        transceiver: TransceiverHandle,
+        /// Ids of the streams that the peer puts the track into.
+        streams: Vec<String>,
+    },
+    /// The peer sends media on this transceiver no more, for now (the track is muted and leaves its streams) or for ever
+    /// (it is ended, and the transceiver stopped).
+    TrackRemoved {
+        /// The transceiver.
+        transceiver: TransceiverHandle,
+        /// Whether it was for ever.
+        ended: bool,
+    },
+    /// An encoded frame came in.
+    Frame(Box<MediaFrame>),
+    /// The peer asks for a keyframe (RFC 4585 §6.3.1, RFC 5104 §3.5.1).
+    KeyframeRequested {
+        /// The transceiver.
+        transceiver: TransceiverHandle,
+        /// The encoding, 0 without simulcast.
+        encoding: usize,
+    },
     /// Look this host name up (a STUN or TURN server's) and answer with `host_resolved`.
     ResolveHost {
         /// To be given back.

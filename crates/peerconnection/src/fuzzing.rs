@@ -11,6 +11,7 @@ use peerage_ice::Protocol;
 
 use crate::dcep::DcepMessage;
 use crate::jsep::RemoteDescription;
+use crate::media::Capabilities;
 pub use crate::media::fuzzing::media_sections;
 use crate::{
     Configuration, DataChannelHandle, DataChannelInit, Event, IceCandidateInit, Input, Message,
@@ -30,14 +31,15 @@ pub fn dcep(data: &[u8]) {
 /// A remote description: read, answered, and the answer read again.
 pub fn remote_description(data: &[u8]) {
     let Ok(sdp) = std::str::from_utf8(data) else { return };
-    let _ = RemoteDescription::parse(SdpType::Answer, sdp.to_owned());
+    let _ = RemoteDescription::parse(SdpType::Answer, sdp.to_owned(), &Capabilities::default());
     let mut end = End::new(Instant::now(), 1);
     if end.pc.set_remote_description(end.now, SessionDescription::offer(sdp)).is_ok() {
         end.pc
             .set_local_description(end.now, None)
             .expect("an offer that was taken can be answered");
         let answer = end.pc.local_description().expect("the answer was set").sdp;
-        RemoteDescription::parse(SdpType::Answer, answer).expect("our answer parses");
+        RemoteDescription::parse(SdpType::Answer, answer, &Capabilities::default())
+            .expect("our answer parses");
         let _ = end.pc.remote_description();
     }
 }

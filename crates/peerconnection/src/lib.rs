@@ -17,12 +17,13 @@ mod event;
 pub mod fuzzing;
 mod ice_server;
 mod jsep;
-#[allow(dead_code, unreachable_pub, unused_imports, reason = "transceivers take it up")]
-mod media;
+pub mod media;
 mod message;
 mod net;
+mod rtp;
 mod state;
 mod statistics;
+mod transceiver;
 mod transport;
 
 pub use channel::{DataChannelHandle, DataChannelInfo, DataChannelInit, Priority};
@@ -39,8 +40,14 @@ pub use message::Message;
 pub use net::Input;
 pub use peerage_crypto::{Certificate, CertificateParams, KeyLog, KeyLogWriter, NamedGroup, Rng};
 pub use peerage_ice::{Ecn, FamilyPolicy, MdnsMode, Protocol, Timers, Transmit};
+pub use peerage_rtp::payload::{EncodedFrame, FrameInfo};
+pub use rtp::{Frame, MediaFrame, RtpStatistics};
 pub use state::{
     ConnectionState, DataChannelState, DtlsState, IceConnectionState, IceGatheringState,
     SignalingState,
 };
 pub use statistics::{DataChannelStatistics, Statistics, TransportStatistics};
+pub use transceiver::{
+    Receiver, RtpEncodingParameters, Sender, Transceiver, TransceiverDirection, TransceiverHandle,
+    TransceiverInit,
+};

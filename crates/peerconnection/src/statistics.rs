@@ -2,6 +2,7 @@
 
 use crate::channel::DataChannelHandle;
 use crate::event::Handshake;
+use crate::rtp::RtpStatistics;
 use crate::state::{DtlsState, IceConnectionState};
 
 /// A snapshot of everything.
@@ -10,6 +11,8 @@ use crate::state::{DtlsState, IceConnectionState};
 pub struct Statistics {
     /// Transport counters: `RTCTransportStats`.
     pub transport: TransportStatistics,
+    /// The RTP transport, all streams together.
+    pub rtp: RtpStatistics,
     /// The pair over which data go.
     pub selected_pair: Option<peerage_ice::SelectedPair>,
     /// All candidate pairs: `RTCIceCandidatePairStats`.

@@ -9,7 +9,7 @@ use super::PeerConnection;
 use crate::description::{OfferOptions, SdpType, SessionDescription};
 use crate::error::{Error, ErrorDetail};
 use crate::event::Event;
-use crate::jsep::{LocalParameters, RemoteDescription};
+use crate::jsep::{LocalParameters, MediaParameters, RemoteDescription};
 use crate::state::SignalingState;
 use crate::transport::dtls::DtlsParameters;
 use crate::transport::sctp::{SCTP_PORT, SctpParameters};
@@ -88,6 +88,7 @@ impl PeerConnection {
                     self.create_offer(now, OfferOptions::default())?;
                 }
                 self.negotiation.set_local_offer(&description.sdp)?;
+                self.associate_transceivers();
                 // RFC 8445 §6.1.1: the side that begins controls.
                 self.settle_ice_role(now, true);
                 self.apply_local_ice(now);
@@ -99,6 +100,7 @@ impl PeerConnection {
                 self.negotiation.set_local_answer(&description.sdp, kind)?;
                 self.apply_local_ice(now);
                 self.apply_agreement(now);
+                self.take_agreed_media(now, true);
             }
         }
         self.after_description();
@@ -120,22 +122,28 @@ impl PeerConnection {
         match description.kind {
             SdpType::Rollback => self.roll_back(now),
             SdpType::Offer => {
-                let offer = RemoteDescription::parse(SdpType::Offer, description.sdp)?;
+                let offer = self.parse(SdpType::Offer, description.sdp)?;
                 self.negotiation.check_remote_offer(&offer)?;
                 if self.negotiation.state() == SignalingState::HaveLocalOffer {
                     self.roll_back(now);
                 }
                 self.settle_ice_role(now, offer.ice_lite);
                 self.negotiation.set_remote_offer(offer);
+                self.take_remote_offer()?;
             }
             kind @ (SdpType::Answer | SdpType::PrAnswer) => {
-                let answer = RemoteDescription::parse(kind, description.sdp)?;
+                let answer = self.parse(kind, description.sdp)?;
                 self.negotiation.set_remote_answer(answer, self.settled_dtls_role())?;
                 self.apply_agreement(now);
+                self.take_agreed_media(now, false);
             }
         }
         self.after_description();
         Ok(())
+    }
+
+    fn parse(&self, kind: SdpType, sdp: String) -> Result<RemoteDescription, Error> {
+        RemoteDescription::parse(kind, sdp, &self.config.settings.media)
     }
 
     /// `localDescription`: the pending one, else the current one, with the candidates gathered so far.
@@ -215,6 +223,11 @@ impl PeerConnection {
                 max_message_size: self.config.settings.sctp.max_message_size,
             },
             wants_data,
+            transceivers: &self.transceivers,
+            media: MediaParameters {
+                capabilities: &self.config.settings.media,
+                cname: &self.cname,
+            },
             dtls_client: self.settled_dtls_role(),
             candidates: if same_generation { agent.local_candidates() } else { Vec::new() },
             end_of_candidates: same_generation
@@ -301,6 +314,7 @@ impl PeerConnection {
     /// RFC 9429 §5.7, webrtc-pc §4.4.1.5.
     fn roll_back(&mut self, now: Instant) {
         let given_up = self.negotiation.rollback();
+        self.roll_transceivers_back();
         let restarted = given_up.and_then(|local| local.transport).is_some_and(|given_up| {
             let current = self.negotiation.current_local.as_ref();
             let current = current.and_then(|local| local.transport.as_ref());
@@ -342,7 +356,8 @@ impl PeerConnection {
         if self.closed || self.negotiation.state() != SignalingState::Stable {
             return;
         }
-        let needed = self.negotiation.is_needed(self.channels.ever_created && !self.data_ended);
+        let needed = self.negotiation.is_needed(self.channels.ever_created && !self.data_ended)
+            || self.transceivers.iter().any(|t| self.needs_negotiation(t));
         if needed && !self.negotiation.needed {
             self.events.push_back(Event::NegotiationNeeded);
         }

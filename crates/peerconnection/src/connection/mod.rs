@@ -4,9 +4,11 @@
 mod candidates;
 mod channels;
 mod descriptions;
+mod media_sections;
 mod states;
 #[cfg(test)]
 mod tests;
+mod transceivers;
 mod verbs;
 
 use std::collections::VecDeque;
@@ -20,6 +22,7 @@ use peerage_crypto::{
 };
 use peerage_ice::Credentials;
 use peerage_sctp::{Association, StreamId};
+use peerage_sdp::Text;
 
 use self::states::ReportedStates;
 use crate::channel::DataChannels;
@@ -28,8 +31,10 @@ use crate::dcep::Open;
 use crate::error::Error;
 use crate::event::Event;
 use crate::jsep::Negotiation;
+use crate::rtp::RtpTransport;
 use crate::state::{ConnectionState, IceConnectionState, IceGatheringState, SignalingState};
 use crate::statistics::{Statistics, TransportStatistics};
+use crate::transceiver::{Transceivers, random_id};
 use crate::transport::dtls::DtlsTransport;
 use crate::transport::early::EarlyPackets;
 use crate::transport::ice::IceTransport;
@@ -65,6 +70,12 @@ pub struct PeerConnection {
     /// A sealed datagram that did not fit the last batch, or the goodbye of an association that ended.
     held_back: Vec<u8>,
     max_segments: usize,
+
+    transceivers: Transceivers,
+    /// The canonical name of our RTP sources.
+    cname: Text,
+
+    rtp: RtpTransport,
 
     channels: DataChannels,
     /// Streams that were reset because no channel may be on them.
@@ -110,6 +121,8 @@ impl PeerConnection {
         };
         let fingerprints = vec![certificate.fingerprint(HashAlgorithm::Sha256)];
         let ice = IceTransport::new(now, &config, &mut rng, Arc::clone(&provider))?;
+        // RFC 7022 §4.2: 96 random bits and more.
+        let cname = Text::new(&random_id(&mut rng)).unwrap_or_else(|_| unreachable!("hexadecimal"));
         let dtls = DtlsTransport::new(&config.settings, provider, certificate)?;
         Ok(Self {
             now,
@@ -127,6 +140,9 @@ impl PeerConnection {
             ended_sctp: None,
             held_back: Vec::new(),
             max_segments: config.settings.max_gso_segments,
+            transceivers: Transceivers::default(),
+            rtp: RtpTransport::new(&mut rng, cname.clone(), (now, config.wall_clock)),
+            cname,
             channels: DataChannels::default(),
             refused_streams: Vec::new(),
             held_open: None,
@@ -215,6 +231,7 @@ impl PeerConnection {
                 selected_candidate_pair_changes: self.pair_changes,
                 ..self.counters
             },
+            rtp: self.rtp.statistics(),
             selected_pair: self.ice.agent.selected_pair().cloned(),
             candidate_pairs: self.ice.agent.pairs(),
             handshake: self.dtls.handshake().cloned(),

@@ -45,6 +45,14 @@ impl PeerConnection {
             PacketKind::Dtls => {
                 self.handle_record(now, input.source, input.destination, input.data);
             }
+            PacketKind::Rtp if self.is_known_path(&input) => {
+                self.rtp.handle_rtp(now, input.data);
+                self.pump_rtp();
+            }
+            PacketKind::Rtcp if self.is_known_path(&input) => {
+                self.rtp.handle_rtcp(now, input.data);
+                self.pump_rtp();
+            }
             _ => self.counters.packets_dropped += 1,
         }
         Ok(())
@@ -60,6 +68,7 @@ impl PeerConnection {
         self.pump_ice(now);
         self.dtls.handle_timeout(now);
         self.pump_dtls(now);
+        self.rtp.handle_timeout(now);
         if let Some(sctp) = &mut self.sctp {
             sctp.handle_timeout(now);
             self.pump_sctp(now, false);
@@ -72,7 +81,8 @@ impl PeerConnection {
             return None;
         }
         let sctp = self.sctp.as_ref().and_then(|sctp| sctp.poll_timeout());
-        [self.ice.poll_timeout(), self.dtls.poll_timeout(), sctp].into_iter().flatten().min()
+        let rtp = self.rtp.poll_timeout();
+        [self.ice.poll_timeout(), self.dtls.poll_timeout(), rtp, sctp].into_iter().flatten().min()
     }
 
     /// Appends datagrams for one destination to `buf`. With [`Settings::max_gso_segments`](crate::Settings) above 1
@@ -124,6 +134,10 @@ impl PeerConnection {
         let start = buf.len();
         if self.held_back.is_empty() {
             if let Some(size) = self.dtls.poll_transmit(now, buf) {
+                return Some(size);
+            }
+            // Media before data: it is the one that is late.
+            if let Some(size) = self.rtp.poll_packet(now, buf) {
                 return Some(size);
             }
         } else {
@@ -186,6 +200,12 @@ impl PeerConnection {
             Ok(Handled::Stun) => self.pump_ice(now),
             Ok(Handled::Data | Handled::Unknown) | Err(_) => self.counters.packets_dropped += 1,
         }
+    }
+
+    /// Whether a packet came by a path that ICE has checked.
+    fn is_known_path(&self, input: &Input<'_>) -> bool {
+        self.path == Some((input.destination, input.source))
+            || self.ice.agent.is_known_source(input.source, input.destination)
     }
 
     fn handle_record(
@@ -274,6 +294,7 @@ impl PeerConnection {
                 DtlsEvent::Connected(handshake) => {
                     self.events.push_back(Event::HandshakeComplete(handshake));
                     self.update_states();
+                    self.start_srtp(now);
                     self.associate(now);
                 }
                 DtlsEvent::Closed => {
@@ -286,6 +307,18 @@ impl PeerConnection {
                     self.end_association(now, Some((detail, message)));
                 }
             }
+        }
+    }
+
+    /// Keys SRTP once DTLS is up. Without a common profile there is no media.
+    fn start_srtp(&mut self, now: Instant) {
+        match self.dtls.srtp() {
+            None => {}
+            Some(Ok(srtp)) => self.rtp.connected(now, srtp),
+            Some(Err(error)) => self.events.push_back(Event::DtlsError {
+                detail: ErrorDetail::DtlsFailure,
+                message: error.to_string(),
+            }),
         }
     }
 

@@ -4,13 +4,15 @@
 use peerage_crypto::Fingerprint;
 use peerage_ice::{Candidate, CandidateAddress, CandidateKind, CandidateTransport, Credentials};
 use peerage_sdp::{
-    Attribute, Group, GroupSemantics, HashFunction, IcePwd, IceUfrag, MediaDescription, MediaKind,
-    Protocol, SessionDescription, Setup, Text, TlsId, Word, Words,
+    Attribute, Attributes, Group, GroupSemantics, HashFunction, IcePwd, IceUfrag, MediaDescription,
+    MediaKind, Protocol, SessionDescription, Setup, Text, TlsId, Word, Words,
 };
 use std::net::IpAddr;
 
 use crate::description::SdpType;
 use crate::error::Error;
+use crate::media::{Agreement, LocalMedia};
+use crate::transceiver::TransceiverHandle;
 use crate::transport::sctp::SctpParameters;
 
 /// An offer or answer of ours.
@@ -24,6 +26,8 @@ pub(crate) struct LocalDescription {
     pub(crate) ice_lite: bool,
     /// What stands in `a=ice-options`; empty: no such line.
     pub(crate) ice_options: &'static str,
+    /// Whether one-byte and two-byte header extensions may be mixed (RFC 8285 §6).
+    pub(crate) extmap_allow_mixed: bool,
     /// The m-sections in order.
     pub(crate) sections: Vec<LocalSection>,
     /// Whether a BUNDLE group names the sections that are not rejected. They share one transport either way.
@@ -47,6 +51,17 @@ pub(crate) enum LocalBody {
     Rejected(Box<MediaDescription>),
     /// Data channels.
     Data(LocalData),
+    /// Audio or video.
+    Media(Box<LocalMediaSection>),
+}
+
+/// A section of audio or video in a local description.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalMediaSection {
+    pub(crate) transceiver: TransceiverHandle,
+    pub(crate) media: LocalMedia,
+    /// In an answer, what was agreed on.
+    pub(crate) agreement: Option<Agreement>,
 }
 
 /// The data section of a local description.
@@ -73,6 +88,16 @@ impl LocalSection {
         Self { mid, body: LocalBody::Rejected(Box::new(media)) }
     }
 
+    /// Port 0, with the mid.
+    pub(crate) fn reject(&mut self) {
+        let (kind, protocol) = self.line();
+        let formats = Words::join([&Word::from_static("0")]);
+        let mut media = MediaDescription::new(kind, 0, protocol, formats);
+        media.connections = vec![peerage_sdp::NetworkAddress::UNSPECIFIED.into()];
+        media.attributes.extend(self.mid.clone().map(Attribute::Mid));
+        self.body = LocalBody::Rejected(Box::new(media));
+    }
+
     pub(crate) fn is_rejected(&self) -> bool {
         matches!(self.body, LocalBody::Rejected(_))
     }
@@ -82,6 +107,9 @@ impl LocalSection {
         match &self.body {
             LocalBody::Rejected(media) => (media.line.media.clone(), media.line.protocol.clone()),
             LocalBody::Data(data) => (MediaKind::Application, data.protocol.clone()),
+            LocalBody::Media(section) => {
+                (section.media.kind.to_sdp(), section.media.protocol.clone())
+            }
         }
     }
 }
@@ -106,27 +134,32 @@ impl LocalDescription {
             let group = Group { semantics: GroupSemantics::Bundle, mids: Words::join(mids) };
             session = session.with(group);
         }
+        if self.extmap_allow_mixed {
+            session = session.with(Attribute::ExtmapAllowMixed);
+        }
         let tagged = self.transport_index();
         for (index, section) in self.sections.iter().enumerate() {
-            let media = match (&section.body, &self.transport) {
+            let mut media = match (&section.body, &self.transport) {
                 (LocalBody::Rejected(media), _) => (**media).clone(),
                 // A section that is live has a transport.
                 (_, None) => continue,
                 (LocalBody::Data(data), Some(transport)) => {
                     let mut media = MediaDescription::data_channels();
                     media.line.protocol = data.protocol.clone();
-                    transport.write_head(
-                        &mut media,
-                        section.mid.as_ref(),
-                        tagged == Some(index),
-                    )?;
+                    media.attributes = transport.attributes(section.mid.as_ref())?;
                     media.attributes.push(Attribute::SctpPort(data.sctp.port));
                     let max_message_size = data.sctp.max_message_size as u64;
                     media.attributes.push(Attribute::MaxMessageSize(max_message_size));
+                    transport.write_address(&mut media, tagged == Some(index));
+                    media
+                }
+                (LocalBody::Media(body), Some(transport)) => {
+                    let mut media =
+                        body.media.with_head(transport.attributes(section.mid.as_ref())?);
+                    transport.write_address(&mut media, tagged == Some(index));
                     media
                 }
             };
-            let mut media = media;
             if let (true, Some(transport)) = (tagged == Some(index), &self.transport) {
                 transport.write_candidates(&mut media)?;
             }
@@ -154,7 +187,7 @@ impl LocalDescription {
     pub(crate) fn data(&self) -> Option<(usize, &LocalData)> {
         self.sections.iter().enumerate().find_map(|(index, section)| match &section.body {
             LocalBody::Data(data) => Some((index, data)),
-            LocalBody::Rejected(_) => None,
+            LocalBody::Rejected(_) | LocalBody::Media(_) => None,
         })
     }
 
@@ -167,36 +200,35 @@ impl LocalDescription {
 }
 
 impl LocalTransport {
-    /// Writes port, address, mid, and what ICE and DTLS say of themselves. RFC 9429 §5.3.1: in an answer the sections
-    /// that are bundled into another say it too; peers that know nothing of BUNDLE need it.
-    fn write_head(
-        &self,
-        media: &mut MediaDescription,
-        mid: Option<&Word>,
-        is_tagged: bool,
-    ) -> Result<(), peerage_sdp::Error> {
-        // RFC 8839 §4.2.1.2: the default candidate stands in m= and c=; RFC 9429 §5.2.1: 9 and 0.0.0.0 while none is
-        // known.
-        let default = self.default_candidate().filter(|_| is_tagged);
-        media.line.port = default.map_or(9, |(_, port)| port);
-        let address = default.map_or(peerage_sdp::NetworkAddress::UNSPECIFIED, |(ip, _)| ip.into());
-        media.connections = vec![address.into()];
+    /// The mid, and what ICE and DTLS say of themselves. Sections that are bundled into another say it too (RFC 9429
+    /// §5.2.1 wants it in offers); peers that know nothing of BUNDLE need it.
+    fn attributes(&self, mid: Option<&Word>) -> Result<Attributes, peerage_sdp::Error> {
+        let mut attributes = Attributes::new();
         if let Some(mid) = mid {
-            media.attributes.push(Attribute::Mid(mid.clone()));
+            attributes.push(Attribute::Mid(mid.clone()));
         }
-        media.attributes.push(IceUfrag::new(self.credentials.ufrag())?);
-        media.attributes.push(IcePwd::new(self.credentials.pwd())?);
+        attributes.push(IceUfrag::new(self.credentials.ufrag())?);
+        attributes.push(IcePwd::new(self.credentials.pwd())?);
         for fingerprint in &self.fingerprints {
-            media.attributes.push(peerage_sdp::Fingerprint {
+            attributes.push(peerage_sdp::Fingerprint {
                 hash: hash_function(fingerprint),
                 digest: fingerprint.bytes().to_vec(),
             });
         }
-        media.attributes.push(self.setup);
+        attributes.push(self.setup);
         if let Some(tls_id) = &self.tls_id {
-            media.attributes.push(tls_id.clone());
+            attributes.push(tls_id.clone());
         }
-        Ok(())
+        Ok(attributes)
+    }
+
+    /// Port and address. RFC 8839 §4.2.1.2: the default candidate stands in m= and c=; RFC 9429 §5.2.1: 9 and 0.0.0.0
+    /// while none is known.
+    fn write_address(&self, media: &mut MediaDescription, is_tagged: bool) {
+        let default = self.default_candidate().filter(|_| is_tagged);
+        media.line.port = default.map_or(9, |(_, port)| port);
+        let address = default.map_or(peerage_sdp::NetworkAddress::UNSPECIFIED, |(ip, _)| ip.into());
+        media.connections = vec![address.into()];
     }
 
     fn write_candidates(&self, media: &mut MediaDescription) -> Result<(), peerage_sdp::Error> {

@@ -2,16 +2,20 @@
 //! calls the signaling state allows, and what offers and answers say. It moves no packets; the connection asks it what
 //! was agreed and acts on it.
 
+use std::collections::VecDeque;
+
 use peerage_crypto::{Fingerprint, Rng};
 use peerage_ice::{Candidate, Credentials};
 use peerage_sdp::{Protocol, Setup, TlsId, Word};
 
 use super::local::{LocalBody, LocalData, LocalDescription, LocalSection, LocalTransport};
-use super::remote::{RemoteDescription, RemoteTransport};
+use super::media::{self, AgreedMedia, MediaParameters, Numbers};
+use super::remote::{RemoteDescription, RemoteSection, RemoteTransport};
 use super::verify;
 use crate::description::SdpType;
 use crate::error::Error;
 use crate::state::SignalingState;
+use crate::transceiver::{Transceiver, Transceivers};
 use crate::transport::sctp::SctpParameters;
 
 /// What of this end goes into a description.
@@ -22,6 +26,8 @@ pub(crate) struct LocalParameters<'a> {
     pub(crate) sctp: SctpParameters,
     /// Whether an offer must have a data section even if none was agreed on before.
     pub(crate) wants_data: bool,
+    pub(crate) transceivers: &'a Transceivers,
+    pub(crate) media: MediaParameters<'a>,
     /// The DTLS role, once settled.
     pub(crate) dtls_client: Option<bool>,
     /// Candidates gathered with these credentials so far, and whether there will be no more.
@@ -41,6 +47,7 @@ pub(crate) struct Negotiation {
     session_id: u64,
     next_version: u64,
     tls_id: TlsId,
+    numbers: Numbers,
     pub(crate) current_local: Option<LocalDescription>,
     pub(crate) pending_local: Option<LocalDescription>,
     pub(crate) current_remote: Option<RemoteDescription>,
@@ -61,6 +68,7 @@ impl Negotiation {
             session_id: rng.u64() >> 11,
             next_version: 1,
             tls_id: random_tls_id(rng),
+            numbers: Numbers::new(),
             current_local: None,
             pending_local: None,
             current_remote: None,
@@ -154,25 +162,48 @@ impl Negotiation {
     ) -> Result<String, Error> {
         // A pending offer is replaced: RFC 9429 §5.2.2 has it generated as from the stable state, with the mids kept.
         let mut sections = self.agreed_sections();
+        // A section that was rejected is recycled before a new one is added (RFC 9429 §5.2.2). One that this very offer
+        // rejects must be seen rejected first.
+        let mut free: VecDeque<usize> =
+            (0..sections.len()).filter(|&index| sections[index].is_rejected()).collect();
+        let mut put = |sections: &mut Vec<LocalSection>, section| match free.pop_front() {
+            Some(index) => sections[index] = section,
+            None => sections.push(section),
+        };
+        let mut waiting: Vec<&Transceiver> =
+            parameters.transceivers.iter().filter(|t| t.is_active()).collect();
+        for section in &mut sections {
+            let LocalBody::Media(body) = &section.body else { continue };
+            // webrtc-pc §4.4.1: what is stopping counts as stopped here.
+            match waiting.iter().position(|t| t.handle == body.transceiver) {
+                Some(index) => {
+                    let transceiver = waiting.remove(index);
+                    let body =
+                        media::offer_section(transceiver, parameters.media, &mut self.numbers);
+                    section.body = LocalBody::Media(Box::new(body));
+                }
+                None => section.reject(),
+            }
+        }
+        for transceiver in waiting {
+            let body = media::offer_section(transceiver, parameters.media, &mut self.numbers);
+            let body = LocalBody::Media(Box::new(body));
+            // One that a pending offer names keeps its mid.
+            let mid = transceiver.mid.clone().unwrap_or_else(|| self.fresh_mid(&sections));
+            put(&mut sections, LocalSection { mid: Some(mid), body });
+        }
         let has_data = sections.iter().any(|section| matches!(section.body, LocalBody::Data(_)));
         if !has_data && parameters.wants_data {
             let body = LocalBody::Data(LocalData {
                 protocol: Protocol::UdpDtlsSctp,
                 sctp: parameters.sctp,
             });
-            // A rejected section is recycled before a new one is added (RFC 9429 §5.2.2).
-            let index =
-                sections.iter().position(LocalSection::is_rejected).unwrap_or(sections.len());
-            let pending = self.pending_local.as_ref().and_then(|local| local.data());
+            let pending = self.pending_local.as_ref();
             let mid = pending
-                .filter(|(pending, _)| *pending == index)
-                .and_then(|_| self.pending_local.as_ref()?.sections[index].mid.clone())
-                .unwrap_or_else(|| self.fresh_mid());
-            let section = LocalSection { mid: Some(mid), body };
-            match sections.get_mut(index) {
-                Some(recycled) => *recycled = section,
-                None => sections.push(section),
-            }
+                .and_then(|local| local.sections[local.data()?.0].mid.clone())
+                .filter(|mid| sections.iter().all(|section| section.mid.as_ref() != Some(mid)))
+                .unwrap_or_else(|| self.fresh_mid(&sections));
+            put(&mut sections, LocalSection { mid: Some(mid), body });
         }
         let live = sections.iter().any(|section| !section.is_rejected());
         let description = LocalDescription {
@@ -181,6 +212,9 @@ impl Negotiation {
             version: self.take_version(),
             ice_lite: parameters.ice_lite,
             ice_options: "ice2 trickle",
+            extmap_allow_mixed: sections
+                .iter()
+                .any(|section| matches!(section.body, LocalBody::Media(_))),
             sections,
             bundle: live,
             transport: live.then(|| self.local_transport(parameters, Setup::ActPass)),
@@ -195,24 +229,25 @@ impl Negotiation {
         let (Some(local), Some(remote)) = (&self.current_local, &self.current_remote) else {
             return Vec::new();
         };
-        let agreed = |(index, theirs): (usize, &super::remote::RemoteSection)| match local
-            .sections
-            .get(index)
-        {
+        let agreed = |(index, theirs): (usize, &RemoteSection)| match local.sections.get(index) {
             Some(ours) if !ours.is_rejected() && theirs.usable => ours.clone(),
             _ => LocalSection::rejected(theirs.mid.clone(), theirs.rejection.clone()),
         };
         remote.sections.iter().enumerate().map(agreed).collect()
     }
 
-    fn fresh_mid(&self) -> Word {
+    fn fresh_mid(&self, sections: &[LocalSection]) -> Word {
+        let here = |mid: &str| {
+            sections.iter().any(|section| section.mid.as_ref().is_some_and(|have| &**have == mid))
+        };
         let taken = |mid: &str| {
             let remotes = [&self.current_remote, &self.pending_remote];
             let locals = [&self.current_local, &self.pending_local];
-            remotes
-                .into_iter()
-                .flatten()
-                .any(|remote| remote.find_section(Some(mid), None).is_some())
+            here(mid)
+                || remotes
+                    .into_iter()
+                    .flatten()
+                    .any(|remote| remote.find_section(Some(mid), None).is_some())
                 || locals.into_iter().flatten().any(|local| local.find_section(mid).is_some())
         };
         (0u32..)
@@ -248,17 +283,30 @@ impl Negotiation {
                 reason: "there is no offer of the peer",
             });
         };
-        let answered = |(index, theirs): (usize, &super::remote::RemoteSection)| match &offer.data {
-            Some(data) if data.index == index && theirs.usable => LocalSection {
-                mid: theirs.mid.clone(),
-                body: LocalBody::Data(LocalData {
-                    protocol: data.protocol.clone(),
-                    sctp: parameters.sctp,
-                }),
-            },
-            _ => LocalSection::rejected(theirs.mid.clone(), theirs.rejection.clone()),
+        let numbers = &mut self.numbers;
+        let mut body = |index: usize, theirs: &RemoteSection| match (&offer.data, &theirs.rtp) {
+            _ if !theirs.usable => None,
+            (Some(data), _) if data.index == index => Some(LocalBody::Data(LocalData {
+                protocol: data.protocol.clone(),
+                sctp: parameters.sctp,
+            })),
+            (_, Some(rtp)) => {
+                let transceiver = match &theirs.mid {
+                    Some(mid) => parameters.transceivers.by_mid(mid)?,
+                    None => parameters.transceivers.by_index(index)?,
+                };
+                media::answer_section(transceiver, rtp, parameters.media, numbers)
+                    .map(|section| LocalBody::Media(Box::new(section)))
+            }
+            _ => None,
         };
-        let sections = offer.sections.iter().enumerate().map(answered).collect();
+        let mut sections = Vec::with_capacity(offer.sections.len());
+        for (index, theirs) in offer.sections.iter().enumerate() {
+            sections.push(match body(index, theirs) {
+                Some(body) => LocalSection { mid: theirs.mid.clone(), body },
+                None => LocalSection::rejected(theirs.mid.clone(), theirs.rejection.clone()),
+            });
+        }
         // RFC 9429 §5.3.1: the options stand in an answer only if they stood in the offer.
         let ice_options = match (offer.ice2, offer.trickle) {
             (true, true) => "ice2 trickle",
@@ -281,6 +329,7 @@ impl Negotiation {
             version,
             ice_lite: parameters.ice_lite,
             ice_options,
+            extmap_allow_mixed: offer.extmap_allow_mixed,
             sections,
             bundle: offer.is_bundled(),
             transport,
@@ -457,6 +506,12 @@ impl Negotiation {
         let theirs = remote.data.as_ref()?;
         let (index, _) = local.data()?;
         (index == theirs.index && remote.sections[index].usable).then_some(theirs.sctp)
+    }
+
+    /// What was agreed on for each section of media, provisionally or not.
+    pub(crate) fn agreed_media(&self) -> Vec<AgreedMedia> {
+        let Some((local, remote)) = self.agreed() else { return Vec::new() };
+        media::agreed(local, remote)
     }
 
     fn take_version(&mut self) -> u64 {

@@ -10,6 +10,7 @@ use peerage_sdp::{
 
 use crate::description::SdpType;
 use crate::error::Error;
+use crate::media::{Capabilities, RemoteMedia};
 use crate::transport::sctp::{DEFAULT_MAX_MESSAGE_SIZE, SCTP_PORT, SctpParameters};
 
 /// Bounds of a description from the peer. A browser's offer with everything in it has 20 kB and 500 lines.
@@ -28,6 +29,7 @@ pub(crate) struct RemoteDescription {
     /// `a=ice-options` held `trickle`, and `ice2`.
     pub(crate) trickle: bool,
     pub(crate) ice2: bool,
+    pub(crate) extmap_allow_mixed: bool,
     pub(crate) sections: Vec<RemoteSection>,
     pub(crate) bundles: Vec<Vec<Word>>,
     pub(crate) data: Option<RemoteData>,
@@ -47,6 +49,8 @@ pub(crate) struct RemoteSection {
     /// It can be used: what it carries is known here, and it shares the transport.
     pub(crate) usable: bool,
     pub(crate) ufrag: Option<String>,
+    /// What it says of audio or video that can be carried here.
+    pub(crate) rtp: Option<Box<RemoteMedia>>,
     /// The section as an answer rejects it.
     pub(crate) rejection: MediaDescription,
 }
@@ -74,7 +78,11 @@ pub(crate) struct RemoteTransport {
 
 impl RemoteDescription {
     /// Parses and checks a description.
-    pub(crate) fn parse(kind: SdpType, sdp: String) -> Result<Self, Error> {
+    pub(crate) fn parse(
+        kind: SdpType,
+        sdp: String,
+        capabilities: &Capabilities,
+    ) -> Result<Self, Error> {
         let session =
             SessionDescription::parse_within(&sdp, &LIMITS).map_err(|error| Error::SdpSyntax {
                 line: error.line().map_or(0, |line| u32::try_from(line).unwrap_or(u32::MAX)),
@@ -93,13 +101,21 @@ impl RemoteDescription {
         let data = session
             .sections()
             .position(|section| section.is_data_channels() && !section.is_rejected());
-        for (index, section) in sections.iter_mut().enumerate() {
-            section.usable = Some(index) == data;
+        for (index, (section, described)) in sections.iter_mut().zip(session.sections()).enumerate()
+        {
+            if !section.rejected && described.line.protocol.is_rtp() && has_kind(&described) {
+                let media = RemoteMedia::read(described, index)?;
+                section.rtp = Some(Box::new(media))
+                    .filter(|media| super::media::is_supported(media, capabilities));
+            }
+            section.usable = Some(index) == data || section.rtp.is_some();
         }
         let shared = Shared::find(&sections, &bundles, data);
         for (index, section) in sections.iter_mut().enumerate() {
             section.usable &= shared.as_ref().is_some_and(|shared| shared.has(index));
         }
+        let usable = sections.iter().filter(|section| section.usable);
+        crate::media::check_bundle(usable.filter_map(|section| section.rtp.as_deref()))?;
         let data = match data {
             Some(index) => Some(RemoteData::read(&session, index)?),
             None => None,
@@ -118,6 +134,7 @@ impl RemoteDescription {
             ice_lite: session.attributes.ice_lite(),
             trickle: option("trickle"),
             ice2: option("ice2"),
+            extmap_allow_mixed: session.attributes.extmap_allow_mixed(),
             sections,
             bundles,
             data,
@@ -210,6 +227,7 @@ impl RemoteSection {
             mid,
             rejected: media.is_rejected(),
             usable: false,
+            rtp: None,
             ufrag: section.ice_ufrag().map(|ufrag| ufrag.to_string()),
             rejection,
         }
@@ -352,6 +370,10 @@ fn named(session: &SessionDescription, index: usize) -> (Section<'_>, String) {
         None => format!("m-section {index}"),
     };
     (section, name)
+}
+
+fn has_kind(section: &Section<'_>) -> bool {
+    crate::media::MediaKind::from_sdp(&section.media().line.media).is_some()
 }
 
 /// RFC 9143 §7.2.1 and RFC 5888 §9.2: a group names sections that exist, and no section stands in two.

@@ -10,7 +10,7 @@ mod preferences;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use preferences::{apply_preferences, check_preferences, dictionary_match};
+pub(crate) use preferences::{apply_preferences, check_preferences};
 
 use peerage_sdp::{Feedback, Text};
 
@@ -317,6 +317,12 @@ fn find_rtx(list: &[RtpCodecParameters], primary: &RtpCodecParameters) -> Option
             && usable_with_rtcp_mux(codec.payload_type)
     });
     rtx.map(|rtx| rtx.payload_type)
+}
+
+/// Whether anything but helpers is among the codecs of both.
+pub(crate) fn has_common_codec(ours: &[CodecCapability], theirs: &[RtpCodecParameters]) -> bool {
+    let known = |codec: &RtpCodec| ours.iter().any(|ours| same_format(&ours.codec, codec));
+    theirs.iter().any(|theirs| theirs.codec.role() == CodecRole::Media && known(&theirs.codec))
 }
 
 /// Whether there is anything but helpers among them: a section without is of no use.

@@ -14,11 +14,12 @@ mod section;
 
 pub use capabilities::{Capabilities, CodecCapability, RtpHeaderExtensionCapability, uri};
 pub use codec::{CodecRole, MediaKind, RtpCodec, RtpCodecParameters};
+pub(crate) use header_extension::intersect;
 pub use header_extension::{HeaderExtensionIds, RtpHeaderExtension};
 pub use matching::{NegotiatedCodec, Order, RtxPayloadTypes};
-pub(crate) use matching::{apply_preferences, check_preferences, dictionary_match};
+pub(crate) use matching::{apply_preferences, check_preferences, has_common_codec};
 pub use payload_types::PayloadTypes;
-pub(crate) use section::{Agreement, Answer, accept, answer, check_bundle, offer};
+pub(crate) use section::{Agreement, accept, answer, check_bundle, offer};
 pub use section::{
     AnswerIntent, LocalMedia, LocalSource, OfferIntent, RemoteMedia, RemoteSource, SimulcastFormat,
     SimulcastLayers, SimulcastStream,

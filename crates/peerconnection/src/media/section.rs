@@ -12,7 +12,7 @@ mod tests;
 
 pub(crate) use accept::{Agreement, accept};
 pub use answer::AnswerIntent;
-pub(crate) use answer::{Answer, answer};
+pub(crate) use answer::answer;
 pub use local::{LocalMedia, LocalSource};
 pub use offer::OfferIntent;
 pub(crate) use offer::offer;

@@ -7,12 +7,14 @@ use std::time::Instant;
 use peerage_crypto::{Certificate, CryptoProvider, Fingerprint, HashAlgorithm, NamedGroup, Rng};
 use peerage_dtls::{
     AlertDescription, ApplicationData, Config, Endpoint, HandshakeSummary, ProtocolVersion,
+    SrtpProtectionProfile,
 };
 
 use crate::config::Settings;
 use crate::error::{Error, ErrorDetail};
 use crate::event::Handshake;
 use crate::state::DtlsState;
+use crate::transport::srtp::SrtpTransport;
 
 /// What happened to the association.
 #[derive(Debug)]
@@ -39,6 +41,7 @@ pub(crate) struct DtlsTransport {
     endpoint: Option<Box<Endpoint>>,
     state: DtlsState,
     handshake: Option<Handshake>,
+    srtp_profile: Option<SrtpProtectionProfile>,
 }
 
 impl DtlsTransport {
@@ -82,6 +85,7 @@ impl DtlsTransport {
             endpoint: None,
             state: DtlsState::New,
             handshake: None,
+            srtp_profile: None,
         })
     }
 
@@ -182,6 +186,13 @@ impl DtlsTransport {
         }
     }
 
+    /// SRTP contexts from the handshake's keys; `None` if no profile was agreed on.
+    pub(crate) fn srtp(&self) -> Option<Result<SrtpTransport, Error>> {
+        let (endpoint, handshake) = (self.endpoint.as_deref()?, self.handshake.as_ref()?);
+        let (provider, profile) = (&self.config.provider, self.srtp_profile?);
+        Some(SrtpTransport::new(provider, endpoint, profile, handshake.is_client))
+    }
+
     /// Bytes a record adds to its plaintext.
     pub(crate) fn overhead(&self) -> usize {
         self.endpoint.as_ref().map_or(0, |endpoint| endpoint.overhead())
@@ -223,6 +234,7 @@ impl DtlsTransport {
             is_client: summary.is_client,
         };
         self.handshake = Some(handshake.clone());
+        self.srtp_profile = summary.srtp_profile;
         DtlsEvent::Connected(handshake)
     }
 }

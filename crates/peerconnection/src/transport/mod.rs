@@ -5,3 +5,4 @@ pub(crate) mod dtls;
 pub(crate) mod early;
 pub(crate) mod ice;
 pub(crate) mod sctp;
+pub(crate) mod srtp;

@@ -2,6 +2,7 @@
 
 use peerage_sdp::{Feedback, Text, Word};
 
+use super::preferences::dictionary_match;
 use super::*;
 use crate::media::capabilities::Capabilities;
 

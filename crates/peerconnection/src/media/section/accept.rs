@@ -10,7 +10,7 @@ use crate::media::matching::{self, NegotiatedCodec};
 
 /// What both ends have agreed on for one section, as we see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Agreement {
+pub(crate) struct Agreement {
     /// Which way media flows: [`SendOnly`](Direction::SendOnly) means that we send.
     pub direction: Direction,
     /// The codecs; the first that carries media is what is sent unless the application says otherwise.

@@ -8,6 +8,7 @@ use peerage_sdp::{
 };
 use proptest::prelude::*;
 
+use super::answer::Answer;
 use super::*;
 use crate::error::Error;
 use crate::media::capabilities::{Capabilities, uri};

@@ -1,0 +1,246 @@
+//! What descriptions do to transceivers: m-sections are joined to them, tracks come and go (RFC 9429 §5.9 to §5.11,
+//! webrtc-pc §4.4.1.5, steps for the media descriptions).
+
+use std::time::Instant;
+
+use peerage_sdp::Direction;
+
+use super::PeerConnection;
+use crate::description::SdpType;
+use crate::error::Error;
+use crate::event::Event;
+use crate::jsep::LocalBody;
+use crate::media::{RemoteMedia, intersect};
+use crate::state::SignalingState;
+use crate::transceiver::{Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit};
+
+impl PeerConnection {
+    /// A local offer joins its sections to the transceivers they were made from (RFC 9429 §5.9).
+    pub(super) fn associate_transceivers(&mut self) {
+        let Some(local) = &self.negotiation.pending_local else { return };
+        for (index, section) in local.sections.iter().enumerate() {
+            let LocalBody::Media(body) = &section.body else { continue };
+            if let Some(transceiver) = self.transceivers.get_mut(body.transceiver) {
+                transceiver.save();
+                transceiver.mid.clone_from(&section.mid);
+                transceiver.index = Some(index);
+            }
+        }
+    }
+
+    /// A remote offer: each section of media gets its transceiver, and tracks that begin or end are told (RFC 9429
+    /// §5.10; webrtc-pc §4.4.1.5, step 4.6).
+    pub(super) fn take_remote_offer(&mut self) -> Result<(), Error> {
+        let Some(offer) = &self.negotiation.pending_remote else { return Ok(()) };
+        let sections: Vec<_> = offer
+            .sections
+            .iter()
+            .enumerate()
+            .filter(|(_, section)| !section.rejected)
+            .filter_map(|(index, section)| {
+                let media = section.rtp.as_deref().filter(|_| section.usable)?;
+                Some((index, section.mid.clone(), media.clone()))
+            })
+            .collect();
+        let rejected: Vec<_> = (offer.sections.iter().enumerate())
+            .filter(|(_, section)| section.rejected)
+            .map(|(index, _)| index)
+            .collect();
+        for index in rejected {
+            self.stop_rejected(index);
+        }
+        for (index, mid, media) in sections {
+            let handle = match self.transceiver_of(index, mid.as_deref()) {
+                Some(handle) => handle,
+                None => self.transceiver_for(&media)?,
+            };
+            if let Some(transceiver) = self.transceivers.get_mut(handle) {
+                transceiver.save();
+                transceiver.mid = mid;
+                transceiver.index = Some(index);
+            }
+            self.take_remote_direction(handle, &media);
+        }
+        Ok(())
+    }
+
+    /// What an answer, ours or the peer's, has settled (webrtc-pc §4.4.1.5, steps 4.5 and 4.6).
+    pub(super) fn take_agreed_media(&mut self, now: Instant, is_ours: bool) {
+        let Some((local, remote)) = self.negotiation.agreed() else { return };
+        let is_final = self.negotiation.state() == SignalingState::Stable;
+        let rejected: Vec<usize> = local
+            .sections
+            .iter()
+            .zip(&remote.sections)
+            .enumerate()
+            .filter(|(_, (ours, theirs))| ours.is_rejected() || !theirs.usable)
+            .map(|(index, _)| index)
+            .collect();
+        let agreed = self.negotiation.agreed_media();
+        for media in &agreed {
+            if !is_ours {
+                self.take_remote_direction(media.transceiver, &media.remote);
+            }
+            if let Some(transceiver) = self.transceivers.get_mut(media.transceiver) {
+                let direction = media.agreement.direction;
+                transceiver.current_direction = Some(TransceiverDirection::from_sdp(direction));
+                transceiver.sender.has_sent |= direction.sends();
+                if is_final {
+                    transceiver.agreed = Some(Box::new(media.agreement.clone()));
+                }
+            }
+        }
+        if is_final {
+            for index in rejected {
+                self.stop_rejected(index);
+            }
+            for transceiver in self.transceivers.iter_mut() {
+                transceiver.saved = None;
+                transceiver.by_remote_offer = false;
+            }
+            // webrtc-pc §4.4.1.5, step 4.10: what is stopped and whose section is gone leaves the set.
+            self.transceivers.retain(|transceiver| !transceiver.stopped);
+        }
+        self.rtp.configure(now, &agreed, &self.transceivers);
+    }
+
+    /// webrtc-pc §4.4.1.5, step 4.12, for a rollback.
+    pub(super) fn roll_transceivers_back(&mut self) {
+        let mut removed = Vec::new();
+        for transceiver in self.transceivers.iter_mut() {
+            if transceiver.by_remote_offer && transceiver.sender.track.is_none() {
+                if transceiver.fired {
+                    removed.push((transceiver.handle, true));
+                }
+                transceiver.stop_now();
+            } else if transceiver.restore() {
+                match transceiver.fired {
+                    false => removed.push((transceiver.handle, false)),
+                    // The offer took the track away; it comes back with the next description.
+                    true => transceiver.fired = false,
+                }
+            }
+            transceiver.by_remote_offer = false;
+        }
+        self.transceivers.retain(|transceiver| !transceiver.stopped);
+        for (transceiver, ended) in removed {
+            self.events.push_back(Event::TrackRemoved { transceiver, ended });
+        }
+    }
+
+    /// webrtc-pc §4.7.3, "check if negotiation is needed", the steps for a transceiver.
+    pub(super) fn needs_negotiation(&self, transceiver: &Transceiver) -> bool {
+        if transceiver.stopped {
+            return false;
+        }
+        if transceiver.stopping {
+            // Until an offer rejects its section; one that never had a section is simply gone.
+            return transceiver.mid.is_some();
+        }
+        let (Some(mid), Some(local)) = (&transceiver.mid, &self.negotiation.current_local) else {
+            return true;
+        };
+        let section = local.find_section(mid).map(|index| (index, &local.sections[index].body));
+        let Some((index, LocalBody::Media(body))) = section else { return true };
+        let direction = transceiver.sdp_direction();
+        if direction.sends() {
+            let told = body.media.streams.iter().map(|stream| stream.as_str());
+            if !body.media.direction.sends()
+                || !told.eq(transceiver.sender.streams.iter().map(String::as_str))
+            {
+                // An answer may have been kept from sending by the offer: only then is nothing to be gained.
+                let could =
+                    local.kind == SdpType::Offer || self.offered_direction(index).receives();
+                if could {
+                    return true;
+                }
+            }
+        }
+        match local.kind {
+            // Both what was offered and what came of it differ from what is wanted.
+            SdpType::Offer => {
+                let agreed = transceiver.current_direction.and_then(TransceiverDirection::to_sdp);
+                body.media.direction != direction && agreed != Some(direction)
+            }
+            _ => {
+                body.media.direction
+                    != intersect(direction, self.offered_direction(index).reversed())
+            }
+        }
+    }
+
+    fn offered_direction(&self, index: usize) -> Direction {
+        let remote = self.negotiation.current_remote.as_ref();
+        let section = remote.and_then(|remote| remote.sections.get(index)?.rtp.as_deref());
+        section.map_or(Direction::Inactive, |media| media.direction)
+    }
+
+    fn transceiver_of(&self, index: usize, mid: Option<&str>) -> Option<TransceiverHandle> {
+        let transceiver = match mid {
+            Some(mid) => self.transceivers.by_mid(mid),
+            None => self.transceivers.by_index(index),
+        };
+        transceiver.filter(|transceiver| !transceiver.stopped).map(|transceiver| transceiver.handle)
+    }
+
+    /// The transceiver for a section that is new: one that `addTrack` made and that waits for a section, or a new one
+    /// (RFC 9429 §5.10).
+    fn transceiver_for(&mut self, media: &RemoteMedia) -> Result<TransceiverHandle, Error> {
+        if media.direction.receives() {
+            let waiting = self.transceivers.iter().find(|t| {
+                t.by_add_track && t.kind == media.kind && t.mid.is_none() && t.is_active()
+            });
+            if let Some(transceiver) = waiting {
+                return Ok(transceiver.handle);
+            }
+        }
+        let init = TransceiverInit::recv_only();
+        let handle = self.transceivers.create(&mut self.rng, media.kind, init)?;
+        if let Some(transceiver) = self.transceivers.get_mut(handle) {
+            transceiver.by_remote_offer = true;
+        }
+        Ok(handle)
+    }
+
+    /// Tells of a track that begins or ends (webrtc-pc §4.4.1.5, "process the addition" and "the removal of a remote
+    /// track").
+    fn take_remote_direction(&mut self, handle: TransceiverHandle, media: &RemoteMedia) {
+        let Some(transceiver) = self.transceivers.get_mut(handle) else { return };
+        let receives = media.direction.sends() && transceiver.is_active();
+        let streams: Vec<String> = match (media.has_msid, media.direction.sends()) {
+            (_, false) => Vec::new(),
+            (true, true) => media.streams.iter().map(|stream| stream.to_string()).collect(),
+            // RFC 9429 §5.10: without a=msid, the default stream.
+            (false, true) => vec!["default".to_owned()],
+        };
+        if receives && let Some(track) = &media.track {
+            transceiver.receiver.track = track.to_string();
+        }
+        let changed = transceiver.receiver.streams != streams;
+        transceiver.receiver.streams.clone_from(&streams);
+        match (transceiver.fired, receives) {
+            (false, true) => {
+                transceiver.fired = true;
+                self.events.push_back(Event::Track { transceiver: handle, streams });
+            }
+            (true, true) if changed => {
+                self.events.push_back(Event::Track { transceiver: handle, streams });
+            }
+            (true, false) => {
+                transceiver.fired = false;
+                self.events.push_back(Event::TrackRemoved { transceiver: handle, ended: false });
+            }
+            _ => {}
+        }
+    }
+
+    /// The transceiver of a section that one end rejected is stopped (webrtc-pc §4.4.1.5, steps 4.5.1.4 and 4.6.15).
+    fn stop_rejected(&mut self, index: usize) {
+        let Some(transceiver) = self.transceivers.by_index_mut(index) else { return };
+        let (handle, fired) = (transceiver.handle, std::mem::take(&mut transceiver.fired));
+        transceiver.stop_now();
+        if fired {
+            self.events.push_back(Event::TrackRemoved { transceiver: handle, ended: true });
+        }
+    }
+}

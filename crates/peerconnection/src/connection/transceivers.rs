@@ -1,0 +1,282 @@
+//! Transceivers through the API: `addTransceiver`, `addTrack`, `removeTrack`, and what may be set on one (webrtc-pc §5).
+
+use std::time::Instant;
+
+use super::PeerConnection;
+use crate::error::Error;
+use crate::event::Event;
+use crate::media::{MediaKind, RtpCodec};
+use crate::rtp::{Frame, RtpEvent};
+use crate::transceiver::{
+    RtpEncodingParameters, Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit,
+};
+
+impl PeerConnection {
+    /// `addTransceiver`. [`Event::NegotiationNeeded`] follows.
+    ///
+    /// # Errors
+    /// `InvalidStateError` once closed, `TypeError` and `RangeError` for encodings that do not make sense.
+    pub fn add_transceiver(
+        &mut self,
+        now: Instant,
+        kind: MediaKind,
+        init: TransceiverInit,
+    ) -> Result<TransceiverHandle, Error> {
+        self.begin(now)?;
+        let handle = self.transceivers.create(&mut self.rng, kind, init)?;
+        self.check_negotiation = true;
+        Ok(handle)
+    }
+
+    /// `addTrack`: takes a transceiver of the kind that has never sent, or makes one.
+    ///
+    /// # Errors
+    /// `InvalidStateError` once closed, `InvalidAccessError` if a sender has this track already.
+    pub fn add_track(
+        &mut self,
+        now: Instant,
+        kind: MediaKind,
+        track: impl Into<String>,
+        streams: Vec<String>,
+    ) -> Result<TransceiverHandle, Error> {
+        self.begin(now)?;
+        let track = track.into();
+        if self.transceivers.iter().any(|t| t.sender.track.as_ref() == Some(&track)) {
+            return Err(Error::InvalidAccess {
+                operation: "add_track",
+                reason: "a sender has this track already",
+            });
+        }
+        // webrtc-pc §5.1, addTrack, step 6.
+        let free = self.transceivers.iter().find(|t| {
+            t.kind == kind && t.sender.track.is_none() && t.is_active() && !t.sender.has_sent
+        });
+        let handle = match free.map(|t| t.handle) {
+            Some(handle) => handle,
+            None => self.transceivers.create(&mut self.rng, kind, TransceiverInit::default())?,
+        };
+        if let Some(transceiver) = self.transceivers.get_mut(handle) {
+            transceiver.sender.track = Some(track);
+            transceiver.sender.streams = streams;
+            transceiver.direction = transceiver.direction.with_sending(true);
+            transceiver.by_add_track = true;
+        }
+        self.check_negotiation = true;
+        Ok(handle)
+    }
+
+    /// `removeTrack`: the transceiver sends no more.
+    ///
+    /// # Errors
+    /// `InvalidStateError` once closed, `OperationError` if there is no such transceiver.
+    pub fn remove_track(&mut self, now: Instant, handle: TransceiverHandle) -> Result<(), Error> {
+        self.begin(now)?;
+        let transceiver = self.transceivers.get_mut(handle).ok_or(Error::UnknownTransceiver)?;
+        if transceiver.sender.track.take().is_some() && transceiver.is_active() {
+            transceiver.direction = transceiver.direction.with_sending(false);
+            self.check_negotiation = true;
+        }
+        Ok(())
+    }
+
+    /// `getTransceivers`, in the order they were made.
+    pub fn transceivers(&self) -> impl Iterator<Item = &Transceiver> {
+        self.transceivers.iter()
+    }
+
+    /// One of them; `None` once it is stopped and gone.
+    pub fn transceiver(&self, handle: TransceiverHandle) -> Option<&Transceiver> {
+        self.transceivers.get(handle)
+    }
+
+    /// Sets `direction`.
+    ///
+    /// # Errors
+    /// `InvalidStateError` once closed or stopped; `TypeError` for `stopped`, which [`PeerConnection::stop_transceiver`]
+    /// is for.
+    pub fn set_direction(
+        &mut self,
+        now: Instant,
+        handle: TransceiverHandle,
+        direction: TransceiverDirection,
+    ) -> Result<(), Error> {
+        let transceiver = self.living_transceiver(now, handle, "set_direction")?;
+        if direction == TransceiverDirection::Stopped {
+            return Err(Error::Type {
+                argument: "direction",
+                reason: "a transceiver is stopped by `stop_transceiver`".into(),
+            });
+        }
+        if transceiver.direction != direction {
+            transceiver.direction = direction;
+            self.check_negotiation = true;
+        }
+        Ok(())
+    }
+
+    /// `stop`: sends and receives no more; the next offer rejects the m-section.
+    ///
+    /// # Errors
+    /// `InvalidStateError` once closed, `OperationError` if there is no such transceiver.
+    pub fn stop_transceiver(
+        &mut self,
+        now: Instant,
+        handle: TransceiverHandle,
+    ) -> Result<(), Error> {
+        self.begin(now)?;
+        let transceiver = self.transceivers.get_mut(handle).ok_or(Error::UnknownTransceiver)?;
+        if !transceiver.is_active() {
+            return Ok(());
+        }
+        transceiver.stopping = true;
+        transceiver.direction = TransceiverDirection::Inactive;
+        if std::mem::take(&mut transceiver.fired) {
+            self.events.push_back(Event::TrackRemoved { transceiver: handle, ended: true });
+        }
+        self.check_negotiation = true;
+        Ok(())
+    }
+
+    /// `setCodecPreferences`: which codecs descriptions name, the best first; empty brings back the defaults. They count
+    /// from the next description on.
+    ///
+    /// # Errors
+    /// `InvalidModificationError` for a codec that is none of the capabilities, or if only retransmission, redundancy
+    /// and the like are left.
+    pub fn set_codec_preferences(
+        &mut self,
+        now: Instant,
+        handle: TransceiverHandle,
+        codecs: &[RtpCodec],
+    ) -> Result<(), Error> {
+        self.begin(now)?;
+        let capabilities = &self.config.settings.media;
+        let transceiver = self.transceivers.get_mut(handle).ok_or(Error::UnknownTransceiver)?;
+        let kind = transceiver.kind;
+        transceiver.codec_preferences =
+            crate::media::check_preferences(capabilities, kind, codecs)?;
+        Ok(())
+    }
+
+    /// `setStreams`: which streams the track that is sent belongs to.
+    ///
+    /// # Errors
+    /// `InvalidStateError` once closed, `OperationError` if there is no such transceiver.
+    pub fn set_streams(
+        &mut self,
+        now: Instant,
+        handle: TransceiverHandle,
+        streams: Vec<String>,
+    ) -> Result<(), Error> {
+        self.begin(now)?;
+        let transceiver = self.transceivers.get_mut(handle).ok_or(Error::UnknownTransceiver)?;
+        transceiver.sender.streams = streams;
+        self.check_negotiation = true;
+        Ok(())
+    }
+
+    /// `replaceTrack`: sends another track, or none, without negotiation.
+    ///
+    /// # Errors
+    /// `InvalidStateError` once closed or stopped.
+    pub fn replace_track(
+        &mut self,
+        now: Instant,
+        handle: TransceiverHandle,
+        track: Option<String>,
+    ) -> Result<(), Error> {
+        self.living_transceiver(now, handle, "replace_track")?.sender.track = track;
+        Ok(())
+    }
+
+    /// `setParameters`, as far as it concerns encodings: their number, order and `rid` stay.
+    ///
+    /// # Errors
+    /// `InvalidModificationError` if they do not, `InvalidStateError` once closed or stopped.
+    pub fn set_encodings(
+        &mut self,
+        now: Instant,
+        handle: TransceiverHandle,
+        encodings: Vec<RtpEncodingParameters>,
+    ) -> Result<(), Error> {
+        let transceiver = self.living_transceiver(now, handle, "set_encodings")?;
+        let rids = |encodings: &[RtpEncodingParameters]| {
+            encodings.iter().map(|encoding| encoding.rid.clone()).collect::<Vec<_>>()
+        };
+        if rids(&transceiver.sender.encodings) != rids(&encodings) {
+            return Err(Error::InvalidModification { field: "encodings" });
+        }
+        transceiver.sender.encodings = encodings;
+        Ok(())
+    }
+
+    /// Sends an encoded frame on an encoding of a transceiver, 0 without simulcast. While the connection is not up yet it is
+    /// dropped, as live media is.
+    ///
+    /// # Errors
+    /// `InvalidStateError` if nothing is sent as agreed, `OperationError` if the frame is not of its codec, the codec was
+    /// not agreed on, or too much waits to be sent.
+    pub fn send_frame(
+        &mut self,
+        now: Instant,
+        handle: TransceiverHandle,
+        encoding: usize,
+        frame: &Frame,
+    ) -> Result<(), Error> {
+        self.begin(now)?;
+        let transceiver = self.transceivers.get(handle).ok_or(Error::UnknownTransceiver)?;
+        if !transceiver.is_active() {
+            return Err(Error::InvalidState {
+                operation: "send_frame",
+                reason: "the transceiver is stopped",
+            });
+        }
+        if transceiver.sender.encodings.get(encoding).is_some_and(|encoding| !encoding.active) {
+            return Ok(());
+        }
+        self.rtp.send_frame(now, handle, encoding, frame, self.config.settings.mtu)
+    }
+
+    /// Asks the peer for a keyframe of what it sends on a transceiver (RFC 4585 §6.3.1).
+    pub fn request_keyframe(&mut self, now: Instant, handle: TransceiverHandle) {
+        self.now = now;
+        if !self.closed {
+            self.rtp.request_keyframe(handle);
+        }
+    }
+
+    /// Moves what the RTP transport reports on.
+    pub(super) fn pump_rtp(&mut self) {
+        while let Some(event) = self.rtp.poll_event() {
+            self.events.push_back(match event {
+                RtpEvent::Frame(frame) => Event::Frame(Box::new(frame)),
+                RtpEvent::KeyframeRequested { transceiver, encoding } => {
+                    Event::KeyframeRequested { transceiver, encoding }
+                }
+            });
+        }
+    }
+
+    /// The first step of every call: notes the time, and refuses a closed connection.
+    fn begin(&mut self, now: Instant) -> Result<(), Error> {
+        self.now = now;
+        match self.closed {
+            true => Err(Error::Closed),
+            false => Ok(()),
+        }
+    }
+
+    fn living_transceiver(
+        &mut self,
+        now: Instant,
+        handle: TransceiverHandle,
+        operation: &'static str,
+    ) -> Result<&mut Transceiver, Error> {
+        self.begin(now)?;
+        let transceiver = self.transceivers.get_mut(handle).ok_or(Error::UnknownTransceiver)?;
+        match transceiver.is_active() {
+            true => Ok(transceiver),
+            false => Err(Error::InvalidState { operation, reason: "the transceiver is stopped" }),
+        }
+    }
+}

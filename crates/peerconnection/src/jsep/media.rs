@@ -1,0 +1,173 @@
+//! What our descriptions say of a transceiver (RFC 9429 §5.2.1, §5.3.1), and what two of them agree on (§5.11).
+
+use peerage_sdp::{Rid, RidDirection, Text, Word};
+
+use super::local::{LocalBody, LocalDescription, LocalMediaSection, LocalSection};
+use super::remote::{RemoteDescription, RemoteSection};
+use crate::media::{
+    Agreement, AnswerIntent, Capabilities, CodecCapability, HeaderExtensionIds, LocalSource,
+    MediaKind, OfferIntent, Order, PayloadTypes, RemoteMedia, SimulcastFormat, SimulcastLayers,
+    SimulcastStream, accept, answer, apply_preferences, offer,
+};
+use crate::transceiver::{Transceiver, TransceiverHandle};
+
+/// Layers of a peer's simulcast that are received.
+const MAX_SIMULCAST_RECEIVE: usize = 8;
+
+/// Numbers that keep their meaning as long as the bundle lives (RFC 9143 §9.1, RFC 8285 §5).
+#[derive(Debug)]
+pub(super) struct Numbers {
+    payload_types: PayloadTypes,
+    extensions: HeaderExtensionIds,
+}
+
+impl Numbers {
+    pub(super) fn new() -> Self {
+        Self { payload_types: PayloadTypes::new(), extensions: HeaderExtensionIds::new() }
+    }
+}
+
+/// What is said of every section alike.
+#[derive(Clone, Copy)]
+pub(crate) struct MediaParameters<'a> {
+    pub(crate) capabilities: &'a Capabilities,
+    /// The canonical name of all our sources (RFC 7022, RFC 8834 §4.9).
+    pub(crate) cname: &'a Text,
+}
+
+/// An m-section of an offer.
+pub(super) fn offer_section(
+    transceiver: &Transceiver,
+    parameters: MediaParameters<'_>,
+    numbers: &mut Numbers,
+) -> LocalMediaSection {
+    let kind = transceiver.kind;
+    let intent = OfferIntent {
+        direction: transceiver.sdp_direction(),
+        codecs: &preferred(transceiver, parameters.capabilities),
+        order: order(transceiver),
+        extensions: parameters.capabilities.extensions(kind),
+    };
+    let last = transceiver.agreed.as_deref();
+    let (payload_types, ids) = (&mut numbers.payload_types, &mut numbers.extensions);
+    let mut media = offer(kind, intent, last, payload_types, ids);
+    if media.direction.sends() {
+        media.streams = words(&transceiver.sender.streams);
+        media.track = transceiver.sender.track.as_deref().and_then(|id| Word::new(id).ok());
+        media.sources = sources(transceiver);
+        media.cname = Some(parameters.cname.clone());
+        let rids = rids(transceiver);
+        if !rids.is_empty() {
+            // RFC 8853 §5.1, RFC 9429 §5.2.1. Sources are found by their identifiers then, not by SSRC.
+            media.sources.clear();
+            let stream = |rid: &Word| SimulcastStream(vec![SimulcastFormat::new(rid.clone())]);
+            if rids.len() > 1 {
+                media.simulcast = Some(SimulcastLayers {
+                    send: rids.iter().map(stream).collect(),
+                    receive: Vec::new(),
+                });
+            }
+            media.rids = rids
+                .into_iter()
+                .map(|id| Rid { id, direction: RidDirection::Send, parameters: no_text() })
+                .collect();
+        }
+    }
+    LocalMediaSection { transceiver: transceiver.handle, media, agreement: None }
+}
+
+/// An m-section of an answer; `None` if it must be rejected.
+pub(super) fn answer_section(
+    transceiver: &Transceiver,
+    offered: &RemoteMedia,
+    parameters: MediaParameters<'_>,
+    numbers: &mut Numbers,
+) -> Option<LocalMediaSection> {
+    let codecs = preferred(transceiver, parameters.capabilities);
+    let layers = transceiver.sender.encodings.len();
+    let intent = AnswerIntent {
+        direction: transceiver.sdp_direction(),
+        codecs: &codecs,
+        order: order(transceiver),
+        extensions: parameters.capabilities.extensions(transceiver.kind),
+        streams: words(&transceiver.sender.streams),
+        track: transceiver.sender.track.as_deref().and_then(|id| Word::new(id).ok()),
+        sources: sources(transceiver),
+        cname: Some(parameters.cname.clone()),
+        max_simulcast_send: if layers > 1 { layers } else { 0 },
+        max_simulcast_receive: MAX_SIMULCAST_RECEIVE,
+    };
+    let answer = answer(offered, intent, &mut numbers.payload_types, &mut numbers.extensions)?;
+    let transceiver = transceiver.handle;
+    Some(LocalMediaSection { transceiver, media: answer.media, agreement: Some(answer.agreement) })
+}
+
+/// The codecs in the order that the application prefers.
+fn preferred(transceiver: &Transceiver, capabilities: &Capabilities) -> Vec<CodecCapability> {
+    apply_preferences(capabilities, transceiver.kind, &transceiver.codec_preferences)
+}
+
+/// Whose order counts: the application's where it has set one.
+fn order(transceiver: &Transceiver) -> Order {
+    match transceiver.codec_preferences.is_empty() {
+        true => Order::Theirs,
+        false => Order::Ours,
+    }
+}
+
+fn words(texts: &[String]) -> Vec<Word> {
+    texts.iter().filter_map(|text| Word::new(text).ok()).collect()
+}
+
+fn no_text() -> Text {
+    Text::new("").unwrap_or_else(|_| unreachable!("an empty text has no line end"))
+}
+
+fn rids(transceiver: &Transceiver) -> Vec<Word> {
+    let rids = transceiver.sender.encodings.iter().filter(|encoding| !encoding.rid.is_empty());
+    rids.filter_map(|encoding| Word::new(&encoding.rid).ok()).collect()
+}
+
+/// Simulcast is told by RID, a single stream by its SSRC.
+fn sources(transceiver: &Transceiver) -> Vec<LocalSource> {
+    let has_rtx = transceiver.kind == MediaKind::Video;
+    let source =
+        |&(ssrc, rtx): &(u32, u32)| LocalSource { ssrc, rtx: has_rtx.then_some(rtx), fec: None };
+    match transceiver.sender.ssrcs.as_slice() {
+        [one] => vec![source(one)],
+        _ => Vec::new(),
+    }
+}
+
+/// Whether anything of a peer's section can be carried.
+pub(super) fn is_supported(media: &RemoteMedia, capabilities: &Capabilities) -> bool {
+    crate::media::has_common_codec(capabilities.codecs(media.kind), &media.codecs)
+}
+
+/// What two descriptions agree on for one m-section.
+#[derive(Clone, Debug)]
+pub(crate) struct AgreedMedia {
+    pub(crate) transceiver: TransceiverHandle,
+    pub(crate) mid: Option<Word>,
+    pub(crate) agreement: Agreement,
+    pub(crate) remote: RemoteMedia,
+}
+
+/// All m-sections of media that both descriptions use.
+pub(super) fn agreed(local: &LocalDescription, remote: &RemoteDescription) -> Vec<AgreedMedia> {
+    let agree = |(ours, theirs): (&LocalSection, &RemoteSection)| {
+        let LocalBody::Media(section) = &ours.body else { return None };
+        let remote = theirs.rtp.as_deref().filter(|_| theirs.usable)?;
+        let agreement = match &section.agreement {
+            Some(agreement) => agreement.clone(),
+            None => accept(&section.media, remote)?,
+        };
+        Some(AgreedMedia {
+            transceiver: section.transceiver,
+            mid: ours.mid.clone(),
+            agreement,
+            remote: remote.clone(),
+        })
+    };
+    local.sections.iter().zip(&remote.sections).filter_map(agree).collect()
+}

@@ -1,0 +1,232 @@
+//! One stream of ours: frames cut into packets, each with its header and extensions.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::time::{Instant, SystemTime};
+
+use peerage_crypto::Rng;
+use peerage_rtp::extension::{AbsoluteSendTime, ExtensionKind, Mid, RtpStreamId};
+use peerage_rtp::payload::{Packetizer, PacketizerOptions, PayloadFormat};
+use peerage_rtp::rtcp::SenderInfo;
+use peerage_rtp::{ExtensionMap, PayloadType, RtpHeader, RtpTimestamp, SequenceNumber, Ssrc};
+
+use super::frame::Frame;
+use crate::error::Error;
+use crate::jsep::AgreedMedia;
+use crate::transceiver::TransceiverHandle;
+
+/// Bytes that header and extensions may take: the fixed header, mid and rid of sixteen bytes each, times and numbers.
+const HEADER_ROOM: usize = 12 + 4 + 2 * 17 + 4 + 3 + 1;
+
+/// A packet that waits: all but the values of the moment it is sent.
+#[derive(Debug)]
+pub(super) struct Packet {
+    pub(super) ssrc: Ssrc,
+    bytes: Vec<u8>,
+    header_len: usize,
+    send_time: Option<Range<usize>>,
+    transport_sequence: Option<Range<usize>>,
+}
+
+impl Packet {
+    /// Appends the packet with the time and the transport-wide sequence number.
+    pub(super) fn write(&self, now: SystemTime, transport_sequence: &mut u16, buf: &mut Vec<u8>) {
+        let start = buf.len();
+        buf.extend_from_slice(&self.bytes);
+        let packet = &mut buf[start..];
+        if let Some(range) = &self.send_time {
+            let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let time = AbsoluteSendTime::from_duration(since).0;
+            packet[range.clone()].copy_from_slice(&time.to_be_bytes()[1..]);
+        }
+        if let Some(range) = &self.transport_sequence {
+            packet[range.clone()].copy_from_slice(&transport_sequence.to_be_bytes());
+            *transport_sequence = transport_sequence.wrapping_add(1);
+        }
+    }
+
+    pub(super) fn payload_len(&self) -> usize {
+        self.bytes.len() - self.header_len
+    }
+}
+
+/// A codec that the peer takes.
+struct Codec {
+    /// As the peer numbers it.
+    payload_type: PayloadType,
+    format: PayloadFormat,
+    clock_rate: u32,
+}
+
+/// See the module.
+pub(super) struct SendStream {
+    transceiver: TransceiverHandle,
+    encoding: usize,
+    ssrc: Ssrc,
+    mid: String,
+    rid: String,
+    codecs: Vec<Codec>,
+    /// The codec of the last frame and its packetiser.
+    current: Option<(PayloadType, Packetizer)>,
+    options: PacketizerOptions,
+    sequence: SequenceNumber,
+    /// Added to the application's timestamps, so that they begin anywhere (RFC 3550 §5.1).
+    offset: u32,
+    packets: u32,
+    octets: u32,
+    /// The last frame: its timestamp on the wire, when it was sent, its clock rate.
+    last: Option<(u32, Instant, u32)>,
+}
+
+impl SendStream {
+    pub(super) fn new(
+        media: &AgreedMedia,
+        encoding: usize,
+        (ssrc, _rtx): (u32, u32),
+        rid: &str,
+        rng: &mut Rng,
+    ) -> Self {
+        let mut stream = Self {
+            transceiver: media.transceiver,
+            encoding,
+            ssrc: Ssrc(ssrc),
+            mid: String::new(),
+            rid: rid.to_owned(),
+            codecs: Vec::new(),
+            current: None,
+            options: PacketizerOptions {
+                picture_id: (rng.u32() & 0x7fff) as u16,
+                tl0_picture_index: rng.u32() as u8,
+                ..PacketizerOptions::default()
+            },
+            // RFC 3711 §3.3.1: below 2^15, so that a receiver that misses the first ones guesses the rollover right.
+            sequence: SequenceNumber((rng.u32() & 0x7fff) as u16),
+            offset: rng.u32(),
+            packets: 0,
+            octets: 0,
+            last: None,
+        };
+        stream.configure(media);
+        stream
+    }
+
+    pub(super) fn configure(&mut self, media: &AgreedMedia) {
+        self.mid = media.mid.as_ref().map(|mid| mid.to_string()).unwrap_or_default();
+        let codecs = media.agreement.codecs.iter().filter_map(|codec| {
+            let fmtp = codec.remote_fmtp.as_deref().unwrap_or("");
+            Some(Codec {
+                payload_type: PayloadType::new(codec.send)?,
+                format: PayloadFormat::from_sdp(&codec.codec.name, fmtp)?,
+                clock_rate: codec.codec.clock_rate,
+            })
+        });
+        self.codecs = codecs.collect();
+        let codecs = &self.codecs;
+        self.current.take_if(|(pt, packetizer)| {
+            !codecs.iter().any(|c| c.payload_type == *pt && c.format == packetizer.format())
+        });
+    }
+
+    pub(super) fn ssrc(&self) -> Ssrc {
+        self.ssrc
+    }
+
+    pub(super) fn transceiver(&self) -> TransceiverHandle {
+        self.transceiver
+    }
+
+    pub(super) fn encoding(&self) -> usize {
+        self.encoding
+    }
+
+    /// Cuts a frame into packets of at most `room` bytes.
+    pub(super) fn send(
+        &mut self,
+        now: Instant,
+        frame: &Frame,
+        room: usize,
+        extensions: &ExtensionMap,
+        out: &mut VecDeque<Packet>,
+    ) -> Result<(), Error> {
+        let codec = match frame.payload_type {
+            None => self.codecs.first(),
+            Some(pt) => self.codecs.iter().find(|codec| codec.payload_type.get() == pt),
+        };
+        let Some(codec) = codec else {
+            return Err(Error::Operation(match frame.payload_type {
+                Some(pt) => format!("payload type {pt} was not agreed on with the peer"),
+                None => "no codec was agreed on with the peer".to_owned(),
+            }));
+        };
+        let payload_type = codec.payload_type;
+        let packetizer = match &mut self.current {
+            Some((current, packetizer)) if *current == payload_type => packetizer,
+            current => {
+                let packetizer = Packetizer::new(codec.format, self.options);
+                &mut current.insert((payload_type, packetizer)).1
+            }
+        };
+        let timestamp = frame.timestamp.wrapping_add(self.offset);
+        let (ssrc, mid, rid) = (self.ssrc, self.mid.as_str(), self.rid.as_str());
+        let (sequence, packets, octets) = (&mut self.sequence, &mut self.packets, &mut self.octets);
+        let mut emit = |parts: &[&[u8]], marker: bool| {
+            let header = RtpHeader {
+                marker,
+                payload_type,
+                sequence_number: *sequence,
+                timestamp: RtpTimestamp(timestamp),
+                ssrc,
+            };
+            let payload_len: usize = parts.iter().map(|part| part.len()).sum();
+            let mut bytes = Vec::with_capacity(HEADER_ROOM + payload_len);
+            header.write(&mut bytes, |writer| {
+                // A value that does not fit is left out: the peer then goes by the SSRC.
+                if !mid.is_empty() {
+                    let _ = writer.set(extensions, &Mid(mid));
+                }
+                if !rid.is_empty() {
+                    let _ = writer.set(extensions, &RtpStreamId(rid));
+                }
+                if let Some(id) = extensions.id(ExtensionKind::AbsoluteSendTime) {
+                    let _ = writer.put(id, &[0; 3]);
+                }
+                if let Some(id) = extensions.id(ExtensionKind::TransportSequenceNumber) {
+                    let _ = writer.put(id, &[0; 2]);
+                }
+            });
+            let header_len = bytes.len();
+            let range = |kind| {
+                let id = extensions.id(kind)?;
+                peerage_rtp::RtpPacket::parse(&bytes).ok()?.extension_range(id)
+            };
+            let send_time = range(ExtensionKind::AbsoluteSendTime);
+            let transport_sequence = range(ExtensionKind::TransportSequenceNumber);
+            for part in parts {
+                bytes.extend_from_slice(part);
+            }
+            out.push_back(Packet { ssrc, bytes, header_len, send_time, transport_sequence });
+            *sequence = sequence.next();
+            *packets = packets.wrapping_add(1);
+            *octets = octets.wrapping_add(payload_len as u32);
+        };
+        let max_payload = room.saturating_sub(HEADER_ROOM);
+        packetizer
+            .packetize(&frame.data, &frame.info, max_payload, &mut emit)
+            .map_err(|error| Error::Operation(error.to_string()))?;
+        self.last = Some((timestamp, now, codec.clock_rate));
+        Ok(())
+    }
+
+    /// What a sender report says; `None` before the first frame.
+    pub(super) fn sender_info(&self, now: Instant, ntp: u64) -> Option<SenderInfo> {
+        let (timestamp, at, clock_rate) = self.last?;
+        let since = now.saturating_duration_since(at);
+        let ticks = since.as_micros() * u128::from(clock_rate) / 1_000_000;
+        Some(SenderInfo {
+            ntp,
+            rtp_timestamp: RtpTimestamp(timestamp.wrapping_add(ticks as u32)),
+            packet_count: self.packets,
+            octet_count: self.octets,
+        })
+    }
+}

@@ -1,0 +1,29 @@
+//! Counters of the RTP transport.
+
+/// What went through the RTP transport, all streams together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RtpStatistics {
+    /// RTP packets sent.
+    pub packets_sent: u64,
+    /// Their payload bytes.
+    pub bytes_sent: u64,
+    /// RTP packets received and understood.
+    pub packets_received: u64,
+    /// Their payload bytes.
+    pub bytes_received: u64,
+    /// RTCP datagrams sent.
+    pub rtcp_sent: u64,
+    /// RTCP datagrams received.
+    pub rtcp_received: u64,
+    /// Keyframes asked for.
+    pub keyframe_requests_sent: u64,
+    /// Packets that SRTP refused: forged, replayed, or of another key.
+    pub packets_unprotectable: u64,
+    /// Packets that do not parse.
+    pub packets_malformed: u64,
+    /// Packets of no section, before the keys, or of one stream too many.
+    pub packets_dropped: u64,
+    /// Frames that the application did not take in time.
+    pub frames_dropped: u64,
+}

@@ -1,0 +1,66 @@
+//! `RTCRtpTransceiverInit` and `RTCRtpEncodingParameters` (webrtc-pc §5.1, §5.2.5).
+
+use super::TransceiverDirection;
+
+/// How a transceiver begins.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransceiverInit {
+    /// Which way media is to flow.
+    pub direction: TransceiverDirection,
+    /// Id of the track to send; `None`: no track yet, one comes by `replace_track`.
+    pub track: Option<String>,
+    /// Ids of the streams that the track is part of.
+    pub streams: Vec<String>,
+    /// The layers of a simulcast, the poorest first; at most one needs no `rid`.
+    pub send_encodings: Vec<RtpEncodingParameters>,
+}
+
+impl TransceiverInit {
+    /// Receives only.
+    pub fn recv_only() -> Self {
+        Self { direction: TransceiverDirection::RecvOnly, ..Self::default() }
+    }
+
+    /// Sends only.
+    pub fn send_only() -> Self {
+        Self { direction: TransceiverDirection::SendOnly, ..Self::default() }
+    }
+}
+
+/// One layer that is sent.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RtpEncodingParameters {
+    /// `rid`, 1 to 255 letters and digits (RFC 8851 §10); empty without simulcast.
+    pub rid: String,
+    /// Whether it is sent.
+    pub active: bool,
+    /// Bits a second at most.
+    pub max_bitrate: Option<u64>,
+    /// Frames a second at most.
+    pub max_framerate: Option<f64>,
+    /// By what width and height are divided, 1 or more.
+    pub scale_resolution_down_by: Option<f64>,
+    /// `scalabilityMode`, `L1T3` for instance.
+    pub scalability_mode: Option<String>,
+}
+
+impl Default for RtpEncodingParameters {
+    fn default() -> Self {
+        Self {
+            rid: String::new(),
+            active: true,
+            max_bitrate: None,
+            max_framerate: None,
+            scale_resolution_down_by: None,
+            scalability_mode: None,
+        }
+    }
+}
+
+impl RtpEncodingParameters {
+    /// An active layer of this name.
+    pub fn new(rid: impl Into<String>) -> Self {
+        Self { rid: rid.into(), ..Self::default() }
+    }
+}

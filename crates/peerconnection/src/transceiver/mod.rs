@@ -1,0 +1,144 @@
+//! `RTCRtpTransceiver` with its sender and receiver (webrtc-pc §5.2 to §5.4): what the application wants of an m-section
+//! of media and what was agreed on. The [`table`] holds those of a connection; JSEP reads and writes it.
+
+mod direction;
+mod init;
+mod table;
+
+pub use direction::TransceiverDirection;
+pub use init::{RtpEncodingParameters, TransceiverInit};
+pub(crate) use table::{Transceivers, random_id};
+
+use peerage_sdp::{Direction, Word};
+
+use crate::media::{Agreement, MediaKind, RtpCodec};
+
+/// Names a transceiver of a connection. Handles are never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransceiverHandle(pub(crate) u32);
+
+/// `RTCRtpTransceiver`, with the state of its sender and receiver.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Transceiver {
+    /// The handle.
+    pub handle: TransceiverHandle,
+    /// Audio or video, for ever.
+    pub kind: MediaKind,
+    /// `mid`, once it is negotiated.
+    pub mid: Option<Word>,
+    /// `direction`: what is wanted.
+    pub direction: TransceiverDirection,
+    /// `currentDirection`: what was agreed on last; `None` before.
+    pub current_direction: Option<TransceiverDirection>,
+    /// The sender.
+    pub sender: Sender,
+    /// The receiver.
+    pub receiver: Receiver,
+    /// `setCodecPreferences`: in the order of preference; empty takes the defaults.
+    pub codec_preferences: Vec<RtpCodec>,
+    /// The m-section, while it is associated.
+    pub(crate) index: Option<usize>,
+    pub(crate) stopping: bool,
+    pub(crate) stopped: bool,
+    /// `addTrack` made it or gave it a track: a remote section may be joined to it (RFC 9429 §5.10).
+    pub(crate) by_add_track: bool,
+    /// A remote offer made it, that may be rolled back.
+    pub(crate) by_remote_offer: bool,
+    /// `[[FiredDirection]]`.
+    pub(crate) fired: bool,
+    /// What the last answer settled.
+    pub(crate) agreed: Option<Box<Agreement>>,
+    /// What a rollback brings back, while an offer is pending.
+    pub(crate) saved: Option<Box<Saved>>,
+}
+
+/// `RTCRtpSender`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Sender {
+    /// Whether there is a track; without one the sender sends nothing.
+    pub track: Option<String>,
+    /// Ids of the streams that the track is part of, as `a=msid` tells the peer.
+    pub streams: Vec<String>,
+    /// The layers, one without simulcast.
+    pub encodings: Vec<RtpEncodingParameters>,
+    /// Synchronisation sources: of each encoding, and of its retransmissions.
+    pub(crate) ssrcs: Vec<(u32, u32)>,
+    /// It may have sent: the next `addTrack` must not take it (webrtc-pc §5.1, addTrack, step 6).
+    pub(crate) has_sent: bool,
+}
+
+/// `RTCRtpReceiver`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Receiver {
+    /// The track's id: the peer's where its description names one.
+    pub track: String,
+    /// Ids of the streams that the peer puts the track into.
+    pub streams: Vec<String>,
+}
+
+/// The association of a transceiver before a description that is pending.
+#[derive(Clone, Debug)]
+pub(crate) struct Saved {
+    mid: Option<Word>,
+    index: Option<usize>,
+    streams: Vec<String>,
+    fired: bool,
+}
+
+impl Transceiver {
+    /// Whether it takes part in descriptions.
+    pub(crate) fn is_active(&self) -> bool {
+        !self.stopping && !self.stopped
+    }
+
+    /// The direction as descriptions say it; one that is stopping is told as `inactive` until it is stopped.
+    pub(crate) fn sdp_direction(&self) -> Direction {
+        match self.is_active() {
+            true => self.direction.to_sdp().unwrap_or(Direction::Inactive),
+            false => Direction::Inactive,
+        }
+    }
+
+    /// Whether this end sends, as agreed.
+    pub fn is_sending(&self) -> bool {
+        self.is_active() && self.current_direction.is_some_and(TransceiverDirection::sends)
+    }
+
+    /// Whether this end receives, as agreed.
+    pub fn is_receiving(&self) -> bool {
+        self.is_active() && self.current_direction.is_some_and(TransceiverDirection::receives)
+    }
+
+    /// Keeps what a rollback brings back.
+    pub(crate) fn save(&mut self) {
+        if self.saved.is_none() {
+            self.saved = Some(Box::new(Saved {
+                mid: self.mid.clone(),
+                index: self.index,
+                streams: self.receiver.streams.clone(),
+                fired: self.fired,
+            }));
+        }
+    }
+
+    /// Brings it back. Returns whether the track was announced and is so no more, or the other way round.
+    pub(crate) fn restore(&mut self) -> bool {
+        let Some(saved) = self.saved.take() else { return false };
+        self.mid = saved.mid;
+        self.index = saved.index;
+        self.receiver.streams = saved.streams;
+        std::mem::replace(&mut self.fired, saved.fired) != saved.fired
+    }
+
+    /// `[[Stopped]]` (webrtc-pc §5.4, "stop the RTCRtpTransceiver").
+    pub(crate) fn stop_now(&mut self) {
+        self.stopping = true;
+        self.stopped = true;
+        self.direction = TransceiverDirection::Stopped;
+        self.current_direction = Some(TransceiverDirection::Stopped);
+        self.sender.track = None;
+    }
+}

@@ -1,0 +1,187 @@
+//! The set of transceivers of a connection (webrtc-pc `[[SetOfTransceivers]]`), in the order they were made.
+
+use peerage_crypto::Rng;
+
+use super::{
+    Receiver, RtpEncodingParameters, Sender, Transceiver, TransceiverDirection, TransceiverHandle,
+    TransceiverInit,
+};
+use crate::error::Error;
+use crate::media::MediaKind;
+
+/// Transceivers that may exist at once, those that the peer's offers make included.
+pub(crate) const MAX_TRANSCEIVERS: usize = 256;
+/// Layers of one simulcast.
+const MAX_ENCODINGS: usize = 8;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Transceivers {
+    list: Vec<Transceiver>,
+    next: u32,
+}
+
+impl Transceivers {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Transceiver> {
+        self.list.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Transceiver> {
+        self.list.iter_mut()
+    }
+
+    pub(crate) fn get(&self, handle: TransceiverHandle) -> Option<&Transceiver> {
+        self.position(handle).map(|index| &self.list[index])
+    }
+
+    pub(crate) fn get_mut(&mut self, handle: TransceiverHandle) -> Option<&mut Transceiver> {
+        self.position(handle).map(|index| &mut self.list[index])
+    }
+
+    pub(crate) fn by_mid(&self, mid: &str) -> Option<&Transceiver> {
+        self.list.iter().find(|t| t.mid.as_ref().is_some_and(|have| have.as_str() == mid))
+    }
+
+    pub(crate) fn by_index(&self, index: usize) -> Option<&Transceiver> {
+        self.list.iter().find(|t| t.index == Some(index))
+    }
+
+    pub(crate) fn by_index_mut(&mut self, index: usize) -> Option<&mut Transceiver> {
+        self.list.iter_mut().find(|t| t.index == Some(index))
+    }
+
+    /// Forgets those that are stopped and in no description any more, and those of a remote offer rolled back.
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&Transceiver) -> bool) {
+        self.list.retain(keep);
+    }
+
+    /// Handles grow and the list keeps their order.
+    fn position(&self, handle: TransceiverHandle) -> Option<usize> {
+        self.list.binary_search_by_key(&handle, |t| t.handle).ok()
+    }
+
+    /// Makes one (webrtc-pc §5.1 addTransceiver, §5.4 "create an RTCRtpTransceiver").
+    pub(crate) fn create(
+        &mut self,
+        rng: &mut Rng,
+        kind: MediaKind,
+        init: TransceiverInit,
+    ) -> Result<TransceiverHandle, Error> {
+        if self.list.len() >= MAX_TRANSCEIVERS {
+            return Err(Error::Operation(format!(
+                "a connection has at most {MAX_TRANSCEIVERS} transceivers"
+            )));
+        }
+        if init.direction == TransceiverDirection::Stopped {
+            return Err(Error::Type {
+                argument: "init.direction",
+                reason: "a transceiver cannot begin stopped".into(),
+            });
+        }
+        check_ids("init.streams", init.streams.iter())?;
+        check_ids("init.track", init.track.iter())?;
+        let encodings = checked_encodings(kind, init.send_encodings)?;
+        let ssrcs = encodings.iter().map(|_| (rng.u32(), rng.u32())).collect();
+        let handle = TransceiverHandle(self.next);
+        self.next += 1;
+        self.list.push(Transceiver {
+            handle,
+            kind,
+            mid: None,
+            direction: init.direction,
+            current_direction: None,
+            sender: Sender {
+                track: init.track,
+                streams: init.streams,
+                encodings,
+                ssrcs,
+                has_sent: false,
+            },
+            receiver: Receiver { track: random_id(rng), streams: Vec::new() },
+            codec_preferences: Vec::new(),
+            index: None,
+            stopping: false,
+            stopped: false,
+            by_add_track: false,
+            by_remote_offer: false,
+            fired: false,
+            agreed: None,
+            saved: None,
+        });
+        Ok(handle)
+    }
+}
+
+/// webrtc-pc §5.1, "addTransceiver sendEncodings validation steps".
+fn checked_encodings(
+    kind: MediaKind,
+    mut encodings: Vec<RtpEncodingParameters>,
+) -> Result<Vec<RtpEncodingParameters>, Error> {
+    let fail = |reason: String| Err(Error::Type { argument: "init.send_encodings", reason });
+    if encodings.is_empty() {
+        return Ok(vec![RtpEncodingParameters::default()]);
+    }
+    if encodings.len() > MAX_ENCODINGS {
+        return fail(format!("there are more than {MAX_ENCODINGS} layers"));
+    }
+    for (index, encoding) in encodings.iter().enumerate() {
+        let rid = &encoding.rid;
+        // RFC 8851 §10, with the length that fits a two-byte header extension.
+        let valid = rid.len() <= 255 && rid.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if !valid || (rid.is_empty() && encodings.len() > 1) {
+            return fail(format!("rid {rid:?} is not 1 to 255 letters and digits (RFC 8851 §10)"));
+        }
+        if encodings[..index].iter().any(|other| other.rid == *rid) {
+            return fail(format!("rid {rid:?} stands there twice"));
+        }
+        if encoding.scale_resolution_down_by.is_some_and(|scale| !(scale >= 1.0)) {
+            return Err(Error::Range {
+                argument: "scale_resolution_down_by",
+                reason: "it is less than 1".into(),
+            });
+        }
+        if encoding.max_framerate.is_some_and(|rate| !(rate >= 0.0)) {
+            return Err(Error::Range {
+                argument: "max_framerate",
+                reason: "it is less than 0".into(),
+            });
+        }
+    }
+    match kind {
+        // Audio has one layer (webrtc-pc, the same steps: maxN).
+        MediaKind::Audio => encodings.truncate(1),
+        MediaKind::Video => {
+            // Where no layer says how it is scaled, each has twice the width of the one before.
+            if encodings.iter().all(|encoding| encoding.scale_resolution_down_by.is_none()) {
+                let count = encodings.len();
+                for (index, encoding) in encodings.iter_mut().enumerate() {
+                    let scale = f64::from(1u32 << (count - 1 - index));
+                    encoding.scale_resolution_down_by = Some(scale);
+                }
+            }
+        }
+    }
+    Ok(encodings)
+}
+
+/// Ids stand in `a=msid` (RFC 8830 §2): 1 to 64 token characters.
+fn check_ids<'a>(
+    argument: &'static str,
+    ids: impl Iterator<Item = &'a String>,
+) -> Result<(), Error> {
+    for id in ids {
+        let token = |byte: u8| byte.is_ascii_graphic() && !br#""(),/:;<=>?@[\]"#.contains(&byte);
+        if id.is_empty() || id.len() > 64 || !id.bytes().all(token) {
+            return Err(Error::Type {
+                argument,
+                reason: format!("{id:?} is not 1 to 64 token characters (RFC 8830 §2)"),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// An identifier of 128 random bits, in hexadecimal.
+pub(crate) fn random_id(rng: &mut Rng) -> String {
+    rng.array::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
+}

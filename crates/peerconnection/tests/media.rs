@@ -1,0 +1,120 @@
+//! Encoded frames between two connections: through packets, SRTP, the wire and back.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Pair, negotiate};
+use peerage_peerconnection::media::MediaKind;
+use peerage_peerconnection::{ConnectionState, Event, Frame, MediaFrame, TransceiverHandle};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A pair that sends audio and video from `a` to `b`.
+fn calling(seed: u64) -> (Pair, TransceiverHandle, TransceiverHandle) {
+    let mut pair = Pair::new(seed);
+    let now = pair.now;
+    let audio = pair.a.pc.add_track(now, MediaKind::Audio, "audio", vec!["s".into()]).unwrap();
+    let video = pair.a.pc.add_track(now, MediaKind::Video, "video", vec!["s".into()]).unwrap();
+    negotiate(now, &mut pair.a, &mut pair.b);
+    assert!(pair.run_until(PATIENCE, |pair| {
+        [&pair.a, &pair.b]
+            .iter()
+            .all(|peer| peer.pc.connection_state() == ConnectionState::Connected)
+    }));
+    (pair, audio, video)
+}
+
+/// A VP8 frame: the header of a key frame (RFC 6386 §9.1) or of another, and noise.
+fn vp8(keyframe: bool, size: usize, seed: u8) -> Vec<u8> {
+    let mut data = match keyframe {
+        true => vec![0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01],
+        false => vec![0x11, 0, 0],
+    };
+    data.extend((data.len()..size).map(|at| (at as u8).wrapping_mul(31).wrapping_add(seed)));
+    data
+}
+
+fn frames(events: &[Event]) -> Vec<&MediaFrame> {
+    let mut frames = Vec::new();
+    for event in events {
+        if let Event::Frame(frame) = event {
+            frames.push(&**frame);
+        }
+    }
+    frames
+}
+
+#[test]
+fn frames_arrive_as_they_were_sent() {
+    let (mut pair, audio, video) = calling(1);
+    let mut sent = (Vec::new(), Vec::new());
+    for index in 0..50u32 {
+        let picture = vp8(index == 0, 200 + 97 * index as usize, index as u8);
+        let sound = vec![index as u8; 80];
+        let now = pair.now;
+        let frame = Frame::new(picture.clone(), index * 3000);
+        pair.a.pc.send_frame(now, video, 0, &frame).unwrap();
+        pair.a.pc.send_frame(now, audio, 0, &Frame::new(sound.clone(), index * 960)).unwrap();
+        sent.0.push(picture);
+        sent.1.push(sound);
+        pair.run_for(Duration::from_millis(33));
+    }
+    let received = frames(&pair.b.events);
+    let (video, audio): (Vec<_>, Vec<_>) =
+        received.iter().partition(|frame| frame.frame.data.len() > 100);
+    let data = |frames: &[&&MediaFrame]| -> Vec<Vec<u8>> {
+        frames.iter().map(|frame| frame.frame.data.to_vec()).collect()
+    };
+    assert_eq!(data(&video), sent.0);
+    assert_eq!(data(&audio), sent.1);
+    assert!(video[0].frame.keyframe && !video[1].frame.keyframe);
+    assert_eq!(video[0].frame.dimensions, Some((640, 360)));
+    let step =
+        |frames: &[&&MediaFrame]| frames[1].frame.timestamp.wrapping_sub(frames[0].frame.timestamp);
+    assert_eq!((step(&video), step(&audio)), (3000, 960));
+    let handles: Vec<_> = pair.b.pc.transceivers().map(|transceiver| transceiver.handle).collect();
+    assert_eq!([audio[0].transceiver, video[0].transceiver], handles[..]);
+}
+
+#[test]
+fn a_lost_key_frame_is_asked_for_again() {
+    let (mut pair, _, video) = calling(2);
+    // The first packets of the stream never come: what follows cannot be decoded.
+    let now = pair.now;
+    pair.a.pc.send_frame(now, video, 0, &Frame::new(vp8(true, 3000, 0), 0)).unwrap();
+    let mut buffer = Vec::new();
+    while pair.a.pc.poll_transmit(now, &mut buffer).is_some() {}
+    let requested = |pair: &Pair| {
+        pair.a.events.iter().any(|event| {
+            matches!(event, Event::KeyframeRequested { transceiver, encoding: 0 } if *transceiver == video)
+        })
+    };
+    for index in 1..20 {
+        let frame = Frame::new(vp8(false, 500, index), u32::from(index) * 3000);
+        let now = pair.now;
+        pair.a.pc.send_frame(now, video, 0, &frame).unwrap();
+        pair.run_for(Duration::from_millis(33));
+    }
+    assert!(frames(&pair.b.events).is_empty(), "nothing of it can be decoded");
+    assert!(requested(&pair));
+    let now = pair.now;
+    pair.a.pc.send_frame(now, video, 0, &Frame::new(vp8(true, 3000, 9), 60_000)).unwrap();
+    pair.run_for(Duration::from_millis(100));
+    assert_eq!(frames(&pair.b.events).len(), 1);
+}
+
+#[test]
+fn mistakes_with_frames_are_told() {
+    let (mut pair, audio, video) = calling(3);
+    let now = pair.now;
+    let foreign = Frame::new(vp8(true, 300, 0), 0).with_payload_type(77);
+    let error = pair.a.pc.send_frame(now, video, 0, &foreign).unwrap_err();
+    assert!(error.to_string().contains("payload type 77"), "{error}");
+    let huge = Frame::new(vec![0; 5000], 0);
+    let error = pair.a.pc.send_frame(now, audio, 0, &huge).unwrap_err();
+    assert_eq!(error.name(), "OperationError", "{error}");
+    let theirs = pair.b.pc.transceivers().next().unwrap().handle;
+    let error = pair.b.pc.send_frame(now, theirs, 0, &Frame::new(vec![1], 0)).unwrap_err();
+    assert_eq!(error.name(), "InvalidStateError", "{error}");
+}
