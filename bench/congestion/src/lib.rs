@@ -1,0 +1,1 @@
+//! Congestion control beside `goog_cc`; see `benches/congestion/main.rs`.
