@@ -3,6 +3,9 @@
 
 mod error;
 pub mod extension;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod ntp;
 mod number;
 pub mod packet;

@@ -5,6 +5,7 @@ mod crypto;
 mod dtls;
 mod ice;
 mod peerconnection;
+mod rtp;
 mod sctp;
 mod sdp;
 mod srtp;
@@ -29,6 +30,7 @@ fn main() {
     dtls::write(&Sink);
     ice::write(&Sink);
     peerconnection::write(&Sink);
+    rtp::write(&Sink);
     sctp::write(&Sink);
     sdp::write(&Sink);
     srtp::write(&Sink);

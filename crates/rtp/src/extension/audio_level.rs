@@ -27,9 +27,10 @@ impl HeaderExtension<'_> for AudioLevel {
 }
 
 /// How loud each contributing source is, in the order of the packet's CSRCs (RFC 6465 §3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct MixerToClientAudioLevels<'a> {
-    /// A byte a source: the low seven bits are -dBov, as in [`AudioLevel::level`]. One to 15 bytes.
+    /// A byte a source: the low seven bits are -dBov, as in [`AudioLevel::level`]; the other is not looked at. One to 15
+    /// bytes.
     pub levels: &'a [u8],
 }
 
@@ -39,6 +40,14 @@ impl MixerToClientAudioLevels<'_> {
         self.levels.iter().map(|level| level & 0x7F)
     }
 }
+
+impl PartialEq for MixerToClientAudioLevels<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for MixerToClientAudioLevels<'_> {}
 
 impl<'a> HeaderExtension<'a> for MixerToClientAudioLevels<'a> {
     const KIND: ExtensionKind = ExtensionKind::CsrcAudioLevels;

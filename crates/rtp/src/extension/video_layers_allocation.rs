@@ -109,6 +109,14 @@ impl HeaderExtension<'_> for VideoLayersAllocation {
                 }
             }
         }
+        if layers.is_empty() {
+            let reason = "it has no layers and is not the single zero that says so";
+            return Err(Error::Invalid {
+                what: Self::KIND.name(),
+                reason,
+                section: Self::KIND.section(),
+            });
+        }
         let (counts, after) = rest.split_at_checked(layers.len().div_ceil(4)).ok_or_else(short)?;
         rest = after;
         for (index, layer) in layers.iter_mut().enumerate() {

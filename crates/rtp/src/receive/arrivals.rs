@@ -149,7 +149,7 @@ impl TransportArrivals {
                 match arrival(&self.run, number) {
                     None => {}
                     Some(time) if self.builder.push(SequenceNumber(number as u16), time) => {
-                        next = number + 1
+                        next = number + 1;
                     }
                     Some(_) => break,
                 }

@@ -1,0 +1,5 @@
+//! Header extensions, each written again.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| peerage_rtp::fuzzing::extensions(data));
