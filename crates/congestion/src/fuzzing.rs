@@ -236,6 +236,10 @@ pub fn allocator(data: &[u8]) {
 }
 
 #[cfg(test)]
+#[path = "../../../fuzz/inputs.rs"]
+mod inputs;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -253,5 +257,13 @@ mod tests {
             remote(&data);
             allocator(&data);
         }
+    }
+
+    #[test]
+    fn seeds_and_regressions_hold() {
+        inputs::run("congestion_allocator", allocator);
+        inputs::run("congestion_controller", controller);
+        inputs::run("congestion_pacer", pacer);
+        inputs::run("congestion_remote", remote);
     }
 }

@@ -1,6 +1,7 @@
 //! Writes the seed corpora under `seeds/`, with Peerage's own writers: `cargo run --example generate_seeds` in `fuzz/`.
 //! The same program writes the same bytes, so a change of the seeds shows what changed in the code.
 
+mod congestion;
 mod crypto;
 mod dtls;
 mod ice;
@@ -26,6 +27,7 @@ impl Sink {
 }
 
 fn main() {
+    congestion::write(&Sink);
     crypto::write(&Sink);
     dtls::write(&Sink);
     ice::write(&Sink);

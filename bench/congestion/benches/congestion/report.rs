@@ -40,8 +40,8 @@ pub(crate) fn page(drawn: &[Drawn]) -> String {
             "<h2 id=\"c{index}\">{}</h2>\n<div class=\"pair\"><figure><figcaption>Peerage</figcaption>{}</figure>\
              <figure><figcaption>goog_cc</figcaption>{}</figure></div>\n{}",
             case.section,
-            plot(&case.scenario, ours),
-            plot(&case.scenario, theirs),
+            plot(&case.scenario, ours, theirs),
+            plot(&case.scenario, theirs, ours),
             metrics(&case.scenario, ours, theirs),
         );
     }
@@ -92,25 +92,27 @@ fn ceiling(value: f64) -> f64 {
         .unwrap_or(value)
 }
 
-fn plot(scenario: &Scenario, outcome: &Outcome) -> String {
+/// A figure of `outcome`, to the same scale as that of `other`.
+fn plot(scenario: &Scenario, outcome: &Outcome, other: &Outcome) -> String {
     let capacity = seconds(outcome, |from, _| scenario.capacity(from) as f64);
     let highest = capacity.iter().copied().fold(0.0, f64::max);
     let demand: f64 = scenario.flows.iter().map(largest).sum();
-    let waits: Vec<Vec<f64>> = outcome
-        .flows
-        .iter()
-        .map(|flow| seconds(outcome, |from, to| flow.delay_ms(from, to)))
-        .collect();
-    let losses: Vec<Vec<f64>> = outcome
-        .flows
-        .iter()
-        .map(|flow| seconds(outcome, |from, to| flow.loss(from, to) * 100.0))
-        .collect();
+    let waits_of = |outcome: &Outcome| -> Vec<Vec<f64>> {
+        let wait = |flow| seconds(outcome, |from, to| FlowOutcome::delay_ms(flow, from, to));
+        outcome.flows.iter().map(wait).collect()
+    };
+    let losses_of = |outcome: &Outcome| -> Vec<Vec<f64>> {
+        let loss = |flow| seconds(outcome, |from, to| FlowOutcome::loss(flow, from, to) * 100.0);
+        outcome.flows.iter().map(loss).collect()
+    };
+    let (waits, losses) = (waits_of(outcome), losses_of(outcome));
     let most_of = |lines: &[Vec<f64>]| lines.iter().flatten().copied().fold(0.0, f64::max);
+    let longest = most_of(&waits).max(most_of(&waits_of(other)));
+    let most_lost = most_of(&losses).max(most_of(&losses_of(other)));
     let most = [
         ceiling(highest.min(demand * 2.0) * 1.1),
-        ceiling(most_of(&waits).clamp(50.0, 2_000.0)),
-        ceiling(most_of(&losses).max(5.0)).min(100.0),
+        ceiling(longest.clamp(50.0, 2_000.0)),
+        ceiling(most_lost.max(5.0)).min(100.0),
     ];
     let mut svg = String::new();
     let mut top = 8.0;
