@@ -11,17 +11,18 @@
 
 use std::collections::VecDeque;
 
-use arrayvec::ArrayVec;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{
+    arrival::{Arrival, ArrivalWindow, RecentTimestamps},
     av1,
     decodability::{Decodability, FrameDependencies, PictureFacts, Verdict},
     depacketizer::Depacketizer,
-    descriptor::{CodecDescriptor, Lead, MediaRange, PayloadDescriptor},
+    descriptor::{CodecDescriptor, MediaRange, PayloadDescriptor},
     error::Error,
     format::PayloadFormat,
     frame::EncodedFrame,
+    join::join,
     red,
 };
 
@@ -656,117 +657,5 @@ impl FrameAssembler {
                 ..frame.clone()
             });
         }
-    }
-}
-
-/// Timestamps of the last frames handed on, in any order.
-#[derive(Debug, Default)]
-struct RecentTimestamps {
-    ring: ArrayVec<u32, 64>,
-    next: usize,
-}
-
-impl RecentTimestamps {
-    /// `false` if the timestamp is among them.
-    fn note(&mut self, timestamp: u32) -> bool {
-        if self.ring.contains(&timestamp) {
-            return false;
-        }
-        if self.ring.try_push(timestamp).is_err() {
-            self.ring[self.next] = timestamp;
-            self.next = (self.next + 1) % self.ring.len();
-        }
-        true
-    }
-}
-
-/// The media of a picture's packets one after the other. A single piece is not copied.
-fn join<'a>(
-    prefix: &[u8],
-    mut packets: impl Iterator<Item = (&'a Bytes, &'a PayloadDescriptor)> + Clone,
-) -> Bytes {
-    const START_CODE: [u8; 4] = [0, 0, 0, 1];
-    let mut size = prefix.len();
-    let mut pieces = 0;
-    for (_, descriptor) in packets.clone() {
-        for piece in &descriptor.media {
-            pieces += 1;
-            size += piece.len()
-                + match piece.lead {
-                    Lead::NalHeader(_, len) => START_CODE.len() + usize::from(len),
-                    Lead::StartCode => START_CODE.len(),
-                    Lead::None | Lead::Obu => 0,
-                };
-        }
-    }
-    if pieces == 1
-        && prefix.is_empty()
-        && let Some((payload, descriptor)) = packets.clone().next()
-        && let [piece] = &descriptor.media[..]
-        && piece.lead == Lead::None
-    {
-        return payload.slice(piece.range());
-    }
-    let mut out = BytesMut::with_capacity(size);
-    out.put_slice(prefix);
-    for (payload, descriptor) in packets.by_ref() {
-        for piece in &descriptor.media {
-            match piece.lead {
-                Lead::NalHeader(header, len) => {
-                    out.put_slice(&START_CODE);
-                    out.put_slice(&header[..usize::from(len)]);
-                }
-                Lead::StartCode => out.put_slice(&START_CODE),
-                Lead::None | Lead::Obu => {}
-            }
-            out.put_slice(&payload[piece.range()]);
-        }
-    }
-    out.freeze()
-}
-
-/// Which of the last 1,024 packets have arrived.
-#[derive(Debug, Default)]
-struct ArrivalWindow {
-    newest: Option<u64>,
-    /// Ring of bits by sequence number.
-    bits: [u64; Self::WORDS],
-}
-
-enum Arrival {
-    New,
-    Again,
-    TooOld,
-}
-
-impl ArrivalWindow {
-    const WORDS: usize = 16;
-    const SIZE: u64 = Self::WORDS as u64 * 64;
-
-    fn note(&mut self, sequence: u64) -> Arrival {
-        let newest = *self.newest.get_or_insert(sequence);
-        if sequence > newest {
-            if sequence - newest >= Self::SIZE {
-                self.bits = [0; Self::WORDS];
-            } else {
-                for passed in newest + 1..sequence {
-                    let (word, bit) = Self::place(passed);
-                    self.bits[word] &= !bit;
-                }
-            }
-            self.newest = Some(sequence);
-        } else if newest - sequence >= Self::SIZE {
-            return Arrival::TooOld;
-        }
-        let (word, bit) = Self::place(sequence);
-        if sequence <= newest && self.bits[word] & bit != 0 {
-            return Arrival::Again;
-        }
-        self.bits[word] |= bit;
-        Arrival::New
-    }
-
-    fn place(sequence: u64) -> (usize, u64) {
-        ((sequence / 64) as usize % Self::WORDS, 1 << (sequence % 64))
     }
 }

@@ -5,6 +5,7 @@
 //! None of them touches RTP headers: sequence numbers, timestamps and marker bits are handed in and out.
 
 mod annex_b;
+mod arrival;
 mod assembler;
 mod audio;
 pub mod av1;
@@ -21,6 +22,7 @@ mod frame;
 pub mod fuzzing;
 pub mod h264;
 mod h265;
+mod join;
 pub mod opus;
 mod packetizer;
 pub mod red;

@@ -17,6 +17,8 @@ pub struct PacketizerOptions {
     pub vp9_flexible: bool,
     /// VP9 without flexible mode: temporal layers of the stream, 1 to 3, in the patterns of L1T1, L1T2 and L1T3. 0 is 1.
     pub vp9_temporal_layers: u8,
+    /// VP9: spatial layers of the stream, 1 to 8; told in the scalability structure. 0 is 1.
+    pub vp9_spatial_layers: u8,
     /// Redundant audio: payload type of the frames inside.
     pub red_payload_type: u8,
     /// Redundant audio: how many earlier frames go with each, at most [`MAX_REDUNDANCY`](super::red::MAX_REDUNDANCY).
@@ -56,6 +58,7 @@ impl Packetizer {
                 options.tl0_picture_index,
                 options.vp9_flexible,
                 options.vp9_temporal_layers,
+                options.vp9_spatial_layers,
             )),
             PayloadFormat::H264 { packetization_mode } => Kind::H264(packetization_mode),
             PayloadFormat::H265 => Kind::H265,

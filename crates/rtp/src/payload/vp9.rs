@@ -112,6 +112,7 @@ impl Vp9FrameHeader {
 pub(crate) struct Vp9Packetizer {
     flexible: bool,
     temporal_layers: u8,
+    spatial_layers: u8,
     picture_id: u16,
     tl0_picture_index: u8,
     /// The next frame begins a picture.
@@ -124,9 +125,17 @@ impl Vp9Packetizer {
         tl0_picture_index: u8,
         flexible: bool,
         temporal_layers: u8,
+        spatial_layers: u8,
     ) -> Self {
         let picture_id = picture_id & 0x7FFF;
-        Self { flexible, temporal_layers, picture_id, tl0_picture_index, new_picture: true }
+        Self {
+            flexible,
+            temporal_layers,
+            spatial_layers: spatial_layers.clamp(1, 8),
+            picture_id,
+            tl0_picture_index,
+            new_picture: true,
+        }
     }
 
     pub(crate) fn packetize(
@@ -188,7 +197,7 @@ impl Vp9Packetizer {
         let mut structure: SmallVec<[u8; 32]> = SmallVec::new();
         if keyframe && !info.inter_layer_predicted {
             let dimensions = info.dimensions.or_else(|| header.and_then(|h| h.dimensions));
-            self.write_structure(dimensions, info.spatial_layer.is_some(), &mut structure);
+            self.write_structure(dimensions, &mut structure);
         }
         let shared = descriptor.len();
         if max_payload <= shared + structure.len() {
@@ -212,19 +221,17 @@ impl Vp9Packetizer {
         Ok(())
     }
 
-    fn write_structure(
-        &self,
-        dimensions: Option<(u16, u16)>,
-        has_spatial_layers: bool,
-        out: &mut SmallVec<[u8; 32]>,
-    ) {
-        // How many spatial layers follow is not known here, so the structure is told for streams without.
-        if has_spatial_layers {
-            return;
-        }
+    /// RFC 9628 §4.2.1.
+    fn write_structure(&self, dimensions: Option<(u16, u16)>, out: &mut SmallVec<[u8; 32]>) {
+        // The dimensions of all layers or of none are told; those of upper layers are not known here.
+        let dimensions = dimensions.filter(|_| self.spatial_layers == 1);
         let group = picture_group(self.temporal_layers);
         let has_group = !self.flexible;
-        out.push(u8::from(dimensions.is_some()) << 4 | u8::from(has_group) << 3);
+        out.push(
+            (self.spatial_layers - 1) << 5
+                | u8::from(dimensions.is_some()) << 4
+                | u8::from(has_group) << 3,
+        );
         if let Some((width, height)) = dimensions {
             out.extend_from_slice(&width.to_be_bytes());
             out.extend_from_slice(&height.to_be_bytes());
