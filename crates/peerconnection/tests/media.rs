@@ -118,3 +118,28 @@ fn mistakes_with_frames_are_told() {
     let error = pair.b.pc.send_frame(now, theirs, 0, &Frame::new(vec![1], 0)).unwrap_err();
     assert_eq!(error.name(), "InvalidStateError", "{error}");
 }
+
+#[test]
+fn lost_packets_are_sent_again() {
+    let (mut pair, _, video) = calling(4);
+    pair.latency = Duration::from_millis(25);
+    // Every twentieth datagram of media is lost.
+    let mut count = 0u32;
+    pair.filter = Box::new(move |from_a, data| {
+        let is_media = from_a && data.len() > 300 && (128..192).contains(&data[0]);
+        count += u32::from(is_media);
+        !is_media || count % 20 != 7
+    });
+    for index in 0..300u32 {
+        let size = if index == 0 { 9000 } else { 3000 };
+        let now = pair.now;
+        let frame = Frame::new(vp8(index == 0, size, index as u8), index * 3000);
+        pair.a.pc.send_frame(now, video, 0, &frame).unwrap();
+        pair.run_for(Duration::from_millis(33));
+    }
+    pair.run_for(Duration::from_secs(1));
+    let statistics = (pair.a.pc.statistics().rtp, pair.b.pc.statistics().rtp);
+    assert!(statistics.1.nacked_packets > 30, "{statistics:?}");
+    assert!(statistics.0.retransmissions_sent > 30, "{statistics:?}");
+    assert_eq!(frames(&pair.b.events).len(), 300, "all frames come: {statistics:?}");
+}

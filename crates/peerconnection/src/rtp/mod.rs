@@ -20,10 +20,12 @@ pub use statistics::RtpStatistics;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
 use peerage_crypto::Rng;
+use peerage_rtp::extension::{ExtensionKind, TransportSequenceNumber};
+use peerage_rtp::receive::{Route, StreamRole, TransportArrivals};
+use peerage_rtp::repair::rtx;
 use peerage_rtp::rtcp::{self, FeedbackSources, PictureLossIndication};
-use peerage_rtp::{ExtensionMap, RtpPacket, Ssrc};
+use peerage_rtp::{ExtensionMap, NtpClock, NtpTime, PayloadType, RtpPacket, SequenceNumber, Ssrc};
 use peerage_sdp::Text;
 use rustc_hash::FxHashMap;
 
@@ -41,14 +43,20 @@ const MAX_RECEIVE_STREAMS: usize = 1024;
 const MAX_QUEUED_PACKETS: usize = 4096;
 /// Frames that wait for the application; more are dropped, and a keyframe is asked for.
 const MAX_QUEUED_FRAMES: usize = 1024;
+/// Packets that wait to be sent again; the peer asks for more in vain.
+const MAX_QUEUED_RETRANSMISSIONS: usize = 1024;
+/// Pairs of one NACK: what fits a datagram. The rest is asked for next time.
+const MAX_NACK_PAIRS: usize = 250;
 /// RTCP packets that wait to be sent.
 const MAX_QUEUED_RTCP: usize = 64;
 /// How often a keyframe is asked for at most.
 const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(300);
 /// Between reports on average (RFC 3550 §6.2: 5 s, or less where the bandwidth allows; browsers send video's every second).
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// NTP counts from 1900 (RFC 5905 §6).
-const NTP_OF_UNIX_EPOCH: u64 = 2_208_988_800;
+/// How often arrivals are told to a sender that estimates the path (transport-wide feedback).
+const FEEDBACK_INTERVAL: Duration = Duration::from_millis(50);
+/// The round trip before it was measured.
+const FIRST_ROUND_TRIP: Duration = Duration::from_millis(100);
 
 /// What happened.
 #[derive(Debug)]
@@ -57,15 +65,30 @@ pub(crate) enum RtpEvent {
     KeyframeRequested { transceiver: TransceiverHandle, encoding: usize },
 }
 
+/// What a source of the peer is.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    /// The stream with this index.
+    Media(usize),
+    /// Retransmissions of it.
+    Repair(usize),
+}
+
 /// See the module.
 pub(crate) struct RtpTransport {
     srtp: Option<SrtpTransport>,
     extensions: ExtensionMap,
     routing: Routing,
     receivers: Vec<ReceiveStream>,
-    by_ssrc: FxHashMap<u32, usize>,
+    by_ssrc: FxHashMap<u32, Target>,
+    /// Streams that miss packets: only these are looked at when a timer is due.
+    repairing: Vec<usize>,
+    arrivals: Option<TransportArrivals>,
+    next_feedback: Option<Instant>,
+    round_trip: Duration,
     senders: Vec<SendStream>,
     outgoing: VecDeque<send::Packet>,
+    retransmissions: VecDeque<send::Packet>,
     rtcp: VecDeque<Vec<u8>>,
     events: VecDeque<RtpEvent>,
     queued_frames: usize,
@@ -73,9 +96,10 @@ pub(crate) struct RtpTransport {
     /// The source of reports while nothing is sent.
     report_ssrc: Ssrc,
     cname: Text,
-    clock: (Instant, SystemTime),
+    clock: NtpClock,
     transport_sequence: u16,
     rng: Rng,
+    scratch: Vec<u8>,
     statistics: RtpStatistics,
 }
 
@@ -83,23 +107,30 @@ impl RtpTransport {
     /// `clock` is a moment by both clocks.
     pub(crate) fn new(rng: &mut Rng, cname: Text, clock: (Instant, SystemTime)) -> Self {
         let mut rng = rng.fork();
+        let unix = clock.1.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
             srtp: None,
             extensions: ExtensionMap::new(),
             routing: Routing::default(),
             receivers: Vec::new(),
             by_ssrc: FxHashMap::default(),
+            repairing: Vec::new(),
+            arrivals: None,
+            next_feedback: None,
+            round_trip: FIRST_ROUND_TRIP,
             senders: Vec::new(),
             outgoing: VecDeque::new(),
+            retransmissions: VecDeque::new(),
             rtcp: VecDeque::new(),
             events: VecDeque::new(),
             queued_frames: 0,
             next_report: None,
             report_ssrc: Ssrc(rng.u32()),
             cname,
-            clock,
+            clock: NtpClock::new(clock.0, NtpTime::from_unix(unix)),
             transport_sequence: 0,
             rng,
+            scratch: Vec::new(),
             statistics: RtpStatistics::default(),
         }
     }
@@ -125,12 +156,28 @@ impl RtpTransport {
             }
         }
         self.extensions.allow_two_byte(agreed.iter().any(|media| media.remote.extmap_allow_mixed));
-        self.routing.configure(agreed);
-        let routing = &self.routing;
-        self.receivers.retain_mut(|stream| stream.is_still_wanted(routing));
-        self.by_ssrc = (self.receivers.iter().enumerate())
-            .map(|(index, stream)| (stream.ssrc().0, index))
-            .collect();
+        let wanted = |stream: &ReceiveStream| {
+            let of = |media: &&AgreedMedia| media.transceiver == stream.transceiver();
+            agreed.iter().find(of).is_some_and(|media| media.agreement.direction.receives())
+        };
+        self.receivers.retain(wanted);
+        self.repairing.clear();
+        self.by_ssrc.clear();
+        for (index, stream) in self.receivers.iter().enumerate() {
+            self.by_ssrc.insert(stream.ssrc().0, Target::Media(index));
+            if stream.nack_due().is_some() {
+                self.repairing.push(index);
+            }
+        }
+        let known = self
+            .receivers
+            .iter()
+            .map(|stream| (stream.ssrc(), stream.transceiver(), stream.layer(), StreamRole::Media));
+        self.routing.configure(agreed, known);
+        let feedback = self.extensions.id(ExtensionKind::TransportSequenceNumber).is_some();
+        if feedback && self.arrivals.is_none() {
+            self.arrivals = Some(TransportArrivals::new(now));
+        }
         let mut before = std::mem::take(&mut self.senders);
         for media in agreed.iter().filter(|media| media.agreement.direction.sends()) {
             let Some(transceiver) = transceivers.get(media.transceiver) else { continue };
@@ -169,14 +216,97 @@ impl RtpTransport {
             self.statistics.packets_malformed += 1;
             return;
         };
-        let Some(index) = self.stream_of(&packet) else {
+        if let Some(arrivals) = &mut self.arrivals
+            && let Some(number) = packet.extension::<TransportSequenceNumber>(&self.extensions)
+        {
+            arrivals.record(now, SequenceNumber(number.0));
+            self.next_feedback.get_or_insert(now + FEEDBACK_INTERVAL);
+        }
+        let Some(route) = self.routing.find(&packet, &self.extensions) else {
             self.statistics.packets_dropped += 1;
             return;
         };
         self.statistics.packets_received += 1;
         self.statistics.bytes_received += packet.payload().len() as u64;
+        match self.target(&packet, &route) {
+            Some(Target::Media(index)) => {
+                let codec = self
+                    .routing
+                    .section(&route)
+                    .and_then(|section| section.codec(packet.payload_type().get()));
+                let Some(codec) = codec else { return };
+                self.receivers[index].handle(now, codec, &packet);
+                self.after_packet(now, index);
+            }
+            Some(Target::Repair(index)) => self.take_retransmission(now, &packet, &route, index),
+            None => self.statistics.packets_dropped += 1,
+        }
+    }
+
+    /// The stream of a source; the first packet of one makes it (RFC 9143 §9.2).
+    fn target(&mut self, packet: &RtpPacket<'_>, route: &Route) -> Option<Target> {
+        let ssrc = packet.ssrc();
+        if let Some(&target) = self.by_ssrc.get(&ssrc.0) {
+            return Some(target);
+        }
+        let section = self.routing.section(route)?;
+        let target = match route.role {
+            StreamRole::Media => {
+                let codec = section.codec(packet.payload_type().get())?;
+                if self.receivers.len() >= MAX_RECEIVE_STREAMS {
+                    return None;
+                }
+                let rid = section.rid(route.layer);
+                let (transceiver, layer) = (section.transceiver, route.layer);
+                self.receivers.push(ReceiveStream::new(ssrc, transceiver, layer, rid, codec));
+                Target::Media(self.receivers.len() - 1)
+            }
+            // Named by the description, or the one stream of its section and layer (RFC 4588 §5.3).
+            StreamRole::Repair => {
+                let named = section.repaired_by(ssrc);
+                let found = self.receivers.iter().position(|stream| match named {
+                    Some(named) => stream.ssrc() == named,
+                    None => {
+                        stream.transceiver() == section.transceiver && stream.layer() == route.layer
+                    }
+                });
+                Target::Repair(found?)
+            }
+        };
+        if self.by_ssrc.len() >= 2 * MAX_RECEIVE_STREAMS {
+            return None;
+        }
+        self.by_ssrc.insert(ssrc.0, target);
+        Some(target)
+    }
+
+    /// Takes what a retransmission carries (RFC 4588 §4).
+    fn take_retransmission(
+        &mut self,
+        now: Instant,
+        packet: &RtpPacket<'_>,
+        route: &Route,
+        index: usize,
+    ) {
+        let Some(section) = self.routing.section(route) else { return };
+        let codec = section.codec_repaired_by(packet.payload_type().get()).copied();
+        let original = codec.and_then(|codec| PayloadType::new(codec.payload_type));
+        let (Some(codec), Some(payload_type)) = (codec, original) else { return };
+        self.scratch.clear();
+        let ssrc = self.receivers[index].ssrc();
+        // Without a payload it is padding, that probes the path.
+        if !matches!(rtx::restore(packet, ssrc, payload_type, &mut self.scratch), Ok(true)) {
+            return;
+        }
+        if let Ok(original) = RtpPacket::parse(&self.scratch) {
+            self.receivers[index].repair(now, &codec, &original);
+            self.after_packet(now, index);
+        }
+    }
+
+    /// Frames that are complete, and what is missing.
+    fn after_packet(&mut self, now: Instant, index: usize) {
         let stream = &mut self.receivers[index];
-        stream.handle(now, &packet);
         while let Some(frame) = stream.poll_frame() {
             if self.queued_frames >= MAX_QUEUED_FRAMES {
                 self.statistics.frames_dropped += 1;
@@ -186,30 +316,51 @@ impl RtpTransport {
             self.queued_frames += 1;
             self.events.push_back(RtpEvent::Frame(frame));
         }
+        if stream.nack_due().is_some() && !self.repairing.contains(&index) {
+            self.repairing.push(index);
+        }
         if stream.keyframe_request_due(now, KEYFRAME_REQUEST_INTERVAL) {
             let media = stream.ssrc();
             self.push_keyframe_request(media);
         }
+        self.send_nacks(now);
     }
 
-    /// The stream of a packet; the first packet of a stream finds its section by mid or payload type (RFC 9143 §9.2).
-    fn stream_of(&mut self, packet: &RtpPacket<'_>) -> Option<usize> {
-        let ssrc = packet.ssrc();
-        if let Some(&index) = self.by_ssrc.get(&ssrc.0) {
-            return Some(index);
+    /// Asks for the packets that are due.
+    fn send_nacks(&mut self, now: Instant) {
+        let mut lost = Vec::new();
+        let mut index = 0;
+        while index < self.repairing.len() {
+            let stream = &mut self.receivers[self.repairing[index]];
+            let Some(due) = stream.nack_due() else {
+                self.repairing.swap_remove(index);
+                continue;
+            };
+            index += 1;
+            if due > now {
+                continue;
+            }
+            lost.clear();
+            stream.poll_nack(now, self.round_trip, &mut lost);
+            let media = stream.ssrc();
+            if stream.keyframe_request_due(now, KEYFRAME_REQUEST_INTERVAL) {
+                self.push_keyframe_request(media);
+            }
+            if lost.is_empty() {
+                continue;
+            }
+            self.statistics.nacked_packets += lost.len() as u64;
+            let pairs: Vec<rtcp::NackPair> =
+                rtcp::NackPair::pack(lost.iter().copied()).take(MAX_NACK_PAIRS).collect();
+            let sources = FeedbackSources { sender: self.own_ssrc(), media };
+            let mut packet = Vec::with_capacity(12 + 4 * pairs.len());
+            rtcp::Nack { sources, pairs: (&pairs).into() }.write(&mut packet);
+            self.push_rtcp(packet);
         }
-        let route = self.routing.find(packet, &self.extensions)?;
-        if self.receivers.len() >= MAX_RECEIVE_STREAMS {
-            return None;
-        }
-        let index = self.receivers.len();
-        self.receivers.push(ReceiveStream::new(ssrc, route));
-        self.by_ssrc.insert(ssrc.0, index);
-        Some(index)
     }
 
     /// Takes a compound RTCP packet.
-    pub(crate) fn handle_rtcp(&mut self, _now: Instant, datagram: &mut [u8]) {
+    pub(crate) fn handle_rtcp(&mut self, now: Instant, datagram: &mut [u8]) {
         let Some(srtp) = &mut self.srtp else {
             self.statistics.packets_dropped += 1;
             return;
@@ -229,6 +380,14 @@ impl RtpTransport {
                         self.keyframe_requested(entry.ssrc);
                     }
                 }
+                Ok(rtcp::Packet::SenderReport(report)) => {
+                    if let Some(&Target::Media(index)) = self.by_ssrc.get(&report.ssrc.0) {
+                        self.receivers[index].sender_report(now, report.info);
+                    }
+                    self.take_reports(now, report.reports);
+                }
+                Ok(rtcp::Packet::ReceiverReport(report)) => self.take_reports(now, report.reports),
+                Ok(rtcp::Packet::Nack(nack)) => self.send_again(now, &nack),
                 Ok(_) => {}
                 // What follows cannot be told apart any more.
                 Err(_) => {
@@ -236,6 +395,35 @@ impl RtpTransport {
                     return;
                 }
             }
+        }
+    }
+
+    /// The round trip, from what the peer says of our reports (RFC 3550 §6.4.1).
+    fn take_reports(&mut self, now: Instant, reports: rtcp::List<'_, rtcp::ReportBlock>) {
+        for block in reports.iter() {
+            if !self.senders.iter().any(|stream| stream.ssrc() == block.ssrc) {
+                continue;
+            }
+            let (last, delay) = (block.last_sender_report, block.delay_since_last_sender_report);
+            if let Some(round_trip) = peerage_rtp::round_trip(self.clock.at(now), last, delay) {
+                self.round_trip = round_trip;
+            }
+        }
+    }
+
+    /// Sends packets again that the peer misses.
+    fn send_again(&mut self, now: Instant, nack: &rtcp::Nack<'_>) {
+        let media = nack.sources.media;
+        let Some(stream) = self.senders.iter_mut().find(|stream| stream.ssrc() == media) else {
+            return;
+        };
+        for number in nack.sequence_numbers() {
+            if self.retransmissions.len() >= MAX_QUEUED_RETRANSMISSIONS {
+                return;
+            }
+            let packet = stream.retransmit(now, number, self.round_trip, &self.extensions);
+            self.statistics.retransmissions_sent += u64::from(packet.is_some());
+            self.retransmissions.extend(packet);
         }
     }
 
@@ -325,9 +513,14 @@ impl RtpTransport {
             }
             buf.truncate(start);
         }
-        while let Some(packet) = self.outgoing.pop_front() {
-            let now = self.clock.1 + now.saturating_duration_since(self.clock.0);
-            packet.write(now, &mut self.transport_sequence, buf);
+        // What is late already goes first.
+        while let Some(packet) =
+            self.retransmissions.pop_front().or_else(|| self.outgoing.pop_front())
+        {
+            packet.write(self.clock.at(now), &mut self.transport_sequence, buf);
+            if let Some(stream) = self.senders.iter_mut().find(|s| s.ssrc() == packet.ssrc) {
+                stream.sent(now, &packet, &buf[start..]);
+            }
             if srtp.sender.protect_rtp(buf, start).is_ok() {
                 self.statistics.packets_sent += 1;
                 self.statistics.bytes_sent += packet.payload_len() as u64;
@@ -349,16 +542,35 @@ impl RtpTransport {
     // --- reports ---
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.next_report
+        let nack =
+            self.repairing.iter().filter_map(|&index| self.receivers[index].nack_due()).min();
+        [self.next_report, self.next_feedback, nack].into_iter().flatten().min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        if self.next_report.is_none_or(|at| at > now) {
-            return;
+        if !self.repairing.is_empty() {
+            self.send_nacks(now);
         }
-        self.next_report = None;
-        self.report(now);
-        self.schedule_reports(now);
+        if self.next_feedback.is_some_and(|at| at <= now) {
+            self.next_feedback = None;
+            self.send_feedback();
+        }
+        if self.next_report.is_some_and(|at| at <= now) {
+            self.next_report = None;
+            self.report(now);
+            self.schedule_reports(now);
+        }
+    }
+
+    fn send_feedback(&mut self) {
+        // The media source is not looked at: the feedback is about the transport.
+        let own = self.own_ssrc();
+        let sources = FeedbackSources { sender: own, media: own };
+        let Some(arrivals) = &mut self.arrivals else { return };
+        let mut packet = Vec::new();
+        while arrivals.report(sources, &mut packet) && self.rtcp.len() < MAX_QUEUED_RTCP {
+            self.rtcp.push_back(std::mem::take(&mut packet));
+        }
     }
 
     fn schedule_reports(&mut self, now: Instant) {
@@ -376,38 +588,35 @@ impl RtpTransport {
     }
 
     fn report(&mut self, now: Instant) {
-        let wall = self.clock.1 + now.saturating_duration_since(self.clock.0);
-        let ntp = ntp(wall);
-        let mut packet = Vec::with_capacity(256);
+        let ntp = self.clock.at(now).0;
+        let blocks: Vec<rtcp::ReportBlock> =
+            self.receivers.iter_mut().filter_map(|stream| stream.report(now)).collect();
+        // Blocks stand in the first report; a datagram holds about forty.
+        let mut blocks = blocks.chunks(rtcp::MAX_REPORT_BLOCKS);
+        let mut packet = Vec::with_capacity(512);
         for stream in &self.senders {
             if let Some(info) = stream.sender_info(now, ntp) {
-                let reports = (&[]).into();
+                let reports = blocks.next().unwrap_or_default().into();
                 rtcp::SenderReport { ssrc: stream.ssrc(), info, reports }.write(&mut packet);
             }
         }
         let own = self.own_ssrc();
         if packet.is_empty() {
-            rtcp::ReceiverReport { ssrc: own, reports: (&[]).into() }.write(&mut packet);
+            let reports = blocks.next().unwrap_or_default().into();
+            rtcp::ReceiverReport { ssrc: own, reports }.write(&mut packet);
         }
         let items = [rtcp::SdesItem { kind: rtcp::SdesKind::CNAME, value: self.cname.as_bytes() }];
         let chunks = [rtcp::SdesChunk { ssrc: own, items: (&items).into() }];
         rtcp::SourceDescription::new(&chunks).write(&mut packet);
         self.push_rtcp(packet);
+        for reports in blocks {
+            let mut packet = Vec::with_capacity(800);
+            rtcp::ReceiverReport { ssrc: own, reports: reports.into() }.write(&mut packet);
+            self.push_rtcp(packet);
+        }
     }
 
     pub(crate) fn statistics(&self) -> RtpStatistics {
         self.statistics
     }
-}
-
-/// Seconds since 1900 in 32.32 fixed point (RFC 3550 §4).
-fn ntp(wall: SystemTime) -> u64 {
-    let since = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let seconds = since.as_secs().wrapping_add(NTP_OF_UNIX_EPOCH) << 32;
-    seconds | (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000
-}
-
-/// The bytes of a payload, for frames that outlive their datagram.
-fn owned(payload: &[u8]) -> Bytes {
-    Bytes::copy_from_slice(payload)
 }

@@ -1,38 +1,55 @@
-//! One stream of the peer: sequence numbers made whole, payloads assembled into frames.
+//! One stream of the peer: counted, asked for again where packets are missing, and assembled into frames.
 
 use std::time::{Duration, Instant};
 
-use peerage_rtp::payload::{AssemblerConfig, FrameAssembler, PayloadFormat};
-use peerage_rtp::{RtpPacket, SequenceUnwrapper, Ssrc};
+use bytes::Bytes;
+use peerage_rtp::payload::{AssemblerConfig, FrameAssembler};
+use peerage_rtp::receive::ReceiveStatistics;
+use peerage_rtp::repair::{NackConfig, NackGenerator};
+use peerage_rtp::rtcp::{ReportBlock, SenderInfo};
+use peerage_rtp::{RtpPacket, SequenceNumber, SequenceUnwrapper, Ssrc};
 
 use super::frame::MediaFrame;
-use super::routing::{Route, Routing};
+use super::routing::ReceivedCodec;
 use crate::transceiver::TransceiverHandle;
 
 /// See the module.
 pub(super) struct ReceiveStream {
     ssrc: Ssrc,
     transceiver: TransceiverHandle,
+    layer: Option<u8>,
     rid: Option<String>,
-    formats: Vec<(u8, PayloadFormat)>,
-    /// The payload type of the packets last received, and what assembles them.
-    current: Option<(u8, FrameAssembler)>,
+    /// The codec of the packets last received, and what assembles them.
+    current: Option<(ReceivedCodec, FrameAssembler)>,
     sequence: SequenceUnwrapper,
+    statistics: ReceiveStatistics,
+    nack: Option<NackGenerator>,
     wants_keyframe: bool,
     asked: Option<Instant>,
+    /// Packets that a retransmission brought.
+    pub(super) repaired: u64,
 }
 
 impl ReceiveStream {
-    pub(super) fn new(ssrc: Ssrc, route: Route) -> Self {
+    pub(super) fn new(
+        ssrc: Ssrc,
+        transceiver: TransceiverHandle,
+        layer: Option<u8>,
+        rid: Option<&str>,
+        codec: &ReceivedCodec,
+    ) -> Self {
         Self {
             ssrc,
-            transceiver: route.transceiver,
-            rid: route.rid,
-            formats: route.formats,
+            transceiver,
+            layer,
+            rid: rid.map(str::to_owned),
             current: None,
             sequence: SequenceUnwrapper::default(),
+            statistics: ReceiveStatistics::new(ssrc, codec.clock_rate),
+            nack: codec.nack.then(|| NackGenerator::new(NackConfig::default())),
             wants_keyframe: false,
             asked: None,
+            repaired: 0,
         }
     }
 
@@ -44,53 +61,101 @@ impl ReceiveStream {
         self.transceiver
     }
 
-    /// Follows a new agreement; false if the section receives no more.
-    pub(super) fn is_still_wanted(&mut self, routing: &Routing) -> bool {
-        match routing.section(self.transceiver) {
-            Some(section) => {
-                self.formats = section.formats().to_vec();
-                true
-            }
-            None => false,
+    pub(super) fn layer(&self) -> Option<u8> {
+        self.layer
+    }
+
+    /// Takes a packet of this stream.
+    pub(super) fn handle(&mut self, now: Instant, codec: &ReceivedCodec, packet: &RtpPacket<'_>) {
+        let number = packet.sequence_number();
+        let payload_len = packet.payload().len() + packet.padding_len();
+        self.statistics.receive(now, number, packet.timestamp(), packet.header_len(), payload_len);
+        self.insert(now, codec, packet);
+    }
+
+    /// Takes a packet that was sent again; it counts as received only once.
+    pub(super) fn repair(&mut self, now: Instant, codec: &ReceivedCodec, packet: &RtpPacket<'_>) {
+        if self.insert(now, codec, packet) {
+            self.repaired += 1;
         }
     }
 
-    pub(super) fn handle(&mut self, _now: Instant, packet: &RtpPacket<'_>) {
-        let payload_type = packet.payload_type().get();
-        let Some(&(_, format)) = self.formats.iter().find(|(pt, _)| *pt == payload_type) else {
-            return;
-        };
-        let sequence = self.sequence.unwrap(packet.sequence_number());
+    fn insert(&mut self, now: Instant, codec: &ReceivedCodec, packet: &RtpPacket<'_>) -> bool {
+        let number = packet.sequence_number();
+        if let Some(nack) = &mut self.nack {
+            if !nack.receive(now, number) {
+                return false;
+            }
+            self.wants_keyframe |= nack.take_key_frame_needed();
+        }
+        let sequence = self.sequence.unwrap(number);
         let assembler = match &mut self.current {
-            Some((current, assembler)) if *current == payload_type => assembler,
+            Some((current, assembler)) if current.payload_type == codec.payload_type => assembler,
             // Another codec: what was under way in the old one is given up.
             current => {
-                let assembler = FrameAssembler::new(format, AssemblerConfig::default());
-                self.wants_keyframe |= format.is_video();
-                &mut current.insert((payload_type, assembler)).1
+                let assembler = FrameAssembler::new(codec.format, AssemblerConfig::default());
+                self.wants_keyframe |= codec.format.is_video();
+                self.statistics.set_clock_rate(codec.clock_rate);
+                &mut current.insert((*codec, assembler)).1
             }
         };
-        let payload = super::owned(packet.payload());
+        let payload = Bytes::copy_from_slice(packet.payload());
         assembler.insert(sequence, packet.timestamp().0, packet.marker(), payload, None);
         self.wants_keyframe |= assembler.needs_keyframe();
+        true
     }
 
     pub(super) fn poll_frame(&mut self) -> Option<MediaFrame> {
-        let (payload_type, assembler) = self.current.as_mut()?;
+        let (codec, assembler) = self.current.as_mut()?;
         let frame = assembler.poll_frame()?;
-        self.wants_keyframe &= !frame.keyframe;
+        if frame.keyframe {
+            self.wants_keyframe = false;
+            if let Some(nack) = &mut self.nack {
+                nack.key_frame(SequenceNumber(frame.first_sequence as u16));
+            }
+        }
         Some(MediaFrame {
             transceiver: self.transceiver,
             rid: self.rid.clone(),
-            payload_type: *payload_type,
+            payload_type: codec.payload_type,
             ssrc: self.ssrc.0,
             frame,
         })
     }
 
+    /// When packets are to be asked for again.
+    pub(super) fn nack_due(&self) -> Option<Instant> {
+        self.nack.as_ref().and_then(NackGenerator::poll_timeout)
+    }
+
+    /// Appends the packets to be asked for now.
+    pub(super) fn poll_nack(
+        &mut self,
+        now: Instant,
+        round_trip: Duration,
+        out: &mut Vec<SequenceNumber>,
+    ) {
+        if let Some(nack) = &mut self.nack {
+            nack.poll(now, round_trip, out);
+            // What was asked for in vain is not waited for any more.
+            if nack.take_key_frame_needed() {
+                self.wants_keyframe = true;
+            }
+        }
+    }
+
+    pub(super) fn sender_report(&mut self, now: Instant, info: SenderInfo) {
+        self.statistics.sender_report(now, info);
+    }
+
+    pub(super) fn report(&mut self, now: Instant) -> Option<ReportBlock> {
+        self.statistics.report(now)
+    }
+
     /// Frames were lost to the application.
     pub(super) fn want_keyframe(&mut self) {
-        self.wants_keyframe |= self.current.as_ref().is_some_and(|(_, a)| a.format().is_video());
+        self.wants_keyframe |=
+            self.current.as_ref().is_some_and(|(codec, _)| codec.format.is_video());
     }
 
     /// Whether a keyframe is to be asked for now.

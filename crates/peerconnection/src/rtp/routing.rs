@@ -1,63 +1,85 @@
-//! To which section a packet belongs (RFC 9143 §9.2, RFC 9429 §5.11): by SSRC, by mid, or by a payload type that only one
-//! section has.
+//! To which section a packet belongs (RFC 9143 §9.2, RFC 9429 §5.11), and what the sections receive. The association of
+//! sources and sections is [`Demultiplexer`]'s; this holds what was negotiated beside it.
 
-use peerage_rtp::extension::{Mid, RepairedRtpStreamId, RtpStreamId};
 use peerage_rtp::payload::PayloadFormat;
-use peerage_rtp::{ExtensionMap, RtpPacket};
+use peerage_rtp::receive::{Demultiplexer, MediaSection, Route, StreamRole};
+use peerage_rtp::{ExtensionMap, PayloadType, RtpPacket, Ssrc};
+use peerage_sdp::{Feedback, RidDirection, SsrcGroupSemantics};
 use rustc_hash::FxHashMap;
 
 use crate::jsep::AgreedMedia;
 use crate::transceiver::TransceiverHandle;
 
-/// What is known of a section.
+/// A codec that a section receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ReceivedCodec {
+    pub(super) payload_type: u8,
+    pub(super) format: PayloadFormat,
+    pub(super) clock_rate: u32,
+    /// Lost packets are asked for (RFC 4585 §6.2.1).
+    pub(super) nack: bool,
+    /// The payload type of its retransmissions (RFC 4588).
+    pub(super) rtx: Option<u8>,
+}
+
+/// A section that receives.
 #[derive(Clone, Debug)]
 pub(super) struct Section {
     pub(super) transceiver: TransceiverHandle,
-    mid: Option<String>,
-    receives: bool,
-    /// By the payload type that we receive.
-    formats: Vec<(u8, PayloadFormat)>,
+    pub(super) codecs: Vec<ReceivedCodec>,
+    rids: Vec<String>,
+    /// Sources of retransmissions and whose they are (`a=ssrc-group:FID`).
+    repaired: FxHashMap<u32, u32>,
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Routing {
     sections: Vec<Section>,
-    /// Sources that the peer's description names.
-    sources: FxHashMap<u32, usize>,
-}
-
-/// Where a new stream goes.
-#[derive(Clone, Debug)]
-pub(super) struct Route {
-    pub(super) transceiver: TransceiverHandle,
-    pub(super) rid: Option<String>,
-    pub(super) formats: Vec<(u8, PayloadFormat)>,
+    demultiplexer: Demultiplexer,
 }
 
 impl Routing {
-    pub(super) fn configure(&mut self, agreed: &[AgreedMedia]) {
-        self.sections = agreed
-            .iter()
-            .map(|media| Section {
-                transceiver: media.transceiver,
-                mid: media.mid.as_ref().map(|mid| mid.to_string()),
-                receives: media.agreement.direction.receives(),
-                formats: media
-                    .agreement
-                    .codecs
-                    .iter()
-                    .filter_map(|codec| {
-                        let fmtp = codec.remote_fmtp.as_deref().unwrap_or("");
-                        let format = PayloadFormat::from_sdp(&codec.codec.name, fmtp)?;
-                        Some((codec.receive, format))
-                    })
-                    .collect(),
-            })
-            .collect();
-        self.sources.clear();
-        for (index, media) in agreed.iter().enumerate() {
-            self.sources.extend(media.remote.sources.iter().map(|source| (source.ssrc, index)));
+    /// Takes what was agreed on. Streams that are known stay with their transceivers.
+    pub(super) fn configure(
+        &mut self,
+        agreed: &[AgreedMedia],
+        streams: impl Iterator<Item = (Ssrc, TransceiverHandle, Option<u8>, StreamRole)>,
+    ) {
+        self.demultiplexer = Demultiplexer::new();
+        self.sections.clear();
+        for media in agreed.iter().filter(|media| media.agreement.direction.receives()) {
+            let section = Section::new(media);
+            let id = self.sections.len() as u16;
+            let mid = media.mid.as_ref().map(|mid| mid.as_str().into()).unwrap_or_default();
+            let number = |pt: &u8| PayloadType::new(*pt);
+            let repair: Vec<u8> = section.codecs.iter().filter_map(|codec| codec.rtx).collect();
+            let own = section.codecs.iter().map(|codec| codec.payload_type);
+            let all: Vec<u8> = own.chain(repair.iter().copied()).collect();
+            let described = MediaSection {
+                mid,
+                payload_types: all.iter().filter_map(number).collect(),
+                repair_payload_types: repair.iter().filter_map(number).collect(),
+                rids: section.rids.iter().map(|rid| rid.as_str().into()).collect(),
+            };
+            // More sections than it holds, or a mid that stands twice, were refused when they were parsed.
+            if self.demultiplexer.set_section(id, &described).is_err() {
+                continue;
+            }
+            for source in &media.remote.sources {
+                let role = match section.repaired.contains_key(&source.ssrc) {
+                    true => StreamRole::Repair,
+                    false => StreamRole::Media,
+                };
+                self.demultiplexer.bind(Ssrc(source.ssrc), id, None, role);
+            }
+            self.sections.push(section);
+        }
+        for (ssrc, transceiver, layer, role) in streams {
+            let section = self.sections.iter().position(|s| s.transceiver == transceiver);
+            if let Some(section) = section {
+                self.demultiplexer.bind(ssrc, section as u16, layer, role);
+            }
         }
     }
 
@@ -65,41 +87,58 @@ impl Routing {
         self.sections.is_empty()
     }
 
-    /// The section of a transceiver that still receives.
-    pub(super) fn section(&self, transceiver: TransceiverHandle) -> Option<&Section> {
-        self.sections.iter().find(|section| section.transceiver == transceiver && section.receives)
+    /// Where a packet belongs.
+    pub(super) fn find(&mut self, packet: &RtpPacket<'_>, map: &ExtensionMap) -> Option<Route> {
+        self.demultiplexer.route(packet, map)
     }
 
-    /// The route of a stream whose first packet this is.
-    pub(super) fn find(&self, packet: &RtpPacket<'_>, extensions: &ExtensionMap) -> Option<Route> {
-        let payload_type = packet.payload_type().get();
-        let has = |section: &&Section| section.formats.iter().any(|(pt, _)| *pt == payload_type);
-        let section = match packet.extension::<Mid<'_>>(extensions) {
-            Some(Mid(mid)) => {
-                self.sections.iter().find(|section| section.mid.as_deref() == Some(mid))?
-            }
-            None => match self.sources.get(&packet.ssrc().0) {
-                Some(&index) => &self.sections[index],
-                None => {
-                    let mut with = self.sections.iter().filter(|s| s.receives).filter(has);
-                    with.next().filter(|_| with.next().is_none())?
-                }
-            },
-        };
-        // What repeats another stream is no stream of its own.
-        if !section.receives
-            || !has(&section)
-            || packet.extension::<RepairedRtpStreamId<'_>>(extensions).is_some()
-        {
-            return None;
-        }
-        let rid = packet.extension::<RtpStreamId<'_>>(extensions).map(|rid| rid.0.to_owned());
-        Some(Route { transceiver: section.transceiver, rid, formats: section.formats.clone() })
+    pub(super) fn section(&self, route: &Route) -> Option<&Section> {
+        self.sections.get(usize::from(route.section))
     }
 }
 
 impl Section {
-    pub(super) fn formats(&self) -> &[(u8, PayloadFormat)] {
-        &self.formats
+    fn new(media: &AgreedMedia) -> Self {
+        let codecs = media.agreement.codecs.iter().filter_map(|codec| {
+            let fmtp = codec.codec.fmtp.as_deref().unwrap_or("");
+            Some(ReceivedCodec {
+                payload_type: codec.receive,
+                format: PayloadFormat::from_sdp(&codec.codec.name, fmtp)?,
+                clock_rate: codec.codec.clock_rate,
+                nack: codec.codec.rtcp_feedback.contains(&Feedback::Nack),
+                rtx: codec.rtx.map(|rtx| rtx.receive),
+            })
+        });
+        let received = media.agreement.rids.iter().filter(|r| r.direction == RidDirection::Recv);
+        let groups = media.remote.groups.iter().filter_map(|group| match group.ssrcs[..] {
+            [media, repair] if group.semantics == SsrcGroupSemantics::FlowId => {
+                Some((repair, media))
+            }
+            _ => None,
+        });
+        Self {
+            transceiver: media.transceiver,
+            codecs: codecs.collect(),
+            rids: received.map(|rid| rid.id.to_string()).collect(),
+            repaired: groups.collect(),
+        }
+    }
+
+    pub(super) fn rid(&self, layer: Option<u8>) -> Option<&str> {
+        self.rids.get(usize::from(layer?)).map(String::as_str)
+    }
+
+    /// The source that this one repairs, where the description tells.
+    pub(super) fn repaired_by(&self, ssrc: Ssrc) -> Option<Ssrc> {
+        self.repaired.get(&ssrc.0).copied().map(Ssrc)
+    }
+
+    pub(super) fn codec(&self, payload_type: u8) -> Option<&ReceivedCodec> {
+        self.codecs.iter().find(|codec| codec.payload_type == payload_type)
+    }
+
+    /// The codec whose retransmissions have this payload type.
+    pub(super) fn codec_repaired_by(&self, payload_type: u8) -> Option<&ReceivedCodec> {
+        self.codecs.iter().find(|codec| codec.rtx == Some(payload_type))
     }
 }

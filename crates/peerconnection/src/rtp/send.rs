@@ -2,13 +2,17 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use peerage_crypto::Rng;
-use peerage_rtp::extension::{AbsoluteSendTime, ExtensionKind, Mid, RtpStreamId};
+use peerage_rtp::extension::{ExtensionKind, Mid, RtpStreamId};
 use peerage_rtp::payload::{Packetizer, PacketizerOptions, PayloadFormat};
+use peerage_rtp::repair::{Retransmission, RtxSender, SendHistory, SendHistoryConfig};
 use peerage_rtp::rtcp::SenderInfo;
-use peerage_rtp::{ExtensionMap, PayloadType, RtpHeader, RtpTimestamp, SequenceNumber, Ssrc};
+use peerage_rtp::{
+    ExtensionMap, NtpTime, PayloadType, RtpHeader, RtpPacket, RtpTimestamp, SequenceNumber, Ssrc,
+};
+use peerage_sdp::Feedback;
 
 use super::frame::Frame;
 use crate::error::Error;
@@ -22,6 +26,8 @@ const HEADER_ROOM: usize = 12 + 4 + 2 * 17 + 4 + 3 + 1;
 #[derive(Debug)]
 pub(super) struct Packet {
     pub(super) ssrc: Ssrc,
+    /// What the history keeps it under; `None` for retransmissions.
+    number: Option<SequenceNumber>,
     bytes: Vec<u8>,
     header_len: usize,
     send_time: Option<Range<usize>>,
@@ -30,14 +36,13 @@ pub(super) struct Packet {
 
 impl Packet {
     /// Appends the packet with the time and the transport-wide sequence number.
-    pub(super) fn write(&self, now: SystemTime, transport_sequence: &mut u16, buf: &mut Vec<u8>) {
+    pub(super) fn write(&self, now: NtpTime, transport_sequence: &mut u16, buf: &mut Vec<u8>) {
         let start = buf.len();
         buf.extend_from_slice(&self.bytes);
         let packet = &mut buf[start..];
         if let Some(range) = &self.send_time {
-            let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            let time = AbsoluteSendTime::from_duration(since).0;
-            packet[range.clone()].copy_from_slice(&time.to_be_bytes()[1..]);
+            // 6.18 seconds: the middle of 32.32.
+            packet[range.clone()].copy_from_slice(&((now.0 >> 14) as u32).to_be_bytes()[1..]);
         }
         if let Some(range) = &self.transport_sequence {
             packet[range.clone()].copy_from_slice(&transport_sequence.to_be_bytes());
@@ -54,6 +59,10 @@ impl Packet {
 struct Codec {
     /// As the peer numbers it.
     payload_type: PayloadType,
+    /// The payload type of retransmissions.
+    rtx: Option<PayloadType>,
+    /// The peer asks for lost packets.
+    nack: bool,
     format: PayloadFormat,
     clock_rate: u32,
 }
@@ -69,6 +78,8 @@ pub(super) struct SendStream {
     /// The codec of the last frame and its packetiser.
     current: Option<(PayloadType, Packetizer)>,
     options: PacketizerOptions,
+    history: Option<SendHistory>,
+    rtx: RtxSender,
     sequence: SequenceNumber,
     /// Added to the application's timestamps, so that they begin anywhere (RFC 3550 §5.1).
     offset: u32,
@@ -82,7 +93,7 @@ impl SendStream {
     pub(super) fn new(
         media: &AgreedMedia,
         encoding: usize,
-        (ssrc, _rtx): (u32, u32),
+        (ssrc, rtx): (u32, u32),
         rid: &str,
         rng: &mut Rng,
     ) -> Self {
@@ -99,6 +110,8 @@ impl SendStream {
                 tl0_picture_index: rng.u32() as u8,
                 ..PacketizerOptions::default()
             },
+            history: None,
+            rtx: RtxSender::new(Ssrc(rtx), SequenceNumber((rng.u32() & 0x7fff) as u16)),
             // RFC 3711 §3.3.1: below 2^15, so that a receiver that misses the first ones guesses the rollover right.
             sequence: SequenceNumber((rng.u32() & 0x7fff) as u16),
             offset: rng.u32(),
@@ -116,11 +129,22 @@ impl SendStream {
             let fmtp = codec.remote_fmtp.as_deref().unwrap_or("");
             Some(Codec {
                 payload_type: PayloadType::new(codec.send)?,
+                rtx: codec.rtx.and_then(|rtx| PayloadType::new(rtx.send)),
+                nack: codec.codec.rtcp_feedback.contains(&Feedback::Nack),
                 format: PayloadFormat::from_sdp(&codec.codec.name, fmtp)?,
                 clock_rate: codec.codec.clock_rate,
             })
         });
         self.codecs = codecs.collect();
+        match self.codecs.iter().any(|codec| codec.nack) {
+            true => {
+                self.history = self
+                    .history
+                    .take()
+                    .or_else(|| Some(SendHistory::new(SendHistoryConfig::default())))
+            }
+            false => self.history = None,
+        }
         let codecs = &self.codecs;
         self.current.take_if(|(pt, packetizer)| {
             !codecs.iter().any(|c| c.payload_type == *pt && c.format == packetizer.format())
@@ -197,14 +221,22 @@ impl SendStream {
             let header_len = bytes.len();
             let range = |kind| {
                 let id = extensions.id(kind)?;
-                peerage_rtp::RtpPacket::parse(&bytes).ok()?.extension_range(id)
+                RtpPacket::parse(&bytes).ok()?.extension_range(id)
             };
             let send_time = range(ExtensionKind::AbsoluteSendTime);
             let transport_sequence = range(ExtensionKind::TransportSequenceNumber);
             for part in parts {
                 bytes.extend_from_slice(part);
             }
-            out.push_back(Packet { ssrc, bytes, header_len, send_time, transport_sequence });
+            let number = Some(*sequence);
+            out.push_back(Packet {
+                ssrc,
+                number,
+                bytes,
+                header_len,
+                send_time,
+                transport_sequence,
+            });
             *sequence = sequence.next();
             *packets = packets.wrapping_add(1);
             *octets = octets.wrapping_add(payload_len as u32);
@@ -215,6 +247,49 @@ impl SendStream {
             .map_err(|error| Error::Operation(error.to_string()))?;
         self.last = Some((timestamp, now, codec.clock_rate));
         Ok(())
+    }
+
+    /// Keeps a packet that is being sent, as it is on the wire before SRTP.
+    pub(super) fn sent(&mut self, now: Instant, packet: &Packet, bytes: &[u8]) {
+        if let (Some(history), Some(number)) = (&mut self.history, packet.number) {
+            history.insert(now, number, bytes);
+        }
+    }
+
+    /// A packet to be sent again, in a stream of its own (RFC 4588): SRTP seals no number twice.
+    pub(super) fn retransmit(
+        &mut self,
+        now: Instant,
+        number: SequenceNumber,
+        round_trip: Duration,
+        extensions: &ExtensionMap,
+    ) -> Option<Packet> {
+        let history = self.history.as_mut()?;
+        let Retransmission::Send(original) = history.retransmit(now, number, round_trip) else {
+            return None;
+        };
+        let payload_type = RtpPacket::parse(original).ok()?.payload_type();
+        let codec = self.codecs.iter().find(|codec| codec.payload_type == payload_type);
+        let rtx = codec.and_then(|codec| codec.rtx);
+        let mut bytes = Vec::with_capacity(original.len() + 2);
+        match rtx {
+            Some(rtx) => self.rtx.encapsulate(original, rtx, extensions, &mut bytes).ok()?,
+            // Sealed again under the same number it would give the keystream away (RFC 3711 §9.1).
+            None => return None,
+        }
+        let packet = RtpPacket::parse(&bytes).ok()?;
+        let range = |kind| packet.extension_range(extensions.id(kind)?);
+        let send_time = range(ExtensionKind::AbsoluteSendTime);
+        let transport_sequence = range(ExtensionKind::TransportSequenceNumber);
+        let header_len = packet.header_len();
+        Some(Packet {
+            ssrc: self.ssrc,
+            number: None,
+            bytes,
+            header_len,
+            send_time,
+            transport_sequence,
+        })
     }
 
     /// What a sender report says; `None` before the first frame.

@@ -16,6 +16,10 @@ pub struct RtpStatistics {
     pub rtcp_sent: u64,
     /// RTCP datagrams received.
     pub rtcp_received: u64,
+    /// Packets asked for again, repeated ones included.
+    pub nacked_packets: u64,
+    /// Packets sent again.
+    pub retransmissions_sent: u64,
     /// Keyframes asked for.
     pub keyframe_requests_sent: u64,
     /// Packets that SRTP refused: forged, replayed, or of another key.

@@ -572,7 +572,7 @@ fn any_local() -> impl Strategy<Value = LocalMedia> {
         direction(),
         any_extensions(),
         (streams, prop::option::of("[a-z{}-]{2,30}")),
-        (any_sources(), "[ -~]{0,20}"),
+        (any_sources(), "[!-~]{1,20}"),
         any_layers(),
         any::<(bool, bool, bool)>(),
     )
