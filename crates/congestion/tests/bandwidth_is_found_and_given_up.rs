@@ -55,6 +55,18 @@ fn random_loss_costs_little() {
 }
 
 #[test]
+fn jitter_of_15_ms_delays_the_ramp_up_but_not_for_long() {
+    for seed in 1..=5 {
+        let stretch = Stretch { jitter_ms: 15, ..Stretch::new(&[(0.0, 3_000)]) };
+        let mut scenario = Scenario::new("jitter", 60, stretch, vec![FlowSpec::greedy(60)]);
+        scenario.seed = seed;
+        let flow = &run(&scenario).flows[0];
+        let sent = flow.sent_kbps(15.0, 60.0);
+        assert!(sent > 2_100.0, "seed {seed}: {sent:.0} kbit/s");
+    }
+}
+
+#[test]
 fn a_queue_of_20_ms_is_not_flooded() {
     let stretch = Stretch { queue: QueueSize::Milliseconds(20), ..Stretch::new(&[(0.0, 3_000)]) };
     let flow = alone(60, stretch);

@@ -70,11 +70,12 @@ const STANDING_TIME: Duration = Duration::from_millis(500);
 /// If it takes longer than this, the queue is someone else's, and is left to them for a while.
 const LONGEST_DRAIN: Duration = Duration::from_secs(5);
 const FOREIGN_QUEUE: Duration = Duration::from_secs(30);
+const LONGEST_FOREIGN: Duration = Duration::from_secs(240);
 /// The window holds media back no longer than this; then it is the lower rate that has to do.
 const LONGEST_HOLD: Duration = Duration::from_millis(1_500);
 const MIN_WINDOW: DataSize = DataSize::from_bytes(3_000);
 /// While there are packets that wait no longer than this, the queue is empty now and then.
-const EMPTY_QUEUE: Duration = Duration::from_millis(10);
+const EMPTY_QUEUE: Duration = Duration::from_millis(15);
 /// A queue shorter than this is frames that became larger, not overuse.
 const MIN_QUEUE: Duration = Duration::from_millis(20);
 /// For packets sent so soon after a burst, a growing queue is that of the burst.
@@ -134,6 +135,8 @@ pub struct Gcc {
     trendline: Trendline,
     queue: QueueDelay,
     throughput: Throughput,
+    /// How much the time on the way varies from group to group.
+    jitter_us: f64,
     aimd: Aimd,
     loss: LossBased,
     alr: AlrDetector,
@@ -159,6 +162,8 @@ pub struct Gcc {
     queue_stands: bool,
     /// When draining did not help.
     foreign_queue: Option<Instant>,
+    /// How long that is remembered: twice as long each time.
+    foreign_for: Duration,
     /// When the last burst began, and when the queue that it made should be gone.
     burst: Option<(Instant, Instant)>,
     ecn_decreased: Option<Instant>,
@@ -183,6 +188,7 @@ impl Gcc {
             trendline: Trendline::default(),
             queue: QueueDelay::default(),
             throughput: Throughput::default(),
+            jitter_us: 0.0,
             aimd: Aimd::new(start),
             loss: LossBased::default(),
             alr: AlrDetector::new(start),
@@ -203,6 +209,7 @@ impl Gcc {
             standing_since: None,
             queue_stands: false,
             foreign_queue: None,
+            foreign_for: Duration::ZERO,
             burst: None,
             ecn_decreased: None,
             next_tick: None,
@@ -289,7 +296,9 @@ impl Gcc {
             application_limited: self.alr.since().is_some(),
             lately_limited: self.last_sent.is_some_and(|now| self.alr.recently(now, LATELY)),
             queue_empty: self.queue.floor() < EMPTY_QUEUE && self.usage() != Usage::Over,
+            jitter: self.jitter(),
             loss_limited: self.loss.limit().is_some(),
+            limit_seen: self.aimd.decreased_at().is_some() || self.aimd.capacity.is_known(),
             silent: self.silence_decreased.is_some(),
             decreased_at: self.aimd.decreased_at(),
         }
@@ -315,15 +324,22 @@ impl Gcc {
         }
         if let Some(delta) = self.arrivals.push(sent, arrived) {
             self.trendline.push(delta);
+            // RFC 3550 §6.4.1, for groups instead of packets.
+            let variation = delta.arrived.saturating_sub(delta.sent).unsigned_abs().min(1_000_000);
+            self.jitter_us += (variation as f64 - self.jitter_us) / 16.0;
         }
+    }
+
+    fn jitter(&self) -> Duration {
+        Duration::from_micros(self.jitter_us as u64)
     }
 
     /// What bursts showed, the most of it.
     fn on_probes(&mut self, now: Instant, results: &[PacketResult]) -> bool {
-        let inherent = self.loss.inherent();
+        let (inherent, jitter) = (self.loss.inherent(), self.jitter());
         let mut best: Option<probe_estimator::ProbeResult> = None;
         for result in results {
-            if let Some(shown) = self.probe_estimator.on_result(result, inherent) {
+            if let Some(shown) = self.probe_estimator.on_result(result, inherent, jitter) {
                 best = best.filter(|best| best.rate > shown.rate).or(Some(shown));
             }
         }
@@ -360,8 +376,9 @@ impl Gcc {
     }
 
     fn update_drain(&mut self, now: Instant, overused: bool) {
-        let foreign =
-            self.foreign_queue.is_some_and(|at| now.saturating_duration_since(at) < FOREIGN_QUEUE);
+        let foreign = self
+            .foreign_queue
+            .is_some_and(|at| now.saturating_duration_since(at) < self.foreign_for);
         if self.queue.floor() < STANDING_QUEUE {
             self.standing_since = None;
         } else {
@@ -375,9 +392,11 @@ impl Gcc {
         let Some(since) = self.drain_since else { return };
         if self.queue.last() < DRAIN_UNTIL {
             self.drain_since = None;
+            self.foreign_for = Duration::ZERO;
         } else if now.saturating_duration_since(since) > LONGEST_DRAIN {
             self.drain_since = None;
             self.foreign_queue = Some(now);
+            self.foreign_for = (self.foreign_for * 2).clamp(FOREIGN_QUEUE, LONGEST_FOREIGN);
         }
         self.drained_at = Some(now);
     }

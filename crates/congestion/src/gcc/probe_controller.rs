@@ -18,6 +18,7 @@ const FURTHER: f64 = 2.0;
 const RESULT_WAIT: Duration = Duration::from_secs(1);
 /// Between bursts that nothing else gave rise to.
 const PERIOD: Duration = Duration::from_secs(5);
+const FIRST_PERIOD: Duration = Duration::from_millis(1_200);
 /// A drop below this part of the estimate is large, and this part of the old rate is tried again.
 const LARGE_DROP: f64 = 0.66;
 const AFTER_DROP: f64 = 0.85;
@@ -35,6 +36,9 @@ const CAREFUL: f64 = 3.0;
 /// A burst lasts about this long and has at least so many packets.
 const BURST: Duration = Duration::from_millis(15);
 const MIN_PACKETS: u32 = 5;
+/// It lasts longer where the time on the way varies: so many times as long as that, and at most this.
+const JITTERS: u32 = 3;
+const LONGEST_BURST: Duration = Duration::from_millis(50);
 /// Bursts that may wait to be sent.
 const PENDING: usize = 4;
 
@@ -53,6 +57,10 @@ pub(crate) struct Context {
     pub(crate) queue_empty: bool,
     /// Losses limit the rate.
     pub(crate) loss_limited: bool,
+    /// The path's limit was met, by a burst or otherwise.
+    pub(crate) limit_seen: bool,
+    /// How much the time on the way varies.
+    pub(crate) jitter: Duration,
     /// No reports come.
     pub(crate) silent: bool,
     /// When overuse last made the rate go down.
@@ -160,7 +168,10 @@ impl ProbeController {
         }
         let quiet =
             |at: Option<Instant>| at.is_none_or(|at| now.saturating_duration_since(at) >= PERIOD);
-        if self.waiting.is_some() || !quiet(self.last_at) {
+        // The first bursts may come to nothing where packets jitter: they are repeated until one meets the limit.
+        let period = if context.limit_seen { PERIOD } else { FIRST_PERIOD };
+        let due = self.last_at.is_none_or(|at| now.saturating_duration_since(at) >= period);
+        if self.waiting.is_some() || !due {
             return;
         }
         let room =
@@ -185,7 +196,7 @@ impl ProbeController {
         let cluster = ProbeCluster {
             id: ProbeClusterId(self.next_id),
             rate: capped,
-            min_size: capped * BURST,
+            min_size: capped * (context.jitter * JITTERS).clamp(BURST, LONGEST_BURST),
             min_packets: MIN_PACKETS,
         };
         let Some(free) = self.pending.iter_mut().find(|pending| pending.is_none()) else { return };
@@ -212,6 +223,8 @@ mod tests {
             lately_limited: false,
             queue_empty: true,
             loss_limited: false,
+            limit_seen: true,
+            jitter: Duration::ZERO,
             silent: false,
             decreased_at: None,
         }

@@ -16,6 +16,8 @@ const MAX_SPAN: Duration = Duration::from_secs(1);
 const MAX_RATIO: f64 = 2.0;
 /// Arriving so much slower than sent, it met the limit ...
 const LIMITED_RATIO: f64 = 0.9;
+/// (unless it took longer by less than this many times the jitter) ...
+const UNSURE_JITTERS: u32 = 2;
 /// ... and a little less than the limit is to be used, so that the queue drains.
 const LIMITED_USE: f64 = 0.95;
 
@@ -55,11 +57,13 @@ impl ProbeEstimator {
         self.clusters[index] = None;
     }
 
-    /// A packet of a burst arrived. `inherent` is the share of packets that the path loses whatever is sent.
+    /// A packet of a burst arrived. `inherent` is the share of packets that the path loses whatever is sent, `jitter` how
+    /// much the time on the way varies.
     pub(crate) fn on_result(
         &mut self,
         result: &PacketResult,
         inherent: f64,
+        jitter: Duration,
     ) -> Option<ProbeResult> {
         let (id, arrived) = (result.probe?, result.arrived?);
         let index = id.0 as usize % CLUSTERS;
@@ -76,7 +80,7 @@ impl ProbeEstimator {
             first_arrived_size: result.size,
         });
         cluster.push(result, arrived);
-        cluster.result(inherent)
+        cluster.result(inherent, jitter)
     }
 }
 
@@ -96,7 +100,7 @@ impl Cluster {
         self.last_arrived = self.last_arrived.max(arrived);
     }
 
-    fn result(&self, inherent: f64) -> Option<ProbeResult> {
+    fn result(&self, inherent: f64, jitter: Duration) -> Option<ProbeResult> {
         let share = MIN_SHARE * (1.0 - inherent);
         if f64::from(self.packets) < f64::from(self.wanted.min_packets) * share
             || self.size.bits_f64() < self.wanted.min_size.bits_f64() * share
@@ -115,6 +119,10 @@ impl Cluster {
             return None;
         }
         let limited = received < sent.scaled(LIMITED_RATIO);
+        if limited && receive_span.saturating_sub(send_span) < jitter * UNSURE_JITTERS {
+            // It may as well have been the last packet that was late.
+            return None;
+        }
         // Packets lost by chance took their time on the wire all the same.
         let made_up = 1.0 / (1.0 - inherent.clamp(0.0, 0.5));
         let rate = if limited { received.scaled(LIMITED_USE) } else { received.min(sent) };
@@ -127,7 +135,7 @@ mod tests {
     use super::*;
     use crate::report::{Ecn, ProbeClusterId};
 
-    fn probe(arrival_gap_us: u64) -> Option<ProbeResult> {
+    fn probe(arrival_gap_us: u64, jitter: Duration) -> Option<ProbeResult> {
         let mut estimator = ProbeEstimator::default();
         estimator.expect(ProbeCluster {
             id: ProbeClusterId(3),
@@ -147,25 +155,30 @@ mod tests {
                 probe: Some(ProbeClusterId(3)),
                 was_lost: false,
             };
-            last = estimator.on_result(&result, 0.0).or(last);
+            last = estimator.on_result(&result, 0.0, jitter).or(last);
         }
         last
     }
 
     #[test]
     fn what_arrives_as_sent_was_carried() {
-        let result = probe(4_000).expect("complete");
+        let result = probe(4_000, Duration::ZERO).expect("complete");
         assert_eq!(result, ProbeResult { rate: DataRate::from_mbps(2), limited: false });
     }
 
     #[test]
     fn what_arrives_slower_met_the_limit() {
-        let result = probe(8_000).expect("complete");
+        let result = probe(8_000, Duration::ZERO).expect("complete");
         assert_eq!(result, ProbeResult { rate: DataRate::from_kbps(950), limited: true });
     }
 
     #[test]
     fn what_arrives_at_once_says_nothing() {
-        assert_eq!(probe(1_000), None);
+        assert_eq!(probe(1_000, Duration::ZERO), None);
+        assert_eq!(
+            probe(8_000, Duration::from_millis(20)),
+            None,
+            "20 ms longer, as jitter may make it"
+        );
     }
 }
