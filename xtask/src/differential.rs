@@ -1,6 +1,7 @@
 //! `cargo xtask differential`: Peerage and other implementations on the same input, or with each other.
 //!
-//! DTLS against BoringSSL (a program of its own, since its symbols clash with OpenSSL's) and dimpl, SCTP against dcsctp.
+//! DTLS against BoringSSL (a program of its own, since its symbols clash with OpenSSL's) and dimpl, SCTP against dcsctp,
+//! SRTP against libsrtp.
 //! They are part of the workspace under `bench/`, so that nobody who builds or tests Peerage compiles its rivals.
 
 use std::process::Command;
@@ -31,6 +32,8 @@ enum Protocol {
     Dtls,
     /// SCTP with dcsctp: both roles, with and without I-DATA and zero checksum, with loss
     Sctp,
+    /// SRTP with libsrtp: every profile, both ways, wraps and replays, the corpus of its fuzzer
+    Srtp,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -56,6 +59,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let (name, package) = match protocol {
             Protocol::Dtls => ("DTLS beside others", "differential-dtls"),
             Protocol::Sctp => ("SCTP beside others", "differential-sctp"),
+            Protocol::Srtp => ("SRTP beside others", "differential-srtp"),
         };
         if protocol == Protocol::Dtls {
             // Without the program its tests would be skipped and pass: that is no result.

@@ -60,7 +60,8 @@ fn round_trip(c: &mut Criterion<CpuTime>) {
                 let provider = rtc_crypto::default_provider().expect("a built-in provider");
                 let window = || Some(option::srtp_replay_protection(1024));
                 let context = || {
-                    Context::new(&KEY, salt, rtc_profile, window(), None, provider.crypto()).unwrap()
+                    Context::new(&KEY, salt, rtc_profile, window(), None, provider.crypto())
+                        .unwrap()
                 };
                 let (mut sender, mut receiver) = (context(), context());
                 let mut plain = packet(len);

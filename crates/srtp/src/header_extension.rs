@@ -23,11 +23,11 @@ pub(crate) struct HeaderCipher {
 impl HeaderCipher {
     pub(crate) fn new(provider: &dyn CryptoProvider, master: &MasterKey) -> Result<Self, Error> {
         let key = derive::<32>(provider, master, Label::HeaderEncryption)?;
-        // RFC 7714 §8.3: with GCM too the keystream is that of AES-CM, with a salt of 112 bits.
-        Ok(Self {
-            key: provider.aes_counter_mode(&key[..master.profile().key_len()])?,
-            salt: derive(provider, master, Label::HeaderSalt)?,
-        })
+        let mut salt = derive::<14>(provider, master, Label::HeaderSalt)?;
+        // RFC 7714 §8.3: with GCM too the keystream is that of AES-CM. But the salt is as long as that of the payload
+        // (RFC 6904 §3), so that its last two bytes are zero, as libsrtp has it.
+        salt[master.profile().salt_len()..].fill(0);
+        Ok(Self { key: provider.aes_counter_mode(&key[..master.profile().key_len()])?, salt })
     }
 
     /// Encrypts or decrypts, which is the same, the chosen elements of `extension`: what follows the four bytes of the
@@ -106,6 +106,17 @@ mod tests {
             found.push((element.id, element.start, element.end));
         }
         found
+    }
+
+    #[test]
+    fn the_salt_is_as_long_as_that_of_the_payload() {
+        let provider = peerage_crypto::default_provider();
+        for profile in crate::ProtectionProfile::ALL {
+            let (key, salt) = (vec![1; profile.key_len()], vec![2; profile.salt_len()]);
+            let master = MasterKey::new(profile, &key, &salt).expect("lengths of the profile");
+            let cipher = HeaderCipher::new(&*provider, &master).expect("keys");
+            assert_eq!(cipher.salt[12..] == [0, 0], profile.is_aead(), "{profile:?}");
+        }
     }
 
     #[test]
