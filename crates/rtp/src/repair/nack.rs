@@ -9,7 +9,7 @@ use crate::number::{SequenceNumber, SequenceUnwrapper};
 /// How patient a receiver is.
 #[derive(Debug, Clone, Copy)]
 pub struct NackConfig {
-    /// How long a gap may be reordering before it is loss, unless later packets say so sooner.
+    /// How long a gap may be reordering before it is loss, to begin with. How late packets really come is learnt.
     pub reordering_delay: Duration,
     /// How often a packet is asked for.
     pub max_requests: u8,
@@ -34,8 +34,11 @@ impl Default for NackConfig {
     }
 }
 
-/// The most packets of reordering that are waited for.
+/// The most packets, and the most time, of reordering that are waited for.
 const MAX_REORDERING: u64 = 32;
+const MAX_REORDERING_DELAY: Duration = Duration::from_millis(60);
+/// What was learnt of reordering is forgotten by this part with each gap that was none.
+const FORGET: u32 = 256;
 /// The least time between two requests for a packet, however short the round trip is.
 const MIN_RETRY: Duration = Duration::from_millis(10);
 
@@ -59,8 +62,11 @@ pub struct NackGenerator {
     missing: VecDeque<Missing>,
     /// No request is due before.
     next_due: Option<Instant>,
-    /// How many packets late packets have been behind lately.
+    /// How far behind late packets have been lately: packets, in 1/256, and time.
     reordering: u64,
+    reordering_delay: Duration,
+    /// What the owner said last of the round trip.
+    round_trip: Duration,
     /// Gaps that were shown up to this packet have been looked at as possible reordering.
     hastened: u64,
     key_frame_needed: bool,
@@ -78,6 +84,8 @@ impl NackGenerator {
             missing: VecDeque::new(),
             next_due: None,
             reordering: 0,
+            reordering_delay: config.reordering_delay,
+            round_trip: Duration::from_millis(100),
             hastened: 0,
             key_frame_needed: false,
             requests: 0,
@@ -85,8 +93,17 @@ impl NackGenerator {
         }
     }
 
-    /// Takes a packet that came, was retransmitted, or was recovered by FEC. False where it came before.
+    /// Takes a packet that came on the stream itself. False where it came before.
     pub fn receive(&mut self, now: Instant, number: SequenceNumber) -> bool {
+        self.take(now, number, true)
+    }
+
+    /// Takes a packet that was retransmitted on a stream of its own, or recovered by FEC. False where it came before.
+    pub fn repaired(&mut self, now: Instant, number: SequenceNumber) -> bool {
+        self.take(now, number, false)
+    }
+
+    fn take(&mut self, now: Instant, number: SequenceNumber, original: bool) -> bool {
         let Some(highest) = self.unwrapper.highest() else {
             self.unwrapper.unwrap(number);
             return true;
@@ -97,11 +114,15 @@ impl NackGenerator {
             else {
                 return false;
             };
-            // A packet nobody asked for was late, not lost: from now on gaps like this are given their time.
-            if let Some(missing) = self.missing.remove(index)
-                && missing.requests == 0
-            {
-                self.reordering = self.reordering.max(highest - extended).min(MAX_REORDERING);
+            if let Some(missing) = self.missing.remove(index) {
+                let late = now.saturating_duration_since(missing.seen);
+                // Where retransmissions come on the stream itself, what was asked for a round trip ago is one.
+                let late_by_itself = missing.requests == 0 || late < self.round_trip;
+                self.learn(if original && late_by_itself {
+                    Some((highest - extended, late))
+                } else {
+                    None
+                });
             }
             return true;
         }
@@ -112,7 +133,7 @@ impl NackGenerator {
             return true;
         }
         for number in highest + 1..extended {
-            let due = now + self.config.reordering_delay;
+            let due = now + self.reordering_delay;
             self.missing.push_back(Missing {
                 number,
                 shown_by: extended,
@@ -125,7 +146,7 @@ impl NackGenerator {
         self.expire(now, extended);
         // Later packets show that a gap is no reordering (RFC 4585 §6.2.1 leaves it to the receiver): once more of them
         // came than late packets have lately been behind, it is due.
-        let tolerated = extended.saturating_sub(self.reordering + 1);
+        let tolerated = extended.saturating_sub(self.reordering.div_ceil(u64::from(FORGET)) + 1);
         let begin = self.missing.partition_point(|missing| missing.shown_by <= self.hastened);
         for missing in self.missing.range_mut(begin..) {
             if missing.shown_by > tolerated {
@@ -138,6 +159,24 @@ impl NackGenerator {
         }
         self.hastened = self.hastened.max(tolerated);
         true
+    }
+
+    /// Learns how late late packets are: at once where they are later than before, slowly where they are not, or where
+    /// a gap was loss.
+    fn learn(&mut self, late: Option<(u64, Duration)>) {
+        let (packets, delay) = late.unwrap_or_default();
+        let packets = packets.min(MAX_REORDERING) * u64::from(FORGET);
+        let delay = delay.min(MAX_REORDERING_DELAY);
+        if packets > self.reordering {
+            self.reordering = packets;
+        } else {
+            self.reordering -= (self.reordering - packets).div_ceil(u64::from(FORGET));
+        }
+        if delay > self.reordering_delay {
+            self.reordering_delay = delay;
+        } else {
+            self.reordering_delay -= (self.reordering_delay - delay) / FORGET;
+        }
     }
 
     /// Gives up what is too old, and everything when too much is missing.
@@ -181,6 +220,7 @@ impl NackGenerator {
         if self.next_due.is_none_or(|due| due > now) {
             return false;
         }
+        self.round_trip = round_trip;
         let before = out.len();
         let retry = (round_trip + round_trip / 4).max(MIN_RETRY);
         let mut next_due: Option<Instant> = None;
@@ -206,8 +246,6 @@ impl NackGenerator {
         self.given_up += given_up;
         self.requests += requests;
         self.key_frame_needed |= given_up > 0;
-        // Reordering that does not come again is forgotten.
-        self.reordering -= self.reordering.div_ceil(16).min(self.reordering);
         out.len() > before
     }
 
