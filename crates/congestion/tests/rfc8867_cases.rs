@@ -150,8 +150,9 @@ fn rfc8867_5_6_competing_with_long_tcp() {
     for queue_ms in [300, 1_000] {
         let outcome = run(&scenarios::long_tcp(queue_ms));
         let flow = &outcome.flows[0];
-        // "In the worst case, the media stream will fall to the minimum media bit rate": about that it is.
-        mean(flow, 20.0, 119.0, 165.0, 2_000.0);
+        // "In the worst case, the media stream will fall to the minimum media bit rate", 150 kbit/s. It keeps more,
+        // though far from half.
+        mean(flow, 20.0, 119.0, 230.0, 2_000.0);
         let tcp = outcome.tcp[0].kbps(20.0, 119.0);
         assert!(tcp > 600.0, "and TCP has its share: {tcp:.0} kbit/s");
         assert!(flow.loss(5.0, 119.0) < 0.03, "{}", flow.loss(5.0, 119.0));

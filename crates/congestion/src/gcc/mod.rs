@@ -160,6 +160,8 @@ pub struct Gcc {
     /// Since when packets have waited for long, and whether that is long enough to give way.
     standing_since: Option<Instant>,
     queue_stands: bool,
+    /// It stands though this flow gave way.
+    beside_foreign: bool,
     /// When draining did not help.
     foreign_queue: Option<Instant>,
     /// How long that is remembered: twice as long each time.
@@ -208,6 +210,7 @@ impl Gcc {
             drained_at: None,
             standing_since: None,
             queue_stands: false,
+            beside_foreign: false,
             foreign_queue: None,
             foreign_for: Duration::ZERO,
             burst: None,
@@ -282,6 +285,8 @@ impl Gcc {
         }
         match self.trendline.usage() {
             Usage::Over if self.queue.last() < MIN_QUEUE => Usage::Normal,
+            // Beside someone who keeps the queue full, giving way to every growth of it is giving up.
+            Usage::Over if self.beside_foreign && self.loss.loss() < FEW_LOSSES => Usage::Normal,
             usage => usage,
         }
     }
@@ -385,6 +390,7 @@ impl Gcc {
             self.standing_since.get_or_insert(now);
         }
         let stands = |since: Instant| now.saturating_duration_since(since) >= STANDING_TIME;
+        self.beside_foreign = foreign && self.standing_since.is_some();
         self.queue_stands = !foreign && self.standing_since.is_some_and(stands);
         if overused && self.queue.last() > DRAIN_ABOVE && !foreign {
             self.drain_since.get_or_insert(now);
@@ -395,8 +401,10 @@ impl Gcc {
             self.foreign_for = Duration::ZERO;
         } else if now.saturating_duration_since(since) > LONGEST_DRAIN {
             self.drain_since = None;
-            self.foreign_queue = Some(now);
-            self.foreign_for = (self.foreign_for * 2).clamp(FOREIGN_QUEUE, LONGEST_FOREIGN);
+            if self.queue.floor() >= STANDING_QUEUE {
+                self.foreign_queue = Some(now);
+                self.foreign_for = (self.foreign_for * 2).clamp(FOREIGN_QUEUE, LONGEST_FOREIGN);
+            }
         }
         self.drained_at = Some(now);
     }
