@@ -72,7 +72,7 @@ struct Binding {
     by_rid: bool,
 }
 
-/// Associates packets with media sections. A packet of a known SSRC costs one look-up, and none grows with the sections.
+/// Associates packets with media sections. A packet costs two look-ups, a third with a MID; none grows with the sections.
 #[derive(Debug, Default)]
 pub struct Demultiplexer {
     sections: FxHashMap<u16, Section>,
