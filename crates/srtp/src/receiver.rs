@@ -11,7 +11,8 @@ use std::sync::Arc;
 use peerage_crypto::CryptoProvider;
 
 use crate::{
-    Config, Error, MasterKey, ProtectionProfile, ReceiverStatistics, Rejected, cryptex,
+    Config, Error, HeaderExtensionIds, MasterKey, ProtectionProfile, ReceiverStatistics, Rejected,
+    cryptex,
     index::{RTP_INDEX_END, estimate, rollover_counter},
     packet::{MAX_PACKET_LEN, RTCP_CLEAR_LEN, RTCP_INDEX_LEN, RtpHeader, rtcp_ssrc},
     replay::{ReplayWindow, Verdict},
@@ -21,6 +22,14 @@ use crate::{
 
 /// Master keys that a [`Receiver`] holds at most.
 pub const MAX_MASTER_KEYS: usize = 16;
+
+/// After so many packets of a stream that were all rejected, its rollover counter is looked for in the rounds ahead.
+///
+/// RFC 3711 §3.3.1 guesses right as long as fewer than 2^15 packets are lost in a row. After a longer outage the guess is a
+/// round or more behind, and every packet would fail for ever.
+const SEARCH_AFTER: u32 = 64;
+/// How many rounds ahead are tried, one of them for each rejected packet: outages of up to 2^18 packets are survived.
+const SEARCH_ROUNDS: u32 = 4;
 
 /// Checks and decrypts what the peer sends: any number of streams, up to [`Config::max_streams`], under up to
 /// [`MAX_MASTER_KEYS`] master keys.
@@ -36,6 +45,8 @@ pub struct Receiver {
     rtp: Streams<RtpStream>,
     rtcp: Streams<RtcpStream>,
     statistics: ReceiverStatistics,
+    /// A copy of the packet while its rollover counter is looked for, since to open it in vain may spoil it.
+    spare: Vec<u8>,
 }
 
 struct RtpStream {
@@ -43,6 +54,9 @@ struct RtpStream {
     highest: u64,
     started: bool,
     window: ReplayWindow,
+    /// Packets rejected since the last that was accepted. It decides what is tried, and nothing else, since anyone can make
+    /// it grow.
+    rejected: u32,
 }
 
 struct RtcpStream {
@@ -65,6 +79,7 @@ impl Receiver {
             rtp: Streams::new(config.max_streams),
             rtcp: Streams::new(config.max_streams),
             statistics: ReceiverStatistics::default(),
+            spare: Vec::new(),
             config,
         })
     }
@@ -133,57 +148,41 @@ impl Receiver {
         let session = find_session(&mut self.sessions, &packet[mki_at..mki_at + self.mki_len])?;
 
         let slot = self.rtp.find(header.ssrc);
-        let index = match slot.map(|slot| self.rtp.get(slot)) {
+        let guess = match slot.map(|slot| self.rtp.get(slot)) {
             Some(stream) if stream.started => {
                 let index = estimate(stream.highest, header.sequence_number);
                 match stream.window.check(stream.highest, index) {
-                    Verdict::Fresh => index,
-                    Verdict::Seen => return Err(Rejected::Replayed),
-                    Verdict::TooOld => return Err(Rejected::TooOld),
+                    Verdict::Fresh => Ok(index),
+                    Verdict::Seen => Err(Rejected::Replayed),
+                    Verdict::TooOld => Err(Rejected::TooOld),
                 }
             }
-            Some(stream) => stream.highest | u64::from(header.sequence_number),
-            None if self.rtp.may_have_room() => u64::from(header.sequence_number),
+            Some(stream) => Ok(stream.highest | u64::from(header.sequence_number)),
+            None if self.rtp.may_have_room() => Ok(u64::from(header.sequence_number)),
             None => return Err(Rejected::TooManyStreams),
         };
-        if index >= RTP_INDEX_END {
-            return Err(Rejected::IndexExhausted);
+        let body = Body { header, len: body_len, mki_len: self.mki_len, restored };
+        let ids = &self.config.encrypted_header_extensions;
+        let ahead = slot.and_then(|slot| self.rtp.get(slot).round_ahead(&header));
+        if ahead.is_some() {
+            self.spare.clear();
+            self.spare.extend_from_slice(packet);
         }
-
-        let clear_len = if restored.is_some() { cryptex::CLEAR_LEN } else { header.len };
-        match &mut session.rtp {
-            Transform::CounterMode { cipher, mac, salt } => {
-                let (body, trailer) = packet.split_at_mut(body_len);
-                let roc = rollover_counter(index).to_be_bytes();
-                if !mac.verify(&[body, &roc], &trailer[self.mki_len..]) {
-                    return Err(Rejected::Authentication);
-                }
-                if restored.is_some() {
-                    cryptex::gather(body, &header);
-                }
-                cipher
-                    .apply(&counter_block(salt, header.ssrc, index), &mut body[clear_len..])
-                    .map_err(|_| Rejected::Authentication)?;
+        let mut opened = guess.and_then(|index| open_body(session, packet, &body, ids, index));
+        if let (Err(_), Some(index)) = (opened, ahead) {
+            packet.copy_from_slice(&self.spare);
+            // The verdict on the guess stands if this is in vain.
+            opened = open_body(session, packet, &body, ids, index).or(opened);
+        }
+        let index = match (opened, slot) {
+            (Ok(index), _) => index,
+            (Err(rejected), Some(slot)) => {
+                let stream = self.rtp.get_mut(slot);
+                stream.rejected = stream.rejected.saturating_add(1);
+                return Err(rejected);
             }
-            Transform::Aead { key, salt } => {
-                if restored.is_some() {
-                    cryptex::gather(packet, &header);
-                }
-                let (aad, sealed) = packet[..body_len + tag_len].split_at_mut(clear_len);
-                key.open_in_place(&nonce(salt, header.ssrc, index), aad, sealed)
-                    .map_err(|_| Rejected::Authentication)?;
-            }
-        }
-        if let Some(profile) = restored {
-            cryptex::scatter(packet, &header);
-            cryptex::set_profile(packet, &header, profile);
-        } else if let (Some(cipher), Some(extension)) = (&mut session.header, header.extension) {
-            let elements = &mut packet[extension.at + 4..header.len];
-            let ids = &self.config.encrypted_header_extensions;
-            cipher
-                .apply(extension.profile, elements, ids, header.ssrc, index)
-                .map_err(|_| Rejected::Authentication)?;
-        }
+            (Err(rejected), None) => return Err(rejected),
+        };
 
         // Authentic: only now may anything be remembered (RFC 3711 §3.3.1).
         match slot {
@@ -195,16 +194,13 @@ impl Receiver {
                 }
                 stream.window.record(stream.highest, index);
                 stream.highest = stream.highest.max(index);
+                stream.rejected = 0;
             }
             None => {
                 let mut window = ReplayWindow::new(self.config.rtp_replay_window);
                 window.record(index, index);
-                self.rtp
-                    .insert_or_evict(
-                        header.ssrc,
-                        RtpStream { highest: index, started: true, window },
-                    )
-                    .ok_or(Rejected::TooManyStreams)?;
+                let stream = RtpStream { highest: index, started: true, window, rejected: 0 };
+                self.rtp.insert_or_evict(header.ssrc, stream).ok_or(Rejected::TooManyStreams)?;
             }
         }
         Ok(body_len)
@@ -320,6 +316,7 @@ impl Receiver {
             highest: u64::from(roc) << 16,
             started: false,
             window: ReplayWindow::new(self.config.rtp_replay_window),
+            rejected: 0,
         };
         match self.rtp.find(ssrc) {
             Some(slot) => {
@@ -351,6 +348,80 @@ impl Receiver {
     pub fn statistics(&self) -> ReceiverStatistics {
         self.statistics
     }
+}
+
+impl RtpStream {
+    /// The index of a packet in one of the rounds ahead, if it is time to look there.
+    #[inline]
+    fn round_ahead(&self, header: &RtpHeader) -> Option<u64> {
+        if self.rejected < SEARCH_AFTER || !self.started {
+            return None;
+        }
+        let rounds = u64::from(self.rejected % SEARCH_ROUNDS);
+        let round = (self.highest >> 16) + 1 + rounds;
+        let index = round << 16 | u64::from(header.sequence_number);
+        (index < RTP_INDEX_END).then_some(index)
+    }
+}
+
+/// What [`open_body`] must know of an RTP packet besides its index.
+struct Body {
+    header: RtpHeader,
+    /// Bytes before key identifier and tag.
+    len: usize,
+    mki_len: usize,
+    /// The "defined by profile" to restore, if cryptex was used.
+    restored: Option<u16>,
+}
+
+/// Authenticates and decrypts an RTP packet under one index, and gives that back.
+#[inline]
+fn open_body(
+    session: &mut Session,
+    packet: &mut [u8],
+    body: &Body,
+    ids: &HeaderExtensionIds,
+    index: u64,
+) -> Result<u64, Rejected> {
+    if index >= RTP_INDEX_END {
+        return Err(Rejected::IndexExhausted);
+    }
+    let header = &body.header;
+    let clear_len = if body.restored.is_some() { cryptex::CLEAR_LEN } else { header.len };
+    match &mut session.rtp {
+        Transform::CounterMode { cipher, mac, salt } => {
+            let (text, trailer) = packet.split_at_mut(body.len);
+            let roc = rollover_counter(index).to_be_bytes();
+            if !mac.verify(&[text, &roc], &trailer[body.mki_len..]) {
+                return Err(Rejected::Authentication);
+            }
+            if body.restored.is_some() {
+                cryptex::gather(text, header);
+            }
+            cipher
+                .apply(&counter_block(salt, header.ssrc, index), &mut text[clear_len..])
+                .map_err(|_| Rejected::Authentication)?;
+        }
+        Transform::Aead { key, salt } => {
+            if body.restored.is_some() {
+                cryptex::gather(packet, header);
+            }
+            let sealed_end = packet.len() - body.mki_len;
+            let (aad, sealed) = packet[..sealed_end].split_at_mut(clear_len);
+            key.open_in_place(&nonce(salt, header.ssrc, index), aad, sealed)
+                .map_err(|_| Rejected::Authentication)?;
+        }
+    }
+    if let Some(profile) = body.restored {
+        cryptex::scatter(packet, header);
+        cryptex::set_profile(packet, header, profile);
+    } else if let (Some(cipher), Some(extension)) = (&mut session.header, header.extension) {
+        let elements = &mut packet[extension.at + 4..header.len];
+        cipher
+            .apply(extension.profile, elements, ids, header.ssrc, index)
+            .map_err(|_| Rejected::Authentication)?;
+    }
+    Ok(index)
 }
 
 #[cfg(test)]

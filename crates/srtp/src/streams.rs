@@ -45,6 +45,12 @@ impl<T> Streams<T> {
         &self.slots[slot].state
     }
 
+    /// Without taking it for a packet that was accepted.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, slot: usize) -> &mut T {
+        &mut self.slots[slot].state
+    }
+
     /// For a packet that was accepted.
     #[inline]
     pub(crate) fn touch(&mut self, slot: usize) -> &mut T {
