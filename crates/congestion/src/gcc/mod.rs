@@ -14,6 +14,7 @@ mod aimd;
 mod alr;
 mod arrival;
 mod config;
+mod drain;
 mod in_flight;
 mod link_capacity;
 mod loss;
@@ -38,6 +39,7 @@ use crate::error::Error;
 use crate::report::{Ecn, Feedback, PacketResult, SentPacket};
 use crate::units::{DataRate, DataSize};
 use alr::AlrDetector;
+use drain::Drain;
 use in_flight::InFlight;
 use loss::LossBased;
 use probe_controller::ProbeController;
@@ -59,20 +61,8 @@ const SILENCE_BACKOFF: f64 = 0.8;
 const SILENCE_PERIOD: Duration = Duration::from_millis(500);
 /// A pause in the stream as long as this, and its delays do not compare with those before.
 const STREAM_PAUSE: Duration = Duration::from_secs(2);
-/// Queueing delay that is drained by a window after overuse, and the one at which that is done.
-const DRAIN_ABOVE: Duration = Duration::from_millis(80);
-const DRAIN_UNTIL: Duration = Duration::from_millis(40);
 /// The window has room for this much time beyond the smallest round trip: reports come every so often.
 const DRAIN_ROOM: Duration = Duration::from_millis(75);
-/// A queue as long as this for so long is too long, though it grows no more: a full one does not.
-const STANDING_QUEUE: Duration = Duration::from_millis(100);
-const STANDING_TIME: Duration = Duration::from_millis(500);
-/// If it takes longer than this, the queue is someone else's, and is left to them for a while.
-const LONGEST_DRAIN: Duration = Duration::from_secs(5);
-const FOREIGN_QUEUE: Duration = Duration::from_secs(30);
-const LONGEST_FOREIGN: Duration = Duration::from_secs(240);
-/// The window holds media back no longer than this; then it is the lower rate that has to do.
-const LONGEST_HOLD: Duration = Duration::from_millis(1_500);
 const MIN_WINDOW: DataSize = DataSize::from_bytes(3_000);
 /// While there are packets that wait no longer than this, the queue is empty now and then.
 const EMPTY_QUEUE: Duration = Duration::from_millis(15);
@@ -80,8 +70,7 @@ const EMPTY_QUEUE: Duration = Duration::from_millis(15);
 const MIN_QUEUE: Duration = Duration::from_millis(20);
 /// For packets sent so soon after a burst, a growing queue is that of the burst.
 const BURST_SHADOW: Duration = Duration::from_millis(100);
-/// After a queue was drained, the pacer keeps to the target for a while: what it held back would fill it again.
-const CAREFUL: Duration = Duration::from_secs(3);
+/// While a queue is drained and a moment after, the pacer sends this much faster than the target, and no more.
 const CAREFUL_FACTOR: f64 = 1.05;
 /// A burst that met the limit is believed if it shows so much more than the estimate.
 const TAKE_UP: f64 = 1.4;
@@ -155,17 +144,7 @@ pub struct Gcc {
     losses_count_from: Option<Instant>,
     /// When a burst raised the rate.
     raised_at: Option<Instant>,
-    drain_since: Option<Instant>,
-    drained_at: Option<Instant>,
-    /// Since when packets have waited for long, and whether that is long enough to give way.
-    standing_since: Option<Instant>,
-    queue_stands: bool,
-    /// It stands though this flow gave way.
-    beside_foreign: bool,
-    /// When draining did not help.
-    foreign_queue: Option<Instant>,
-    /// How long that is remembered: twice as long each time.
-    foreign_for: Duration,
+    drain: Drain,
     /// When the last burst began, and when the queue that it made should be gone.
     burst: Option<(Instant, Instant)>,
     ecn_decreased: Option<Instant>,
@@ -206,13 +185,7 @@ impl Gcc {
             silence_decreased: None,
             losses_count_from: None,
             raised_at: None,
-            drain_since: None,
-            drained_at: None,
-            standing_since: None,
-            queue_stands: false,
-            beside_foreign: false,
-            foreign_queue: None,
-            foreign_for: Duration::ZERO,
+            drain: Drain::default(),
             burst: None,
             ecn_decreased: None,
             next_tick: None,
@@ -280,13 +253,15 @@ impl Gcc {
 
     /// What delays say.
     fn usage(&self) -> Usage {
-        if self.queue.surges() || self.queue_stands {
+        if self.queue.surges() || self.drain.stands() {
             return Usage::Over;
         }
         match self.trendline.usage() {
             Usage::Over if self.queue.last() < MIN_QUEUE => Usage::Normal,
             // Beside someone who keeps the queue full, giving way to every growth of it is giving up.
-            Usage::Over if self.beside_foreign && self.loss.loss() < FEW_LOSSES => Usage::Normal,
+            Usage::Over if self.drain.beside_foreign() && self.loss.loss() < FEW_LOSSES => {
+                Usage::Normal
+            }
             usage => usage,
         }
     }
@@ -355,7 +330,7 @@ impl Gcc {
         // Where the limit is known, a burst that met it took from others what it showed: only one who has much less
         // than that takes it up, so that flows come closer to each other and not further apart.
         let least = if shown.limited && self.aimd.decreased_at().is_some() { TAKE_UP } else { 1.0 };
-        let raised = shown.rate > self.aimd.rate().scaled(least) && self.drain_since.is_none();
+        let raised = shown.rate > self.aimd.rate().scaled(least) && !self.drain.is_draining();
         if raised {
             self.raised_at = Some(now);
             self.aimd.set_rate(now, shown.rate.min(self.config.max_rate));
@@ -378,35 +353,6 @@ impl Gcc {
         let lowered = self.aimd.on_congestion(now, self.input(now, Usage::Over));
         self.stats.ecn_decreases += u64::from(lowered);
         lowered
-    }
-
-    fn update_drain(&mut self, now: Instant, overused: bool) {
-        let foreign = self
-            .foreign_queue
-            .is_some_and(|at| now.saturating_duration_since(at) < self.foreign_for);
-        if self.queue.floor() < STANDING_QUEUE {
-            self.standing_since = None;
-        } else {
-            self.standing_since.get_or_insert(now);
-        }
-        let stands = |since: Instant| now.saturating_duration_since(since) >= STANDING_TIME;
-        self.beside_foreign = foreign && self.standing_since.is_some();
-        self.queue_stands = !foreign && self.standing_since.is_some_and(stands);
-        if overused && self.queue.last() > DRAIN_ABOVE && !foreign {
-            self.drain_since.get_or_insert(now);
-        }
-        let Some(since) = self.drain_since else { return };
-        if self.queue.last() < DRAIN_UNTIL {
-            self.drain_since = None;
-            self.foreign_for = Duration::ZERO;
-        } else if now.saturating_duration_since(since) > LONGEST_DRAIN {
-            self.drain_since = None;
-            if self.queue.floor() >= STANDING_QUEUE {
-                self.foreign_queue = Some(now);
-                self.foreign_for = (self.foreign_for * 2).clamp(FOREIGN_QUEUE, LONGEST_FOREIGN);
-            }
-        }
-        self.drained_at = Some(now);
     }
 
     /// Lowers the rate while no reports come though packets are sent.
@@ -432,7 +378,7 @@ impl Gcc {
     }
 
     fn retarget(&mut self, now: Instant) {
-        let careful = self.drained_at.is_some_and(|at| now.saturating_duration_since(at) < CAREFUL);
+        let careful = self.drain.is_careful(now);
         let GccConfig { min_rate, max_rate, .. } = self.config;
         let bounded = self.aimd.rate().clamp(min_rate, max_rate);
         if bounded != self.aimd.rate() {
@@ -443,10 +389,10 @@ impl Gcc {
             rate = rate.min(limit);
         }
         let stable = self.aimd.capacity.lower_bound().map_or(rate, |lower| lower.min(rate));
-        let drains = self
-            .drain_since
-            .is_some_and(|since| now.saturating_duration_since(since) < LONGEST_HOLD);
-        let window = drains.then(|| (rate * (self.rtt.smallest() + DRAIN_ROOM)).max(MIN_WINDOW));
+        let window = self
+            .drain
+            .holds_back(now)
+            .then(|| (rate * (self.rtt.smallest() + DRAIN_ROOM)).max(MIN_WINDOW));
         self.target = Target {
             rate,
             stable_rate: stable,
@@ -534,7 +480,7 @@ impl Controller for Gcc {
             let lowered = self.aimd.update(now, self.input(now, usage));
             self.stats.overuses += u64::from(lowered);
         }
-        self.update_drain(now, overused);
+        self.drain.update(now, overused, &self.queue);
         self.retarget(now);
         if self.target.rate < before {
             self.probes.on_decrease(now, before, self.target.rate, false);
@@ -571,7 +517,12 @@ impl Controller for Gcc {
         self.rtt = RoundTrip::default();
         self.in_flight.clear();
         self.probes = self.probes.restarted();
-        self.drain_since = None;
+        self.drain = Drain::default();
+        self.burst = None;
+        self.raised_at = None;
+        self.losses_count_from = None;
+        self.silence_decreased = None;
+        self.jitter_us = 0.0;
         self.unreported_since = None;
         // The new path may be as fast as the old one, but a start from there would flood a slower one.
         let start = self.config.start_rate.clamp(self.config.min_rate, self.config.max_rate);
@@ -587,7 +538,7 @@ impl Controller for Gcc {
         }
         self.alr.advance(now);
         self.check_silence(now);
-        self.update_drain(now, false);
+        self.drain.update(now, false, &self.queue);
         self.retarget(now);
         self.probes.process(now, self.probe_context());
         self.alr.set_target(now, self.target.rate);
