@@ -47,3 +47,6 @@ pub use video_layers_allocation::{
 };
 pub use video_orientation::{Rotation, VideoOrientation};
 pub use video_timing::{TimingTrigger, VideoTiming};
+
+#[cfg(test)]
+mod tests;

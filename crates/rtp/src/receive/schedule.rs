@@ -55,6 +55,8 @@ pub struct RtcpSchedule {
     previous_members: u32,
     senders: u32,
     we_sent: bool,
+    /// The compound that is due now goes for the sake of feedback alone.
+    for_feedback: bool,
     /// Average size in bytes, scaled by 16.
     average_size: u64,
     initial: bool,
@@ -82,6 +84,7 @@ impl RtcpSchedule {
             average_size: (100 + LOWER_LAYERS) << 4,
             initial: true,
             allow_early: true,
+            for_feedback: false,
         };
         schedule.next = now + schedule.interval(random);
         schedule
@@ -141,6 +144,7 @@ impl RtcpSchedule {
             _ => true,
         };
         if due || feedback {
+            self.for_feedback = !due;
             return true;
         }
         // RFC 4585 §3.5.3 2c: suppressed.
@@ -155,9 +159,12 @@ impl RtcpSchedule {
         self.initial = false;
         self.average(len);
         self.previous = now;
-        self.last_regular = Some(now);
-        let factor = 0.5 + f64::from(random) / f64::from(u32::MAX);
-        self.regular_interval = self.config.regular_interval.mul_f64(factor);
+        // RFC 4585 §3.5.3 2b: one that went for the sake of feedback does not put off the next regular one.
+        if !std::mem::take(&mut self.for_feedback) {
+            self.last_regular = Some(now);
+            let factor = 0.5 + f64::from(random) / f64::from(u32::MAX);
+            self.regular_interval = self.config.regular_interval.mul_f64(factor);
+        }
         self.next = now + self.interval(random.rotate_left(16));
         self.previous_members = self.members;
     }
@@ -305,6 +312,31 @@ mod tests {
         }
         schedule.sent(now, 100, 1 << 31);
         assert_eq!(schedule.early_feedback(now, useful, 60, 1 << 31), EarlyFeedback::Now);
+    }
+
+    #[test]
+    fn feedback_goes_with_a_compound_that_would_be_suppressed() {
+        let start = Instant::now();
+        let mut schedule =
+            RtcpSchedule::new(start, RtcpScheduleConfig::feedback(1_000_000), 1 << 31);
+        let mut send = |feedback: bool| loop {
+            let now = schedule.poll_timeout();
+            let due = schedule.handle_timeout(now, feedback, 1 << 31);
+            if due {
+                schedule.sent(now, 100, 1 << 31);
+                return now - start;
+            }
+        };
+        let first = send(false);
+        let with_feedback = send(true);
+        assert!(with_feedback < first + Duration::from_millis(300), "sooner than a regular one");
+        let regular = send(false);
+        let interval = RtcpScheduleConfig::feedback(1_000_000).regular_interval;
+        assert!(
+            regular >= first + interval,
+            "counted from the regular one before: {first:?} {regular:?}"
+        );
+        assert!(regular < with_feedback + interval);
     }
 
     #[test]

@@ -8,7 +8,11 @@ pub trait WireItem: Copy {
     /// Its size in bytes.
     const SIZE: usize;
 
-    /// Reads it from exactly `SIZE` bytes.
+    /// Reads it from `SIZE` bytes.
+    ///
+    /// # Panics
+    ///
+    /// Where there are fewer; lists never give fewer.
     fn read(bytes: &[u8]) -> Self;
 
     /// Appends it.
