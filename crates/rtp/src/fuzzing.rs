@@ -243,7 +243,11 @@ pub fn nack(data: &[u8]) {
             _ => number = number.plus(jump),
         }
         history.insert(now, number, &step[..1 + usize::from(step[2] % 2)]);
-        generator.receive(now, number);
+        if step[2] & 2 == 0 {
+            generator.receive(now, number);
+        } else {
+            generator.repaired(now, number);
+        }
         if step[1] & 0x40 != 0 {
             generator.key_frame(number.minus(jump % 100));
         }
@@ -251,7 +255,7 @@ pub fn nack(data: &[u8]) {
         let due = generator.poll(now, Duration::from_millis(u64::from(step[1])), &mut asked);
         assert_eq!(due, !asked.is_empty());
         assert!(asked.len() <= NackConfig::default().max_missing);
-        assert!(generator.missing() <= NackConfig::default().max_missing + 65_536 / 2);
+        assert!(generator.missing() <= NackConfig::default().max_missing);
         for lost in asked.drain(..) {
             if let Retransmission::Send(packet) =
                 history.retransmit(now, lost, Duration::from_millis(20))
