@@ -28,7 +28,8 @@ pub(crate) fn write(sink: &Sink) {
         };
         let wrap = [65_533, 65_535, 65_534, 0, 2, 1].map(|at| rtp(SEND, 0, at, b"payload"));
         seed("wrap", 0, &wrap);
-        let late = [rtp(LOSE, 0, 9, b"late"), rtp(SEND, 0, 10, b"next"), vec![REPEAT, 0, REPEAT, 0]];
+        let late =
+            [rtp(LOSE, 0, 9, b"late"), rtp(SEND, 0, 10, b"next"), vec![REPEAT, 0, REPEAT, 0]];
         seed("late", KEY_IDENTIFIER, &late);
         let forged = [rtp(LOSE, 0, 9, b"text"), vec![CHANGE, 0, 0, 13, 1, 0, REPEAT, 0]];
         seed("forged", 0, &forged);
