@@ -194,6 +194,9 @@ pub(super) fn read<'a>(
             }
             let base = SequenceNumber(u16::from_be_bytes([head[16], head[17]]));
             let (mask, len) = read_mask(&payload[18..], true, 63).ok_or(truncated(18 + 14))?;
+            if len == 14 && payload[24] & 0x80 == 0 {
+                return Err(invalid("its mask does not end"));
+            }
             (Protected { base, mask, step: 1 }, &payload[18 + len..])
         }
         FecFormat::FlexFec => {

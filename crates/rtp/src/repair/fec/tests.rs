@@ -188,6 +188,13 @@ fn hostile_headers_are_refused_or_harmless() {
     refuse(&[0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5]); // no columns
     refuse(&[0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 0]); // 255 packets
     refuse(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]); // mask cut off
+    // A third part of the mask without its k bit.
+    let mut payload = vec![0; 40];
+    payload[8] = 1;
+    payload[12..16].copy_from_slice(&MEDIA.0.to_be_bytes());
+    assert!(read(FecFormat::FlexFec03, MEDIA, std::iter::empty(), &payload).is_err());
+    payload[24] = 0xC0;
+    assert!(read(FecFormat::FlexFec03, MEDIA, std::iter::empty(), &payload).is_ok());
     // A length that is longer than what there is.
     for format in FORMATS {
         let packets = [media(1, 5), media(2, 6)];
