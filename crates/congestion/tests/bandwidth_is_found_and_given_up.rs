@@ -8,7 +8,12 @@ use sim::measure::FlowOutcome;
 use sim::{FlowSpec, QueueSize, Scenario, Source, Stretch, run};
 
 fn alone(seconds: u64, stretch: Stretch) -> FlowOutcome {
-    let scenario = Scenario::new("alone", seconds, stretch, vec![FlowSpec::greedy(seconds)]);
+    alone_with(1, seconds, stretch)
+}
+
+fn alone_with(seed: u64, seconds: u64, stretch: Stretch) -> FlowOutcome {
+    let mut scenario = Scenario::new("alone", seconds, stretch, vec![FlowSpec::greedy(seconds)]);
+    scenario.seed = seed;
     run(&scenario).flows.remove(0)
 }
 
@@ -76,21 +81,25 @@ fn a_queue_of_20_ms_is_not_flooded() {
 
 #[test]
 fn step_up_from_500_kbit_to_3_mbit_is_found_within_ten_seconds() {
-    let flow = alone(40, Stretch::new(&[(0.0, 500), (20.0, 3_000)]));
-    let after = flow.time_to(20.0, 40.0, 2_500.0);
-    assert!(after.is_some_and(|after| after <= 10.0), "{after:?}");
+    for seed in 1..=8 {
+        let flow = alone_with(seed, 40, Stretch::new(&[(0.0, 500), (20.0, 3_000)]));
+        let after = flow.time_to(20.0, 40.0, 2_500.0);
+        assert!(after.is_some_and(|after| after <= 10.0), "seed {seed}: {after:?}");
+    }
 }
 
 #[test]
 fn step_down_from_3_mbit_to_500_kbit_drains_within_two_seconds() {
     // The queue as long in time as before, and as long in bytes, which is 1.8 s at the new rate.
     for queue in [QueueSize::Milliseconds(300), QueueSize::Bytes(112_500)] {
-        let stretch = Stretch { queue, ..Stretch::new(&[(0.0, 3_000), (15.0, 500)]) };
-        let flow = alone(40, stretch);
-        let most = flow.max_delay_ms(17.0, 40.0);
-        assert!(most < 200.0, "{most:.0} ms after two seconds");
-        let used = flow.sent_kbps(20.0, 40.0) / 500.0;
-        assert!((0.8..=1.02).contains(&used), "{used:.2}");
+        for seed in 1..=8 {
+            let stretch = Stretch { queue, ..Stretch::new(&[(0.0, 3_000), (15.0, 500)]) };
+            let flow = alone_with(seed, 40, stretch);
+            let most = flow.max_delay_ms(17.0, 40.0);
+            assert!(most < 200.0, "seed {seed}: {most:.0} ms after two seconds");
+            let used = flow.sent_kbps(20.0, 40.0) / 500.0;
+            assert!((0.8..=1.02).contains(&used), "seed {seed}: {used:.2}");
+        }
     }
 }
 
@@ -111,12 +120,16 @@ fn an_application_that_sends_little_does_not_make_the_estimate_run_away() {
 
 #[test]
 fn two_flows_share_a_link_within_a_fifth() {
-    let flows = vec![FlowSpec::greedy(200), FlowSpec { start: 20.0, ..FlowSpec::greedy(200) }];
-    let outcome = run(&Scenario::new("two", 200, Stretch::new(&[(0.0, 4_000)]), flows));
-    let [a, b] = [0, 1].map(|flow: usize| outcome.flows[flow].sent_kbps(60.0, 200.0));
-    let fair = (a + b) / 2.0;
-    assert!((a - fair).abs() < 0.2 * fair, "{a:.0} and {b:.0} kbit/s");
-    assert!(a + b > 3_400.0, "{:.0} of 4,000 kbit/s are used", a + b);
+    for seed in 1..=4 {
+        let flows = vec![FlowSpec::greedy(200), FlowSpec { start: 20.0, ..FlowSpec::greedy(200) }];
+        let mut scenario = Scenario::new("two", 200, Stretch::new(&[(0.0, 4_000)]), flows);
+        scenario.seed = seed;
+        let outcome = run(&scenario);
+        let [a, b] = [0, 1].map(|flow: usize| outcome.flows[flow].sent_kbps(60.0, 200.0));
+        let fair = (a + b) / 2.0;
+        assert!((a - fair).abs() < 0.2 * fair, "seed {seed}: {a:.0} and {b:.0} kbit/s");
+        assert!(a + b > 3_400.0, "seed {seed}: {:.0} of 4,000 kbit/s are used", a + b);
+    }
 }
 
 #[test]

@@ -9,8 +9,10 @@ use super::queue_delay::QueueDelay;
 /// Queueing delay that is drained after overuse, and the one at which that is done.
 const ABOVE: Duration = Duration::from_millis(80);
 const UNTIL: Duration = Duration::from_millis(40);
-/// Media is held back no longer than this; then it is the lower rate that has to do.
-const LONGEST_HOLD: Duration = Duration::from_millis(1_500);
+/// Media is held back for as long as what is in flight should take, and a little longer, but no longer than this; then
+/// it is the lower rate that has to do.
+const HOLD_SLACK: Duration = Duration::from_millis(300);
+const LONGEST_HOLD: Duration = Duration::from_secs(3);
 /// A queue as long as this for so long is too long, though it grows no more: a full one does not.
 const STANDING: Duration = Duration::from_millis(100);
 const STANDING_TIME: Duration = Duration::from_millis(500);
@@ -26,6 +28,7 @@ const CAREFUL: Duration = Duration::from_secs(3);
 #[derive(Debug, Default)]
 pub(crate) struct Drain {
     since: Option<Instant>,
+    hold: Duration,
     last: Option<Instant>,
     standing_since: Option<Instant>,
     stands: bool,
@@ -37,7 +40,14 @@ pub(crate) struct Drain {
 
 impl Drain {
     /// Time has passed, or a report came in and said whether the path is overused.
-    pub(crate) fn update(&mut self, now: Instant, overused: bool, queue: &QueueDelay) {
+    /// `backlog` is how long what is in flight should take to arrive.
+    pub(crate) fn update(
+        &mut self,
+        now: Instant,
+        overused: bool,
+        queue: &QueueDelay,
+        backlog: Duration,
+    ) {
         let foreign =
             self.foreign.is_some_and(|at| now.saturating_duration_since(at) < self.foreign_for);
         if queue.floor() < STANDING {
@@ -50,6 +60,9 @@ impl Drain {
         self.beside_foreign = foreign && self.standing_since.is_some();
 
         if overused && queue.last() > ABOVE && !foreign {
+            if self.since.is_none() {
+                self.hold = (backlog + HOLD_SLACK).min(LONGEST_HOLD);
+            }
             self.since.get_or_insert(now);
         }
         let Some(since) = self.since else { return };
@@ -59,7 +72,9 @@ impl Drain {
             self.foreign_for = Duration::ZERO;
         } else if now.saturating_duration_since(since) > LONGEST {
             self.since = None;
-            if queue.floor() >= STANDING {
+            // Not if it has only just become long again.
+            let all_the_time = |at: Instant| now.saturating_duration_since(at) >= LONGEST * 2 / 3;
+            if self.standing_since.is_some_and(all_the_time) {
                 self.foreign = Some(now);
                 self.foreign_for = (self.foreign_for * 2).clamp(FOREIGN, LONGEST_FOREIGN);
             }
@@ -73,7 +88,7 @@ impl Drain {
 
     /// Whether media is to be held back for it.
     pub(crate) fn holds_back(&self, now: Instant) -> bool {
-        self.since.is_some_and(|since| now.saturating_duration_since(since) < LONGEST_HOLD)
+        self.since.is_some_and(|since| now.saturating_duration_since(since) < self.hold)
     }
 
     /// Whether one was, a moment ago.
@@ -96,6 +111,8 @@ impl Drain {
 mod tests {
     use super::*;
 
+    const BACKLOG: Duration = Duration::from_millis(400);
+
     /// A path on which packets wait this long, after a start on which they did not.
     fn waiting(ms: i64) -> QueueDelay {
         let mut queue = QueueDelay::default();
@@ -110,11 +127,11 @@ mod tests {
     fn a_queue_is_drained_until_it_is_short() {
         let now = Instant::now();
         let mut drain = Drain::default();
-        drain.update(now, true, &waiting(60));
+        drain.update(now, true, &waiting(60), BACKLOG);
         assert!(!drain.is_draining(), "too short to be worth it");
-        drain.update(now, true, &waiting(150));
+        drain.update(now, true, &waiting(150), BACKLOG);
         assert!(drain.is_draining() && drain.holds_back(now) && drain.is_careful(now));
-        drain.update(now, false, &waiting(30));
+        drain.update(now, false, &waiting(30), BACKLOG);
         assert!(!drain.is_draining() && drain.is_careful(now));
         assert!(!drain.is_careful(now + CAREFUL));
     }
@@ -124,18 +141,18 @@ mod tests {
         let mut now = Instant::now();
         let mut drain = Drain::default();
         let queue = waiting(200);
-        drain.update(now, true, &queue);
+        drain.update(now, true, &queue, BACKLOG);
         assert!(!drain.stands());
         now += STANDING_TIME;
-        drain.update(now, true, &queue);
+        drain.update(now, true, &queue, BACKLOG);
         assert!(drain.stands() && drain.holds_back(now));
         now += LONGEST;
-        drain.update(now, true, &queue);
+        drain.update(now, true, &queue, BACKLOG);
         assert!(!drain.is_draining());
-        drain.update(now, true, &queue);
+        drain.update(now, true, &queue, BACKLOG);
         assert!(drain.beside_foreign() && !drain.stands() && !drain.is_draining());
         now += FOREIGN;
-        drain.update(now, true, &queue);
+        drain.update(now, true, &queue, BACKLOG);
         assert!(drain.stands() && drain.is_draining(), "another try");
     }
 }

@@ -72,6 +72,8 @@ const MIN_QUEUE: Duration = Duration::from_millis(20);
 const BURST_SHADOW: Duration = Duration::from_millis(100);
 /// While a queue is drained and a moment after, the pacer sends this much faster than the target, and no more.
 const CAREFUL_FACTOR: f64 = 1.05;
+/// While a queue stands, the rate goes down further and further, to about this part of what comes through.
+const STANDING_FLOOR: f64 = 0.7;
 /// A burst that met the limit is believed if it shows so much more than the estimate.
 const TAKE_UP: f64 = 1.4;
 /// So long after a jump of the rate, what came through is for a part what came through before it.
@@ -248,7 +250,12 @@ impl Gcc {
         } else {
             rate
         };
-        Some(rate.scaled(1.0 / (1.0 - share)))
+        let rate = rate.scaled(1.0 / (1.0 - share));
+        if self.drain.stands() {
+            // A full queue lets through what the path carries, however little this flow adds to it.
+            return Some(rate.min(self.aimd.rate()).max(rate.scaled(STANDING_FLOOR)));
+        }
+        Some(rate)
     }
 
     /// What delays say.
@@ -480,7 +487,9 @@ impl Controller for Gcc {
             let lowered = self.aimd.update(now, self.input(now, usage));
             self.stats.overuses += u64::from(lowered);
         }
-        self.drain.update(now, overused, &self.queue);
+        let through = self.made_up_throughput(now).unwrap_or(DataRate::MAX);
+        let backlog = self.in_flight.size() / through;
+        self.drain.update(now, overused, &self.queue, backlog);
         self.retarget(now);
         if self.target.rate < before {
             self.probes.on_decrease(now, before, self.target.rate, false);
@@ -538,7 +547,7 @@ impl Controller for Gcc {
         }
         self.alr.advance(now);
         self.check_silence(now);
-        self.drain.update(now, false, &self.queue);
+        self.drain.update(now, false, &self.queue, Duration::ZERO);
         self.retarget(now);
         self.probes.process(now, self.probe_context());
         self.alr.set_target(now, self.target.rate);

@@ -11,7 +11,7 @@ const WEIGHT: f64 = 0.2;
 const SURGE_US: i64 = 60_000;
 const SURGE_EPOCH_US: i64 = 200_000;
 /// ... and so many packets in a row did not arrive faster than the one before. After a stall they do.
-const SURGE_PACKETS: u32 = 5;
+const SURGE_PACKETS: u32 = 4;
 
 /// The estimator; see the module.
 #[derive(Debug, Default)]
