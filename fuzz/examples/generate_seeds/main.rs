@@ -5,6 +5,8 @@ mod congestion;
 mod crypto;
 mod dtls;
 mod ice;
+mod media;
+mod payload;
 mod peerconnection;
 mod rtp;
 mod sctp;
@@ -31,6 +33,8 @@ fn main() {
     crypto::write(&Sink);
     dtls::write(&Sink);
     ice::write(&Sink);
+    media::write(&Sink);
+    payload::write(&Sink);
     peerconnection::write(&Sink);
     rtp::write(&Sink);
     sctp::write(&Sink);

@@ -51,7 +51,13 @@ fn drain<T, E>(
 }
 
 #[cfg(test)]
+#[path = "../../../../fuzz/inputs.rs"]
+mod inputs;
+
+#[cfg(test)]
 mod tests {
+    use super::inputs;
+
     #[test]
     fn bodies_hold_on_noise() {
         // Beginnings that get past the first checks, by kind.
@@ -85,5 +91,9 @@ mod tests {
             }
             super::files(&data);
         }
+    }
+    #[test]
+    fn seeds_and_regressions_hold() {
+        inputs::run("media_files", super::files);
     }
 }

@@ -254,7 +254,13 @@ impl Model {
 }
 
 #[cfg(test)]
+#[path = "../../../../fuzz/inputs.rs"]
+mod inputs;
+
+#[cfg(test)]
 mod tests {
+    use super::inputs;
+
     /// Bytes without end from a small generator.
     struct Noise(u64);
 
@@ -285,5 +291,11 @@ mod tests {
             }
             super::assembler(&bytes);
         }
+    }
+    #[test]
+    fn seeds_and_regressions_hold() {
+        inputs::run("rtp_payload", super::payload);
+        inputs::run("rtp_packetizer", super::packetizer);
+        inputs::run("rtp_frame_assembler", super::assembler);
     }
 }
