@@ -58,6 +58,8 @@ struct Missing {
 pub struct NackGenerator {
     config: NackConfig,
     unwrapper: SequenceUnwrapper,
+    /// The lowest number that came.
+    first: u64,
     /// Ascending by number.
     missing: VecDeque<Missing>,
     /// No request is due before.
@@ -81,6 +83,7 @@ impl NackGenerator {
         Self {
             config,
             unwrapper: SequenceUnwrapper::default(),
+            first: 0,
             missing: VecDeque::new(),
             next_due: None,
             reordering: 0,
@@ -105,14 +108,14 @@ impl NackGenerator {
 
     fn take(&mut self, now: Instant, number: SequenceNumber, original: bool) -> bool {
         let Some(highest) = self.unwrapper.highest() else {
-            self.unwrapper.unwrap(number);
+            self.first = self.unwrapper.unwrap(number);
             return true;
         };
         let extended = self.unwrapper.unwrap(number);
         if extended <= highest {
             let Ok(index) = self.missing.binary_search_by_key(&extended, |missing| missing.number)
             else {
-                return false;
+                return self.begins_earlier(now, extended);
             };
             if let Some(missing) = self.missing.remove(index) {
                 let late = now.saturating_duration_since(missing.seen);
@@ -161,6 +164,22 @@ impl NackGenerator {
         true
     }
 
+    /// A packet from before the first that came: the stream begins with it, and what is between is missing.
+    fn begins_earlier(&mut self, now: Instant, extended: u64) -> bool {
+        let full = self.missing.len() + MAX_REORDERING as usize > self.config.max_missing;
+        if extended >= self.first || self.first - extended > MAX_REORDERING || full {
+            return false;
+        }
+        let due = now + self.reordering_delay;
+        for number in (extended + 1..self.first).rev() {
+            let shown_by = self.first;
+            self.missing.push_front(Missing { number, shown_by, seen: now, due, requests: 0 });
+            self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
+        }
+        self.first = extended;
+        true
+    }
+
     /// Learns how late late packets are: at once where they are later than before, slowly where they are not, or where
     /// a gap was loss.
     fn learn(&mut self, late: Option<(u64, Duration)>) {
@@ -199,6 +218,7 @@ impl NackGenerator {
     fn give_up_all(&mut self) {
         self.given_up += self.missing.len() as u64;
         self.missing.clear();
+        self.first = 0;
         self.next_due = None;
         self.key_frame_needed = true;
     }
@@ -380,6 +400,17 @@ mod tests {
         }
         assert!(r.nack.missing() <= 1_000);
         assert!(r.nack.take_key_frame_needed());
+    }
+
+    #[test]
+    fn a_stream_may_begin_out_of_order() {
+        let mut r = Receiver::new();
+        assert!(r.take(0, 2));
+        assert!(r.take(1, 65_535));
+        assert!(!r.take(1, 65_535), "twice");
+        assert!(r.take(2, 1));
+        assert_eq!(r.asked(20), [0]);
+        assert!(!r.take(3, 65_000), "too far back");
     }
 
     #[test]
