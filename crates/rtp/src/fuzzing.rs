@@ -359,7 +359,7 @@ pub fn receiver(data: &[u8]) {
 
 #[cfg(test)]
 #[path = "../../../fuzz/inputs.rs"]
-mod inputs;
+pub(crate) mod inputs;
 
 #[cfg(test)]
 mod tests {

@@ -254,12 +254,8 @@ impl Model {
 }
 
 #[cfg(test)]
-#[path = "../../../../fuzz/inputs.rs"]
-mod inputs;
-
-#[cfg(test)]
 mod tests {
-    use super::inputs;
+    use crate::fuzzing::inputs;
 
     /// Bytes without end from a small generator.
     struct Noise(u64);
