@@ -31,6 +31,10 @@ const SEARCH_AFTER: u32 = 64;
 /// How many rounds ahead are tried, one of them for each rejected packet: outages of up to 2^18 packets are survived.
 const SEARCH_ROUNDS: u32 = 4;
 
+/// The first packet of a stream that was received, when its sequence number is below this, may be of the round after the
+/// first: a sender may begin shortly before a wrap, and the packets before it may be lost (RFC 3711 §3.3.1).
+const JUST_WRAPPED: u16 = 1 << 12;
+
 /// Checks and decrypts what the peer sends: any number of streams, up to [`Config::max_streams`], under up to
 /// [`MAX_MASTER_KEYS`] master keys.
 ///
@@ -163,7 +167,10 @@ impl Receiver {
         };
         let body = Body { header, len: body_len, mki_len: self.mki_len, restored };
         let ids = &self.config.encrypted_header_extensions;
-        let ahead = slot.and_then(|slot| self.rtp.get(slot).round_ahead(&header));
+        let ahead = match slot {
+            Some(slot) => self.rtp.get(slot).round_ahead(&header),
+            None => first_round(header.sequence_number),
+        };
         if ahead.is_some() {
             self.spare.clear();
             self.spare.extend_from_slice(packet);
@@ -362,6 +369,12 @@ impl RtpStream {
         let index = round << 16 | u64::from(header.sequence_number);
         (index < RTP_INDEX_END).then_some(index)
     }
+}
+
+/// The index of the first packet of a stream, if it was not of round zero.
+#[inline]
+fn first_round(sequence_number: u16) -> Option<u64> {
+    (sequence_number < JUST_WRAPPED).then_some(1 << 16 | u64::from(sequence_number))
 }
 
 /// What [`open_body`] must know of an RTP packet besides its index.

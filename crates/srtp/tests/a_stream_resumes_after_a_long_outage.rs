@@ -79,3 +79,24 @@ fn a_flood_of_forgeries_hinders_nobody() {
         receiver.unprotect_rtp(&mut protected(&mut sender, &rtp(7, 14, b"next"))).expect("next");
     }
 }
+
+#[test]
+fn a_stream_that_began_before_a_wrap_is_found_behind_it() {
+    for profile in ProtectionProfile::ALL {
+        for lost in [1u64, 5, 7, 100, 4000] {
+            let (mut sender, mut receiver) = pair(profile, &Config::default());
+            let first = 65_530u64;
+            let mut send = |index: u64| protected(&mut sender, &rtp(7, index as u16, b"media"));
+            let early: Vec<_> = (first..first + lost).map(&mut send).collect();
+            for index in first + lost..first + lost + 10 {
+                receiver.unprotect_rtp(&mut send(index)).expect("of either round");
+            }
+            assert_eq!(receiver.roc(7), Some(u32::from(first + lost + 9 >= 1 << 16)));
+            let late = early.last().expect("at least one");
+            receiver.unprotect_rtp(&mut late.clone()).expect("late, of either round");
+        }
+        let (_, mut receiver) = pair(profile, &Config::default());
+        assert!(receiver.unprotect_rtp(&mut rtp(7, 3, &[7; 40])).is_err());
+        assert_eq!(receiver.streams(), (0, 0));
+    }
+}
