@@ -33,6 +33,8 @@ pub struct Stretch {
     pub delay_ms: u64,
     pub queue: QueueSize,
     pub loss: Loss,
+    /// The way back loses as much.
+    pub loses_reports: bool,
     pub jitter_ms: u64,
     /// Nothing passes, either way, between these seconds.
     pub outage: Option<(f64, f64)>,
@@ -56,6 +58,7 @@ impl Stretch {
             delay_ms: 50,
             queue: QueueSize::Milliseconds(300),
             loss: Loss::None,
+            loses_reports: false,
             jitter_ms: 0,
             outage: None,
             ecn: false,
@@ -78,6 +81,9 @@ impl Stretch {
             .rate(Rate::kbit(kbps))
             .delay(Duration::from_millis(self.delay_ms))
             .queue(queue);
+        if self.loses_reports {
+            config = config.loss(self.loss);
+        }
         if forward {
             config = config
                 .loss(self.loss)
