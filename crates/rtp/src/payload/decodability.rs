@@ -4,9 +4,11 @@
 use smallvec::SmallVec;
 
 use super::descriptor::PictureId;
+use crate::extension::DependencyDescriptor;
 
 /// What the dependency descriptor header extension says about the frame a packet belongs to, in the form the frame
-/// assembler needs (AV1 RTP specification, appendix A). The caller reads the extension and keeps the structure.
+/// assembler needs (AV1 RTP specification, appendix A). The caller reads the extension, keeps the structure, and makes this of a
+/// [`DependencyDescriptor`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FrameDependencies {
     /// `frame_number`.
@@ -21,6 +23,21 @@ pub struct FrameDependencies {
     pub spatial_layer: u8,
     /// Temporal layer.
     pub temporal_layer: u8,
+}
+
+impl From<&DependencyDescriptor> for FrameDependencies {
+    fn from(descriptor: &DependencyDescriptor) -> Self {
+        let frame = &descriptor.dependencies;
+        Self {
+            frame_number: descriptor.frame_number,
+            frame_diffs: SmallVec::from_slice(&frame.frame_diffs),
+            // The structure comes with the first packet of a keyframe, and with nothing else.
+            keyframe: descriptor.structure.is_some() && frame.frame_diffs.is_empty(),
+            begins_frame: descriptor.start_of_frame,
+            spatial_layer: frame.spatial_id,
+            temporal_layer: frame.temporal_id,
+        }
+    }
 }
 
 /// What is known of a complete picture.
@@ -208,5 +225,48 @@ impl History {
     fn contains(&self, number: u16, mask: u16) -> bool {
         let behind = self.newest.wrapping_sub(number) & mask;
         behind < 128 && self.bits >> behind & 1 == 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extension::DependencyStructure;
+
+    #[test]
+    fn descriptors_are_taken_over() {
+        let mut descriptor = DependencyDescriptor {
+            start_of_frame: true,
+            frame_number: 7,
+            structure: Some(Box::new(DependencyStructure::default())),
+            end_of_frame: true,
+            active_decode_targets: None,
+            dependencies: crate::extension::FrameDependencies::default(),
+            resolution: None,
+        };
+        descriptor.dependencies.temporal_id = 2;
+        let taken = FrameDependencies::from(&descriptor);
+        assert!(taken.keyframe && taken.begins_frame);
+        assert_eq!((taken.frame_number, taken.temporal_layer), (7, 2));
+        descriptor.structure = None;
+        descriptor.dependencies.frame_diffs.push(3);
+        let taken = FrameDependencies::from(&descriptor);
+        assert!(!taken.keyframe);
+        assert_eq!(taken.frame_diffs[..], [3]);
+    }
+
+    #[test]
+    fn history_remembers_what_was_decoded() {
+        let mut history = History::default();
+        for number in [0x7FFE, 0x7FFF, 1] {
+            history.add(number, 0x7FFF);
+        }
+        let known: Vec<_> =
+            [0x7FFD, 0x7FFE, 0x7FFF, 0, 1, 2].map(|number| history.contains(number, 0x7FFF)).into();
+        assert_eq!(known, [false, true, true, false, true, false]);
+        history.add(0, 0x7FFF); // late
+        assert!(history.contains(0, 0x7FFF));
+        history.add(500, 0x7FFF);
+        assert!(!history.contains(1, 0x7FFF) && history.contains(500, 0x7FFF));
     }
 }
