@@ -115,6 +115,7 @@ pub fn pacer(data: &[u8]) {
     let mut now = Instant::now() + Duration::from_secs(1 << 30);
     let mut pacer = Pacer::new(PacerConfig { max_packets: 64, ..PacerConfig::default() });
     let mut inside = 0usize;
+    let mut latest = now;
     let _ = (|| -> Option<()> {
         loop {
             match bytes.byte()? % 8 {
@@ -159,11 +160,17 @@ pub fn pacer(data: &[u8]) {
                                 pacer
                                     .on_padding_sent(now, if sent { size } else { DataSize::ZERO });
                             }
-                            None => break,
+                            None => {
+                                // Or whoever sleeps until then would never sleep.
+                                let next = pacer.poll_timeout();
+                                assert!(now < latest || next.is_none_or(|at| at > now));
+                                break;
+                            }
                         }
                     }
                 }
             }
+            latest = latest.max(now);
             assert_eq!(pacer.len(), inside);
             assert_eq!(pacer.is_empty(), inside == 0);
             let rate = DataRate::from_kbps(300);

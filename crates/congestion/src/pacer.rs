@@ -289,6 +289,10 @@ impl<T> Pacer<T> {
         if !self.queues[Class::Audio as usize].is_empty() {
             return self.send(now, Class::Audio, None);
         }
+        if self.congested && self.probes.front().is_some_and(|probe| probe.began.is_some()) {
+            // It would measure the queue that is being drained, and hold back what keeps reports coming.
+            self.probes.pop_front();
+        }
         if let Some(action) = self.poll_burst(now) {
             return Some(action);
         }

@@ -175,3 +175,18 @@ fn retransmissions_are_the_better_padding() {
     assert_eq!(choose_padding(size(200), Some(size(1_200))), Padding::Plain(200));
     assert_eq!(choose_padding(size(600), None), Padding::Plain(255));
 }
+
+#[test]
+fn congestion_ends_a_burst_that_has_begun() {
+    let start = Instant::now();
+    let mut pacer = pacer(300, start);
+    pacer.add_probe(cluster(3_000));
+    for i in 0..3 {
+        pacer.enqueue(start, Class::Video, PACKET, i).expect("room");
+    }
+    assert!(matches!(pacer.poll(start), Some(Action::Send { probe: Some(_), .. })));
+    pacer.set_congested(true);
+    let sent = run(&mut pacer, start, start + Duration::from_millis(1_100), false);
+    assert_eq!(sent.len(), 2, "every half second one, so that reports go on: {sent:?}");
+    assert!(sent.iter().all(|(_, action)| matches!(action, Action::Send { probe: None, .. })));
+}
