@@ -2,8 +2,15 @@
 //! One packetiser serves one RTP stream.
 
 use super::{
-    av1, error::Error, format::PayloadFormat, fragments::fragments, frame::FrameInfo, h264, h265,
-    red::RedPacketizer, vp8::Vp8Packetizer, vp9::Vp9Packetizer,
+    av1,
+    error::Error,
+    format::{PacketizationMode, PayloadFormat},
+    fragments::fragments,
+    frame::FrameInfo,
+    h264, h265,
+    red::RedPacketizer,
+    vp8::Vp8Packetizer,
+    vp9::Vp9Packetizer,
 };
 
 /// What a packetiser is told once.
@@ -40,7 +47,7 @@ enum Kind {
     Raw,
     Vp8(Vp8Packetizer),
     Vp9(Vp9Packetizer),
-    H264(super::PacketizationMode),
+    H264(PacketizationMode),
     H265,
     Av1,
     Red(Box<RedPacketizer>),
