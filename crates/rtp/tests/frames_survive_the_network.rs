@@ -366,3 +366,61 @@ fn dependencies_handed_in_decide_what_is_decodable() {
     // 3 was nobody's reference; after 6 nothing even can be decoded, and 7 refers to 6.
     assert_eq!(out, [0, 1, 2, 4, 5]);
 }
+
+proptest! {
+    /// Three temporal layers in the pattern 0 2 1 2: whatever is lost, a frame comes out only if all it refers to did,
+    /// and lost upper layers never ask for a keyframe.
+    #[test]
+    fn temporal_layers_come_out_only_after_what_they_refer_to(
+        is_vp9 in any::<bool>(),
+        lost in prop::collection::vec(prop::bool::weighted(0.08), 80),
+        tl0_picture_index in any::<u8>(),
+        picture_id in any::<u16>(),
+    ) {
+        let format = if is_vp9 { PayloadFormat::Vp9 } else { PayloadFormat::Vp8 };
+        let frames: Vec<_> = (0..80u8)
+            .map(|index| {
+                let info = FrameInfo {
+                    temporal_layer: Some([0, 2, 1, 2][usize::from(index % 4)]),
+                    // VP8: refers to the base only. VP9: layers above may be joined here.
+                    layer_sync: is_vp9 || matches!(index % 4, 1 | 2),
+                    ..FrameInfo::default()
+                };
+                (frame(format, index == 0, &[index; 40]), info)
+            })
+            .collect();
+        let options = PacketizerOptions {
+            tl0_picture_index,
+            picture_id,
+            vp9_temporal_layers: 3,
+            ..PacketizerOptions::default()
+        };
+        let packets = packetize(format, options, &frames, 1200);
+        prop_assert_eq!(packets.len(), frames.len());
+        let mut assembler = FrameAssembler::new(format, AssemblerConfig::default());
+        let mut came = [false; 80];
+        let mut base_is_lost = false;
+        for (index, packet) in packets.iter().enumerate() {
+            let is_lost = lost[index] && index > 0;
+            base_is_lost |= is_lost && index % 4 == 0;
+            if !is_lost {
+                insert(&mut assembler, packet);
+            }
+            for frame in drain(&mut assembler) {
+                let index = (frame.first_sequence - packets[0].sequence) as usize;
+                let refers_to = match index % 4 {
+                    0 => index.checked_sub(4),
+                    3 => Some(index - 1),
+                    within => Some(index - within),
+                };
+                prop_assert!(refers_to.is_none_or(|earlier| came[earlier]), "{index}");
+                came[index] = true;
+            }
+            assembler.give_up_before(packet.sequence + 1);
+            prop_assert!(base_is_lost || !assembler.needs_keyframe());
+        }
+        // The base layer comes out as long as none of it was lost.
+        let whole = (0..80).step_by(4).take_while(|&index| !lost[index] || index == 0);
+        prop_assert!(whole.into_iter().all(|index| came[index]));
+    }
+}
