@@ -218,6 +218,12 @@
       pc.oniceconnectionstatechange = () => event("state", name, { kind: "ice", value: pc.iceConnectionState });
       pc.onicegatheringstatechange = () => event("state", name, { kind: "gathering", value: pc.iceGatheringState });
       pc.onsignalingstatechange = () => event("state", name, { kind: "signaling", value: pc.signalingState });
+      pc.ontrack = ({ track, streams }) => {
+        const element = document.createElement(track.kind);
+        element.autoplay = element.playsInline = true;
+        element.srcObject = streams[0] ?? new MediaStream([track]);
+        document.body.append(element);
+      };
       pc.ondatachannel = ({ channel }) => {
         this.channels.set(channel.label, new Channel(this, channel, this.incoming));
         event("channel", name, {
@@ -235,6 +241,46 @@
       const channel = this.channels.get(label);
       if (!channel) throw new Error(`no channel ${label}`);
       return channel;
+    }
+
+    // Sends the (fake) microphone and camera, each under one codec.
+    async media({ audio, video }) {
+      const wanted = { audio: Boolean(audio), video: video ? { width: 640, height: 360, frameRate: 30 } : false };
+      const stream = await navigator.mediaDevices.getUserMedia(wanted);
+      for (const track of stream.getTracks()) {
+        const sender = this.pc.addTrack(track, stream);
+        const name = track.kind === "audio" ? audio : video;
+        const transceiver = this.pc.getTransceivers().find((t) => t.sender === sender);
+        const is = (codec, other) => codec.mimeType.toLowerCase() === `${track.kind}/${other.toLowerCase()}`;
+        const all = RTCRtpReceiver.getCapabilities(track.kind).codecs;
+        const codecs = all.filter((codec) => is(codec, name) || is(codec, "rtx") || (name === "red" && is(codec, "opus")));
+        if (!codecs.some((codec) => is(codec, name))) throw new Error(`this browser has no codec ${name}`);
+        transceiver.setCodecPreferences(codecs);
+      }
+    }
+
+    async mediaStats() {
+      const report = await this.pc.getStats();
+      const inbound = (kind) => [...report.values()].find((s) => s.type === "inbound-rtp" && s.kind === kind) ?? {};
+      const codec = (s) => report.get(s.codecId)?.mimeType ?? null;
+      const [audio, video] = [inbound("audio"), inbound("video")];
+      return {
+        audio: { codec: codec(audio), energy: audio.totalAudioEnergy, packets: audio.packetsReceived, concealed: audio.concealedSamples },
+        video: {
+          codec: codec(video),
+          frames_decoded: video.framesDecoded,
+          frames_dropped: video.framesDropped,
+          keyframes: video.keyFramesDecoded,
+          freezes: video.freezeCount,
+          width: video.frameWidth,
+          height: video.frameHeight,
+          nacks: video.nackCount,
+          plis: video.pliCount,
+          packets: video.packetsReceived,
+          lost: video.packetsLost,
+        },
+        sent: [...report.values()].filter((s) => s.type === "outbound-rtp"),
+      };
     }
 
     async stats() {
@@ -307,6 +353,8 @@
       };
     },
     stats: ({ pc }) => connection(pc).stats(),
+    media: (command) => connection(command.pc).media(command),
+    media_stats: ({ pc }) => connection(pc).mediaStats(),
   };
 
   function connection(name) {

@@ -10,6 +10,18 @@ use crate::checks;
 use crate::network::Wire;
 use crate::peers::Peer;
 
+/// The codecs of a case with media, by their names in SDP.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Media {
+    /// Of the microphone.
+    #[serde(default)]
+    pub audio: Option<String>,
+    /// Of the camera.
+    #[serde(default)]
+    pub video: Option<String>,
+}
+
 /// One case.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +59,9 @@ pub(crate) struct Scenario {
     /// Numbers for the check.
     #[serde(default)]
     pub parameters: BTreeMap<String, f64>,
+    /// The codecs of a case with media.
+    #[serde(default)]
+    pub media: Option<Media>,
     /// What the subject must have negotiated with each peer.
     #[serde(default)]
     pub expect: BTreeMap<String, Expect>,

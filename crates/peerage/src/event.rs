@@ -7,7 +7,7 @@ use peerage_peerconnection::{
     SignalingState,
 };
 
-use crate::DataChannel;
+use crate::{DataChannel, RtpTransceiver};
 
 /// Events of a [`PeerConnection`](crate::PeerConnection), in the order in which they happened (webrtc-pc §4.4).
 #[derive(Clone, Debug)]
@@ -36,6 +36,27 @@ pub enum Event {
     HandshakeComplete(Handshake),
     /// DTLS failed; the text says how.
     TransportError(String),
+    /// The peer sends media on this transceiver, which may be new.
+    Track {
+        /// The transceiver.
+        transceiver: RtpTransceiver,
+        /// Ids of the streams that the peer puts the track into.
+        streams: Vec<String>,
+    },
+    /// The peer sends media on this transceiver no more, for now or, if `ended`, for ever.
+    TrackRemoved {
+        /// The transceiver.
+        transceiver: RtpTransceiver,
+        /// Whether it was for ever.
+        ended: bool,
+    },
+    /// The peer asks for a keyframe on an encoding of this transceiver.
+    KeyframeRequested {
+        /// The transceiver.
+        transceiver: RtpTransceiver,
+        /// The encoding, 0 without simulcast.
+        encoding: usize,
+    },
     /// The peer opened a channel.
     DataChannel(DataChannel),
 }

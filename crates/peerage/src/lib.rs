@@ -13,16 +13,19 @@ mod event;
 mod interfaces;
 mod lifeline;
 mod peer_connection;
+mod rtp_transceiver;
 mod socket;
 
 pub use bytes::Bytes;
+pub use peerage_peerconnection::media;
 pub use peerage_peerconnection::{
     BundlePolicy, Certificate, CertificateParams, Configuration, ConnectionState, DataChannelInit,
-    DataChannelState, DataChannelStatistics, DtlsSettings, DtlsState, DtlsVersions, ErrorKind,
-    Handshake, IceCandidateInit, IceConnectionState, IceGatheringState, IceServer,
-    IceTransportPolicy, KeyLog, KeyLogWriter, MdnsMode, Message, NamedGroup, OfferOptions,
-    Priority, SctpSettings, SdpType, SessionDescription, Settings, SignalingState, Statistics,
-    TransportStatistics,
+    DataChannelState, DataChannelStatistics, DtlsSettings, DtlsState, DtlsVersions, EncodedFrame,
+    ErrorKind, Frame, FrameInfo, Handshake, IceCandidateInit, IceConnectionState,
+    IceGatheringState, IceServer, IceTransportPolicy, KeyLog, KeyLogWriter, MdnsMode, MediaFrame,
+    Message, NamedGroup, OfferOptions, Priority, RtpEncodingParameters, RtpStatistics,
+    SctpSettings, SdpType, SessionDescription, Settings, SignalingState, Statistics, Transceiver,
+    TransceiverDirection, TransceiverHandle, TransceiverInit, TransportStatistics,
 };
 
 pub use crate::data_channel::DataChannel;
@@ -31,3 +34,4 @@ pub use crate::error::{Error, SendError, TrySendError};
 pub use crate::event::Event;
 pub use crate::interfaces::InterfacePolicy;
 pub use crate::peer_connection::PeerConnection;
+pub use crate::rtp_transceiver::RtpTransceiver;

@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use peerage_peerconnection::{DataChannelHandle, Message};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
+use crate::Error;
 use crate::driver::{Connection, ConnectionId, NewConnection};
 
 /// Commands that may wait for their turn at an endpoint.
@@ -63,6 +64,27 @@ impl Lifeline {
 
     pub(crate) fn commands(&self) -> &mpsc::Sender<Command> {
         &self.commands
+    }
+
+    /// Runs `call` on the connection in the driver and waits for its result.
+    pub(crate) async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Connection, Instant) -> Result<T, peerage_peerconnection::Error>
+        + Send
+        + 'static,
+    ) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        let call = Box::new(move |connection: &mut Connection, now: Instant| {
+            let result = call(connection, now);
+            // Before the reply, so that whoever awaited the call reads the state it led to.
+            connection.publish();
+            let _ = reply.send(result);
+        });
+        self.commands
+            .send(Command::Call(self.id, call))
+            .await
+            .map_err(|_| Error::ConnectionClosed)?;
+        Ok(answer.await.map_err(|_| Error::ConnectionClosed)??)
     }
 
     pub(crate) fn control(&self, control: Control) {

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use peerage_peerconnection::media::MediaKind;
 use peerage_peerconnection::{
     ConnectionState, DataChannelInit, IceCandidateInit, IceConnectionState, IceGatheringState,
-    OfferOptions, SessionDescription, SignalingState, Statistics,
+    OfferOptions, SessionDescription, SignalingState, Statistics, TransceiverInit,
 };
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::driver::Connection;
 use crate::endpoint::{Endpoint, EndpointConfig};
-use crate::lifeline::{Command, Lifeline};
+use crate::lifeline::Lifeline;
+use crate::rtp_transceiver::RtpTransceiver;
 use crate::{Configuration, DataChannel, Error, Event};
 
 /// What can be read of a connection without asking the driver.
@@ -60,19 +62,7 @@ impl PeerConnection {
         + Send
         + 'static,
     ) -> Result<T, Error> {
-        let (reply, answer) = oneshot::channel();
-        let call = Box::new(move |connection: &mut Connection, now: Instant| {
-            let result = call(connection, now);
-            // Before the reply, so that whoever awaited the call reads the state it led to.
-            connection.publish();
-            let _ = reply.send(result);
-        });
-        self.lifeline
-            .commands()
-            .send(Command::Call(self.lifeline.id(), call))
-            .await
-            .map_err(|_| Error::ConnectionClosed)?;
-        Ok(answer.await.map_err(|_| Error::ConnectionClosed)??)
+        self.lifeline.call(call).await
     }
 
     /// Makes an offer (webrtc-pc §4.4.2, RFC 9429 §5.2); it takes effect with
@@ -148,6 +138,56 @@ impl PeerConnection {
         })
         .await?
         .ok_or(Error::ChannelClosed)
+    }
+
+    /// `addTrack`: sends a track of this id, as part of these streams, on a transceiver that is free or new.
+    ///
+    /// # Errors
+    /// InvalidAccessError if the track is sent already; InvalidStateError if the connection is closed.
+    pub async fn add_track(
+        &self,
+        kind: MediaKind,
+        track: impl Into<String>,
+        streams: Vec<String>,
+    ) -> Result<RtpTransceiver, Error> {
+        let (track, lifeline) = (track.into(), Arc::clone(&self.lifeline));
+        self.call(move |connection, now| {
+            let handle = connection.pc.add_track(now, kind, track, streams)?;
+            Ok(connection.open_transceiver(lifeline, handle, kind))
+        })
+        .await
+    }
+
+    /// `addTransceiver`.
+    ///
+    /// # Errors
+    /// TypeError or RangeError for encodings that do not make sense; InvalidStateError if the connection is closed.
+    pub async fn add_transceiver(
+        &self,
+        kind: MediaKind,
+        init: TransceiverInit,
+    ) -> Result<RtpTransceiver, Error> {
+        let lifeline = Arc::clone(&self.lifeline);
+        self.call(move |connection, now| {
+            let handle = connection.pc.add_transceiver(now, kind, init)?;
+            Ok(connection.open_transceiver(lifeline, handle, kind))
+        })
+        .await
+    }
+
+    /// `getTransceivers`, in the order they were made.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn transceivers(&self) -> Result<Vec<RtpTransceiver>, Error> {
+        let lifeline = Arc::clone(&self.lifeline);
+        self.call(move |connection, _| {
+            let all: Vec<_> = connection.pc.transceivers().map(|t| (t.handle, t.kind)).collect();
+            let open =
+                |(handle, kind)| connection.open_transceiver(Arc::clone(&lifeline), handle, kind);
+            Ok(all.into_iter().map(open).collect())
+        })
+        .await
     }
 
     /// Asks for an ICE restart with the next negotiation (webrtc-pc §4.4.2 `restartIce`).

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::channel::{Channel, Mode};
+use crate::media::Mirror;
 use crate::{Out, text};
 
 pub(crate) struct Connection {
@@ -19,6 +20,7 @@ pub(crate) struct Connection {
     pc: PeerConnection,
     incoming: Mode,
     channels: Mutex<HashMap<String, Arc<Channel>>>,
+    mirror: Mirror,
     out: Out,
     events: Mutex<Option<JoinHandle<()>>>,
 }
@@ -42,6 +44,7 @@ impl Connection {
             pc: PeerConnection::new(configuration).await?,
             incoming: Mode::from_name(fields["incoming"].as_str().unwrap_or("echo")),
             channels: Mutex::default(),
+            mirror: Mirror::default(),
             out,
             events: Mutex::default(),
         });
@@ -99,6 +102,11 @@ impl Connection {
                         Channel::new(&self.name, raw, self.incoming, self.out.clone()),
                     );
                 }
+                Event::Track { transceiver, .. } => self.mirror.reflect(transceiver),
+                // The source of what we send is what the peer sends.
+                Event::KeyframeRequested { transceiver, .. } => {
+                    let _ = transceiver.request_keyframe().await;
+                }
                 other => self.out.event("log", &self.name, json!({"text": format!("{other:?}")})),
             }
         }
@@ -131,6 +139,11 @@ impl Connection {
                 self.channel(fields)?.set_mode(Mode::from_name(text(fields, "mode")?));
                 Ok(json!({}))
             }
+            "media" => {
+                self.mirror.add_tracks(&self.pc, fields).await?;
+                Ok(json!({}))
+            }
+            "media_stats" => self.mirror.statistics(&self.pc).await,
             "offer" => {
                 let options =
                     OfferOptions { ice_restart: fields["ice_restart"].as_bool().unwrap_or(false) };

@@ -2,6 +2,7 @@
 
 mod channel;
 mod connection;
+mod media;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 mod close;
 mod connect;
 mod data;
+mod media;
 mod security;
 mod serve;
 mod transport;
@@ -14,7 +15,7 @@ use crate::pair::{End, Pair};
 use crate::scenario::Scenario;
 
 /// The names that scenarios may use.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "connect",
     "messages",
     "channels",
@@ -28,6 +29,7 @@ const NAMES: [&str; 13] = [
     "mdns",
     "serve",
     "unreliable",
+    "echo",
 ];
 
 /// A check that measures instead of judging alone.
@@ -57,6 +59,7 @@ pub(crate) async fn run(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
         "mdns" => security::mdns(pair).await,
         "serve" => serve::serve(pair).await,
         "unreliable" => transport::unreliable(pair, scenario).await,
+        "echo" => media::echo(pair, scenario).await,
         THROUGHPUT => transport::throughput(pair, scenario).await,
         other => bail!("scenario {}: there is no check `{other}`", scenario.name),
     }

@@ -5,18 +5,19 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use peerage_peerconnection::{
-    self as proto, DataChannelHandle, DataChannelState, Message, PeerConnection as Protocol,
-    SendError,
+    self as proto, DataChannelHandle, DataChannelState, MediaFrame, Message,
+    PeerConnection as Protocol, SendError, TransceiverHandle, media::MediaKind,
 };
 use rustc_hash::FxHashMap;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 
 use super::ConnectionId;
 use super::routes::{MAX_ROUTES_PER_CONNECTION, Path, Routes};
 use crate::data_channel::{ChannelParts, ChannelShared, ReceiveBudget};
 use crate::lifeline::Lifeline;
 use crate::peer_connection::Snapshot;
-use crate::{DataChannel, Event};
+use crate::rtp_transceiver::{FRAME_QUEUE, Frames};
+use crate::{DataChannel, Event, RtpTransceiver};
 
 /// Local ufrags that stay routable: the current one and those before a restart, whose packets may be under way.
 const MAX_UFRAGS: usize = 3;
@@ -74,6 +75,8 @@ pub(crate) struct Connection {
     events: Option<mpsc::Sender<Event>>,
     snapshot: watch::Sender<Snapshot>,
     channels: FxHashMap<DataChannelHandle, Channel>,
+    /// Where frames of transceivers go, for those that anybody has a handle of.
+    media: FxHashMap<TransceiverHandle, (MediaKind, mpsc::Sender<MediaFrame>, Frames)>,
     /// Channels with bytes outstanding: only these are looked at after a drain.
     sending: Vec<DataChannelHandle>,
     budget: Arc<ReceiveBudget>,
@@ -83,6 +86,7 @@ pub(crate) struct Connection {
     /// The path that ICE selected.
     selected: Option<Path>,
     dropped_events: u64,
+    unread_frames: u64,
 }
 
 impl Connection {
@@ -106,6 +110,7 @@ impl Connection {
             events: Some(events),
             snapshot,
             channels: FxHashMap::default(),
+            media: FxHashMap::default(),
             sending: Vec::new(),
             budget: Arc::new(ReceiveBudget::new(receive_budget)),
             send_buffer,
@@ -113,6 +118,7 @@ impl Connection {
             paths: VecDeque::new(),
             selected: None,
             dropped_events: 0,
+            unread_frames: 0,
         };
         (connection, reader)
     }
@@ -148,6 +154,46 @@ impl Connection {
             lifeline,
             ChannelParts { handle, shared, messages, budget: Arc::clone(&self.budget), info },
         ))
+    }
+
+    /// Makes a handle for a transceiver of the state machine.
+    pub(crate) fn open_transceiver(
+        &mut self,
+        lifeline: Arc<Lifeline>,
+        handle: TransceiverHandle,
+        kind: MediaKind,
+    ) -> RtpTransceiver {
+        let (_, _, frames) = self.media.entry(handle).or_insert_with(|| {
+            let (sender, receiver) = mpsc::channel(FRAME_QUEUE);
+            (kind, sender, Arc::new(Mutex::new(receiver)))
+        });
+        RtpTransceiver::new(lifeline, handle, kind, Arc::clone(frames))
+    }
+
+    /// The handle for an event; `None` if the transceiver is gone, or nobody is left to see it.
+    fn transceiver(&mut self, handle: TransceiverHandle) -> Option<RtpTransceiver> {
+        // One that was stopped is known here alone.
+        let known = self.media.get(&handle).map(|(kind, ..)| *kind);
+        let kind = known.or_else(|| Some(self.pc.transceiver(handle)?.kind))?;
+        let lifeline = self.lifeline.upgrade()?;
+        Some(self.open_transceiver(lifeline, handle, kind))
+    }
+
+    fn deliver_frame(&mut self, frame: MediaFrame) {
+        let handle = frame.transceiver;
+        let Some((_, frames, _)) = self.media.get(&handle) else { return };
+        if frames.try_send(frame).is_err() {
+            // Nobody reads, or too slowly: what is left makes no picture without a keyframe.
+            self.unread_frames += 1;
+            if self.unread_frames.is_power_of_two() {
+                tracing::debug!(
+                    connection = self.id,
+                    dropped = self.unread_frames,
+                    "frames are not read: call recv_frame"
+                );
+                self.pc.request_keyframe(Instant::now(), handle);
+            }
+        }
     }
 
     /// Takes a message from a handle.
@@ -260,6 +306,28 @@ impl Connection {
                 }
                 proto::Event::DataChannelError { channel, message, .. } => {
                     tracing::debug!(connection = self.id, ?channel, %message, "data channel error");
+                }
+                proto::Event::Frame(frame) => {
+                    self.deliver_frame(*frame);
+                    continue;
+                }
+                proto::Event::KeyframeRequested { transceiver, encoding } => {
+                    if let Some(transceiver) = self.transceiver(transceiver) {
+                        self.emit(Event::KeyframeRequested { transceiver, encoding });
+                    }
+                }
+                proto::Event::Track { transceiver, streams } => {
+                    if let Some(transceiver) = self.transceiver(transceiver) {
+                        self.emit(Event::Track { transceiver, streams });
+                    }
+                }
+                proto::Event::TrackRemoved { transceiver, ended } => {
+                    if let Some(handle) = self.transceiver(transceiver) {
+                        self.emit(Event::TrackRemoved { transceiver: handle, ended });
+                    }
+                    if ended {
+                        self.media.remove(&transceiver);
+                    }
                 }
                 proto::Event::BufferedAmountLow(_) => {}
                 proto::Event::DataChannelClosing(handle)

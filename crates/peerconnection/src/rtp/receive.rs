@@ -26,8 +26,6 @@ pub(super) struct ReceiveStream {
     nack: Option<NackGenerator>,
     wants_keyframe: bool,
     asked: Option<Instant>,
-    /// Packets that a retransmission brought.
-    pub(super) repaired: u64,
 }
 
 impl ReceiveStream {
@@ -49,7 +47,6 @@ impl ReceiveStream {
             nack: codec.nack.then(|| NackGenerator::new(NackConfig::default())),
             wants_keyframe: false,
             asked: None,
-            repaired: 0,
         }
     }
 
@@ -70,22 +67,23 @@ impl ReceiveStream {
         let number = packet.sequence_number();
         let payload_len = packet.payload().len() + packet.padding_len();
         self.statistics.receive(now, number, packet.timestamp(), packet.header_len(), payload_len);
-        self.insert(now, codec, packet);
+        let is_new = self.nack.as_mut().is_none_or(|nack| nack.receive(now, number));
+        if is_new {
+            self.insert(codec, packet);
+        }
     }
 
     /// Takes a packet that was sent again; it counts as received only once.
     pub(super) fn repair(&mut self, now: Instant, codec: &ReceivedCodec, packet: &RtpPacket<'_>) {
-        if self.insert(now, codec, packet) {
-            self.repaired += 1;
+        let number = packet.sequence_number();
+        if self.nack.as_mut().is_some_and(|nack| nack.repaired(now, number)) {
+            self.insert(codec, packet);
         }
     }
 
-    fn insert(&mut self, now: Instant, codec: &ReceivedCodec, packet: &RtpPacket<'_>) -> bool {
+    fn insert(&mut self, codec: &ReceivedCodec, packet: &RtpPacket<'_>) {
         let number = packet.sequence_number();
         if let Some(nack) = &mut self.nack {
-            if !nack.receive(now, number) {
-                return false;
-            }
             self.wants_keyframe |= nack.take_key_frame_needed();
         }
         let sequence = self.sequence.unwrap(number);
@@ -102,7 +100,6 @@ impl ReceiveStream {
         let payload = Bytes::copy_from_slice(packet.payload());
         assembler.insert(sequence, packet.timestamp().0, packet.marker(), payload, None);
         self.wants_keyframe |= assembler.needs_keyframe();
-        true
     }
 
     pub(super) fn poll_frame(&mut self) -> Option<MediaFrame> {

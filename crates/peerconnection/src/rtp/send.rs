@@ -136,14 +136,10 @@ impl SendStream {
             })
         });
         self.codecs = codecs.collect();
-        match self.codecs.iter().any(|codec| codec.nack) {
-            true => {
-                self.history = self
-                    .history
-                    .take()
-                    .or_else(|| Some(SendHistory::new(SendHistoryConfig::default())))
-            }
-            false => self.history = None,
+        if !self.codecs.iter().any(|codec| codec.nack) {
+            self.history = None;
+        } else if self.history.is_none() {
+            self.history = Some(SendHistory::new(SendHistoryConfig::default()));
         }
         let codecs = &self.codecs;
         self.current.take_if(|(pt, packetizer)| {

@@ -134,13 +134,13 @@ fn checked_encodings(
         if encodings[..index].iter().any(|other| other.rid == *rid) {
             return fail(format!("rid {rid:?} stands there twice"));
         }
-        if encoding.scale_resolution_down_by.is_some_and(|scale| !(scale >= 1.0)) {
+        if encoding.scale_resolution_down_by.is_some_and(|scale| scale < 1.0 || scale.is_nan()) {
             return Err(Error::Range {
                 argument: "scale_resolution_down_by",
                 reason: "it is less than 1".into(),
             });
         }
-        if encoding.max_framerate.is_some_and(|rate| !(rate >= 0.0)) {
+        if encoding.max_framerate.is_some_and(|rate| rate < 0.0 || rate.is_nan()) {
             return Err(Error::Range {
                 argument: "max_framerate",
                 reason: "it is less than 0".into(),

@@ -1,0 +1,154 @@
+//! The handle of a transceiver: `RTCRtpTransceiver` with its sender and receiver, carrying encoded frames.
+
+use std::sync::Arc;
+
+use peerage_peerconnection::media::{MediaKind, RtpCodec};
+use peerage_peerconnection::{
+    Frame, MediaFrame, RtpEncodingParameters, Transceiver, TransceiverDirection, TransceiverHandle,
+};
+use tokio::sync::{Mutex, mpsc};
+
+use crate::Error;
+use crate::lifeline::Lifeline;
+
+/// Frames that wait for [`RtpTransceiver::recv_frame`]: two seconds of video and audio. More are dropped, and the peer is
+/// asked for a keyframe.
+pub(crate) const FRAME_QUEUE: usize = 128;
+
+/// Where received frames wait, shared by all handles of a transceiver.
+pub(crate) type Frames = Arc<Mutex<mpsc::Receiver<MediaFrame>>>;
+
+/// A transceiver of a connection: one m-section of audio or video, both ways.
+///
+/// Cheap to clone; each received frame goes to one of the clones that wait for it. The handle keeps the connection alive.
+#[derive(Clone, Debug)]
+pub struct RtpTransceiver {
+    lifeline: Arc<Lifeline>,
+    handle: TransceiverHandle,
+    kind: MediaKind,
+    frames: Frames,
+}
+
+impl RtpTransceiver {
+    pub(crate) fn new(
+        lifeline: Arc<Lifeline>,
+        handle: TransceiverHandle,
+        kind: MediaKind,
+        frames: Frames,
+    ) -> Self {
+        Self { lifeline, handle, kind, frames }
+    }
+
+    /// Audio or video.
+    pub fn kind(&self) -> MediaKind {
+        self.kind
+    }
+
+    /// The handle that [`Statistics`](crate::Statistics) and frames name it by.
+    pub fn handle(&self) -> TransceiverHandle {
+        self.handle
+    }
+
+    /// Its state at this moment: mid, directions, sender, receiver; `None` once it is stopped and gone.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn state(&self) -> Result<Option<Transceiver>, Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, _| Ok(connection.pc.transceiver(handle).cloned()))
+            .await
+    }
+
+    /// The next frame that came in, complete and decodable; `None` once the connection is closed. Cancel safe.
+    pub async fn recv_frame(&self) -> Option<MediaFrame> {
+        self.frames.lock().await.recv().await
+    }
+
+    /// Sends an encoded frame. Before the connection is up it is dropped.
+    ///
+    /// # Errors
+    /// InvalidStateError if nothing is sent as agreed with the peer; OperationError if the frame is not of a codec that
+    /// was agreed on, or if too much waits to be sent.
+    pub async fn send_frame(&self, frame: Frame) -> Result<(), Error> {
+        self.send_frame_on(0, frame).await
+    }
+
+    /// Sends an encoded frame on one encoding of a simulcast, 0 being the first.
+    ///
+    /// # Errors
+    /// As [`send_frame`](Self::send_frame).
+    pub async fn send_frame_on(&self, encoding: usize, frame: Frame) -> Result<(), Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, now| connection.pc.send_frame(now, handle, encoding, &frame))
+            .await
+    }
+
+    /// Asks the peer for a keyframe of all that it sends here.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn request_keyframe(&self) -> Result<(), Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, now| {
+                connection.pc.request_keyframe(now, handle);
+                Ok(())
+            })
+            .await
+    }
+
+    /// Sets `direction`; it takes effect with the next negotiation.
+    ///
+    /// # Errors
+    /// InvalidStateError once stopped.
+    pub async fn set_direction(&self, direction: TransceiverDirection) -> Result<(), Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, now| connection.pc.set_direction(now, handle, direction))
+            .await
+    }
+
+    /// `setCodecPreferences`: which codecs are negotiated, the best first; empty brings back the defaults.
+    ///
+    /// # Errors
+    /// InvalidModificationError for a codec that is none of the capabilities.
+    pub async fn set_codec_preferences(&self, codecs: Vec<RtpCodec>) -> Result<(), Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, now| connection.pc.set_codec_preferences(now, handle, &codecs))
+            .await
+    }
+
+    /// `replaceTrack`: names another track, or none, without negotiation.
+    ///
+    /// # Errors
+    /// InvalidStateError once stopped.
+    pub async fn replace_track(&self, track: Option<String>) -> Result<(), Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, now| connection.pc.replace_track(now, handle, track))
+            .await
+    }
+
+    /// `setParameters`, as far as it concerns encodings.
+    ///
+    /// # Errors
+    /// InvalidModificationError if their number, order or `rid` differ.
+    pub async fn set_encodings(&self, encodings: Vec<RtpEncodingParameters>) -> Result<(), Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, now| connection.pc.set_encodings(now, handle, encodings))
+            .await
+    }
+
+    /// `stop`: for ever; the next negotiation rejects the m-section.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`], or OperationError if it is gone already.
+    pub async fn stop(&self) -> Result<(), Error> {
+        let handle = self.handle;
+        self.lifeline.call(move |connection, now| connection.pc.stop_transceiver(now, handle)).await
+    }
+}

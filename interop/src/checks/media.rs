@@ -1,0 +1,67 @@
+//! E: the peer's camera and microphone come back, and it plays them.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::pair::Pair;
+use crate::scenario::Scenario;
+
+/// The peer sends what it captures, the subject sends every frame back, the peer decodes it.
+pub(super) async fn echo(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
+    let media = scenario.media.as_ref().context("the scenario names no codecs")?;
+    let frames = scenario.parameter("frames")?;
+    let freezes = scenario.parameter("freezes")?;
+    pair.create("echo").await?;
+    let fields = json!({"audio": media.audio, "video": media.video});
+    for end in pair.ends() {
+        end.call_within("media", fields.clone(), pair.patience).await?;
+    }
+    pair.negotiate().await?;
+    pair.connected().await?;
+    let began = Instant::now();
+    let enough = |stats: &Value| {
+        let video = &stats["video"];
+        let audio = &stats["audio"];
+        (media.video.is_none() || number(&video["frames_decoded"]) >= frames)
+            && (media.audio.is_none() || number(&audio["energy"]) > 0.0)
+    };
+    let stats = loop {
+        let stats = pair.peer.call("media_stats", json!({})).await?;
+        if enough(&stats) {
+            break stats;
+        }
+        if began.elapsed() > pair.patience {
+            let ours = pair.subject.call("media_stats", json!({})).await?;
+            ensure!(
+                false,
+                "{} plays too little: {stats}; {}: {ours}",
+                pair.peer.name(),
+                pair.subject.name()
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    for (kind, codec) in [("audio", &media.audio), ("video", &media.video)] {
+        let Some(codec) = codec else { continue };
+        let played = stats[kind]["codec"].as_str().unwrap_or("none");
+        ensure!(
+            played.to_ascii_lowercase().ends_with(&format!("/{}", codec.to_ascii_lowercase())),
+            "the {kind} that came back is {played}, not {codec}"
+        );
+    }
+    if media.video.is_some() {
+        let frozen = number(&stats["video"]["freezes"]);
+        pair.note("first_frames_ms", began.elapsed().as_millis() as u64);
+        for name in ["frames_decoded", "freezes", "width", "height", "nacks", "plis"] {
+            pair.note(name, stats["video"][name].clone());
+        }
+        ensure!(frozen <= freezes, "the video froze {frozen} times");
+    }
+    Ok(())
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(0.0)
+}
