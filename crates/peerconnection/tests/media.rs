@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use common::{Pair, negotiate};
 use peerage_peerconnection::media::MediaKind;
-use peerage_peerconnection::{ConnectionState, Event, Frame, MediaFrame, TransceiverHandle};
+use peerage_peerconnection::{
+    ConnectionState, Event, Frame, MediaFrame, TransceiverDirection, TransceiverHandle,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -142,4 +144,28 @@ fn lost_packets_are_sent_again() {
     assert!(statistics.1.nacked_packets > 30, "{statistics:?}");
     assert!(statistics.0.retransmissions_sent > 30, "{statistics:?}");
     assert_eq!(frames(&pair.b.events).len(), 300, "all frames come: {statistics:?}");
+}
+
+/// RFC 3711 §3.3.1: sequence numbers of a source go on, else SRTP would have to seal one twice, and refuses.
+#[test]
+fn media_flows_again_after_it_was_held() {
+    for seed in 10..18 {
+        let (mut pair, _, video) = calling(seed);
+        for round in 0..3u32 {
+            for index in 0..20u32 {
+                let now = pair.now;
+                let picture = vp8(index == 0, 3000, index as u8);
+                let frame = Frame::new(picture, (100 * round + index) * 3000);
+                pair.a.pc.send_frame(now, video, 0, &frame).unwrap();
+                pair.run_for(Duration::from_millis(33));
+            }
+            pair.run_for(Duration::from_millis(500));
+            let received = frames(&pair.b.events).len();
+            assert_eq!(received, 20 * (round as usize + 1), "seed {seed}, round {round}");
+            for direction in [TransceiverDirection::Inactive, TransceiverDirection::SendRecv] {
+                pair.a.pc.set_direction(pair.now, video, direction).unwrap();
+                pair.negotiate();
+            }
+        }
+    }
 }

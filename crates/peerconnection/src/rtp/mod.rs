@@ -87,6 +87,8 @@ pub(crate) struct RtpTransport {
     next_feedback: Option<Instant>,
     round_trip: Duration,
     senders: Vec<SendStream>,
+    /// Streams that do not send as agreed now, but may again.
+    paused: Vec<SendStream>,
     outgoing: VecDeque<send::Packet>,
     retransmissions: VecDeque<send::Packet>,
     rtcp: VecDeque<Vec<u8>>,
@@ -119,6 +121,7 @@ impl RtpTransport {
             next_feedback: None,
             round_trip: FIRST_ROUND_TRIP,
             senders: Vec::new(),
+            paused: Vec::new(),
             outgoing: VecDeque::new(),
             retransmissions: VecDeque::new(),
             rtcp: VecDeque::new(),
@@ -179,6 +182,7 @@ impl RtpTransport {
             self.arrivals = Some(TransportArrivals::new(now));
         }
         let mut before = std::mem::take(&mut self.senders);
+        before.append(&mut self.paused);
         for media in agreed.iter().filter(|media| media.agreement.direction.sends()) {
             let Some(transceiver) = transceivers.get(media.transceiver) else { continue };
             for (encoding, &ssrcs) in transceiver.sender.ssrcs.iter().enumerate() {
@@ -194,9 +198,15 @@ impl RtpTransport {
                 });
             }
         }
+        // A source that is held goes on with its numbers when it sends again: begun anew under the same key they could
+        // be those of packets that were sealed already, which SRTP must not do (RFC 3711 §3.3.1, §9.1).
+        before.retain(|stream| transceivers.get(stream.transceiver()).is_some());
+        self.paused = before;
         // What a stream that ended had still to say is not wanted any more.
         let senders = &self.senders;
-        self.outgoing.retain(|packet| senders.iter().any(|s| s.ssrc() == packet.ssrc));
+        let sends = |packet: &send::Packet| senders.iter().any(|s| s.ssrc() == packet.ssrc);
+        self.outgoing.retain(sends);
+        self.retransmissions.retain(sends);
         self.schedule_reports(now);
     }
 
