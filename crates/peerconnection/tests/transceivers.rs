@@ -259,3 +259,57 @@ fn twenty_rounds_of_changes_stay_consistent() {
         assert_eq!(living(from), living(to), "round {round}");
     }
 }
+
+/// RFC 9429 §5.2.2: the section of an offer that was replaced is another's now.
+#[test]
+fn an_offer_in_the_place_of_another_frees_what_it_leaves_out() {
+    let Pair { now, mut a, mut b, .. } = Pair::new(20);
+    let first = track(now, &mut a, MediaKind::Audio, "first");
+    a.pc.set_local_description(now, None).unwrap();
+    b.pc.set_remote_description(now, a.pc.local_description().unwrap()).unwrap();
+    assert_eq!(tracks(&mut b).0.len(), 1);
+    a.pc.stop_transceiver(now, first).unwrap();
+    let second = track(now, &mut a, MediaKind::Video, "second");
+    negotiate(now, &mut a, &mut b);
+    let (begun, over) = tracks(&mut b);
+    assert_eq!((begun.len(), over.len()), (1, 1), "the first track is gone");
+    for peer in [&mut a, &mut b] {
+        assert_eq!(peer.pc.transceivers().count(), 1, "of the first nothing is left");
+        assert!(!events(peer).contains(&Event::NegotiationNeeded));
+    }
+    // The section that is rejected now is that of the second.
+    let theirs = b.pc.transceivers().next().unwrap().handle;
+    b.pc.stop_transceiver(now, theirs).unwrap();
+    negotiate(now, &mut b, &mut a);
+    assert!(a.pc.transceiver(second).is_none());
+}
+
+/// Transceivers that are stopped before they are negotiated leave nothing behind.
+#[test]
+fn what_was_never_negotiated_is_forgotten_when_stopped() {
+    let Pair { now, mut a, mut b, .. } = Pair::new(21);
+    track(now, &mut a, MediaKind::Audio, "audio");
+    negotiate(now, &mut a, &mut b);
+    let init = TransceiverInit::recv_only();
+    let handle = a.pc.add_transceiver(now, MediaKind::Video, init).unwrap();
+    a.pc.stop_transceiver(now, handle).unwrap();
+    negotiate(now, &mut a, &mut b);
+    assert_eq!(a.pc.transceivers().count(), 1);
+}
+
+/// RFC 9429 §5.10: peers that know nothing of mid.
+#[test]
+fn a_section_without_mid_asks_for_no_negotiation() {
+    let Pair { now, mut a, mut b, .. } = Pair::new(22);
+    track(now, &mut a, MediaKind::Audio, "audio");
+    a.pc.set_local_description(now, None).unwrap();
+    let mut offer = a.pc.local_description().unwrap();
+    let keeps = |line: &&str| !line.starts_with("a=mid") && !line.starts_with("a=group");
+    offer.sdp = offer.sdp.lines().filter(keeps).map(|line| format!("{line}\r\n")).collect();
+    b.pc.set_remote_description(now, offer).unwrap();
+    b.pc.set_local_description(now, None).unwrap();
+    assert!(!sdp(&b).contains("m=audio 0 "));
+    let transceiver = b.pc.transceivers().next().unwrap();
+    assert_eq!(transceiver.current_direction, Some(TransceiverDirection::RecvOnly));
+    assert!(!events(&mut b).contains(&Event::NegotiationNeeded));
+}

@@ -18,6 +18,14 @@ impl PeerConnection {
     /// A local offer joins its sections to the transceivers they were made from (RFC 9429 §5.9).
     pub(super) fn associate_transceivers(&mut self) {
         let Some(local) = &self.negotiation.pending_local else { return };
+        let named: Vec<_> = (local.sections.iter())
+            .filter_map(|section| match &section.body {
+                LocalBody::Media(body) => Some(body.transceiver),
+                LocalBody::Rejected(_) | LocalBody::Data(_) => None,
+            })
+            .collect();
+        self.take_back(|transceiver| !named.contains(&transceiver.handle));
+        let Some(local) = &self.negotiation.pending_local else { return };
         for (index, section) in local.sections.iter().enumerate() {
             let LocalBody::Media(body) = &section.body else { continue };
             if let Some(transceiver) = self.transceivers.get_mut(body.transceiver) {
@@ -46,6 +54,12 @@ impl PeerConnection {
             .filter(|(_, section)| section.rejected)
             .map(|(index, _)| index)
             .collect();
+        self.take_back(|transceiver| {
+            !sections.iter().any(|(index, mid, _)| match &transceiver.mid {
+                Some(_) => transceiver.mid == *mid,
+                None => mid.is_none() && transceiver.index == Some(*index),
+            })
+        });
         for index in rejected {
             self.stop_rejected(index);
         }
@@ -95,6 +109,10 @@ impl PeerConnection {
                 self.stop_rejected(index);
             }
             for transceiver in self.transceivers.iter_mut() {
+                // It never had a section that has to be rejected first.
+                if transceiver.stopping && transceiver.index.is_none() {
+                    transceiver.stop_now();
+                }
                 transceiver.saved = None;
                 transceiver.by_remote_offer = false;
             }
@@ -106,13 +124,23 @@ impl PeerConnection {
 
     /// webrtc-pc §4.4.1.5, step 4.12, for a rollback.
     pub(super) fn roll_transceivers_back(&mut self) {
+        self.take_back(|_| true);
+        self.transceivers.retain(|transceiver| !transceiver.stopped);
+    }
+
+    /// Brings back what `is_gone` had before the pending offer. An offer may take the place of a pending one and leave
+    /// sections of that out (RFC 9429 §4.1.10, §5.2.2): their transceivers belong to no section then.
+    fn take_back(&mut self, is_gone: impl Fn(&Transceiver) -> bool) {
         let mut removed = Vec::new();
-        for transceiver in self.transceivers.iter_mut() {
+        let mut undone = Vec::new();
+        let pending = |t: &&mut Transceiver| (t.saved.is_some() || t.by_remote_offer) && is_gone(t);
+        for transceiver in self.transceivers.iter_mut().filter(pending) {
             if transceiver.by_remote_offer && transceiver.sender.track.is_none() {
                 if transceiver.fired {
                     removed.push((transceiver.handle, true));
                 }
                 transceiver.stop_now();
+                undone.push(transceiver.handle);
             } else if transceiver.restore() {
                 match transceiver.fired {
                     false => removed.push((transceiver.handle, false)),
@@ -122,7 +150,7 @@ impl PeerConnection {
             }
             transceiver.by_remote_offer = false;
         }
-        self.transceivers.retain(|transceiver| !transceiver.stopped);
+        self.transceivers.retain(|transceiver| !undone.contains(&transceiver.handle));
         for (transceiver, ended) in removed {
             self.events.push_back(Event::TrackRemoved { transceiver, ended });
         }
@@ -135,12 +163,15 @@ impl PeerConnection {
         }
         if transceiver.stopping {
             // Until an offer rejects its section; one that never had a section is simply gone.
-            return transceiver.mid.is_some();
+            return transceiver.index.is_some();
         }
-        let (Some(mid), Some(local)) = (&transceiver.mid, &self.negotiation.current_local) else {
-            return true;
+        let Some(local) = &self.negotiation.current_local else { return true };
+        // A peer that knows nothing of mid has sections without (RFC 9429 §5.10).
+        let index = match &transceiver.mid {
+            Some(mid) => local.find_section(mid),
+            None => transceiver.index,
         };
-        let section = local.find_section(mid).map(|index| (index, &local.sections[index].body));
+        let section = index.and_then(|index| Some((index, &local.sections.get(index)?.body)));
         let Some((index, LocalBody::Media(body))) = section else { return true };
         let direction = transceiver.sdp_direction();
         if direction.sends() {
