@@ -169,3 +169,47 @@ fn media_flows_again_after_it_was_held() {
         }
     }
 }
+
+/// webrtc-pc §4.4.3: what waits is not sent any more, neither by the end that closes nor to it.
+#[test]
+fn closing_ends_media() {
+    let (mut pair, _, video) = calling(20);
+    let now = pair.now;
+    pair.a.pc.send_frame(now, video, 0, &Frame::new(vp8(true, 20_000, 0), 0)).unwrap();
+    pair.a.pc.close(now);
+    assert!(pair.a.pc.transceivers().all(|t| t.direction == TransceiverDirection::Stopped));
+    let mut buf = Vec::new();
+    while pair.a.pc.poll_transmit(now, &mut buf).is_some() {
+        assert!(!(128..192).contains(&buf[0]), "RTP or RTCP after the connection was closed");
+        buf.clear();
+    }
+
+    let (mut pair, _, video) = calling(21);
+    pair.b.pc.close(pair.now);
+    pair.run_for(Duration::from_millis(50));
+    let before = pair.a.pc.statistics().rtp.packets_sent;
+    let now = pair.now;
+    let _ = pair.a.pc.send_frame(now, video, 0, &Frame::new(vp8(true, 20_000, 0), 0));
+    pair.run_for(Duration::from_secs(3));
+    assert_eq!(pair.a.pc.statistics().rtp.packets_sent, before, "the peer has closed");
+}
+
+/// RFC 4585 §3.1: feedback must not flood the path. An application that loses every frame asks for each.
+#[test]
+fn requests_for_key_frames_are_limited() {
+    let (mut pair, audio, video) = calling(22);
+    let now = pair.now;
+    pair.a.pc.send_frame(now, video, 0, &Frame::new(vp8(true, 3000, 0), 0)).unwrap();
+    pair.a.pc.send_frame(now, audio, 0, &Frame::new(vec![0; 80], 0)).unwrap();
+    pair.run_for(Duration::from_millis(100));
+    let before = pair.b.pc.statistics().rtp.keyframe_requests_sent;
+    let handles: Vec<_> = pair.b.pc.transceivers().map(|transceiver| transceiver.handle).collect();
+    for _ in 0..50 {
+        for &handle in &handles {
+            pair.b.pc.request_keyframe(pair.now, handle);
+        }
+        pair.run_for(Duration::from_millis(2));
+    }
+    let sent = pair.b.pc.statistics().rtp.keyframe_requests_sent - before;
+    assert!(sent <= 1, "{sent} requests within 100 ms");
+}

@@ -215,6 +215,12 @@ impl PeerConnection {
         self.say_goodbye(now);
         self.closed = true;
         self.end_association(now, None);
+        self.rtp.disconnected();
+        // webrtc-pc §4.4.3, "close the connection": no event tells of it.
+        for transceiver in self.transceivers.iter_mut() {
+            transceiver.stop_now();
+            transceiver.fired = false;
+        }
         self.ice.agent.close(now);
         self.early = EarlyPackets::default();
         self.negotiation.close();

@@ -237,11 +237,12 @@ impl PeerConnection {
         self.rtp.send_frame(now, handle, encoding, frame, self.config.settings.mtu)
     }
 
-    /// Asks the peer for a keyframe of what it sends on a transceiver (RFC 4585 §6.3.1).
+    /// Asks the peer for a keyframe of the video that it sends on a transceiver (RFC 4585 §6.3.1). Requests that follow each
+    /// other closely are made one.
     pub fn request_keyframe(&mut self, now: Instant, handle: TransceiverHandle) {
         self.now = now;
         if !self.closed {
-            self.rtp.request_keyframe(handle);
+            self.rtp.request_keyframe(now, handle);
         }
     }
 

@@ -298,11 +298,13 @@ impl PeerConnection {
                     self.associate(now);
                 }
                 DtlsEvent::Closed => {
+                    self.rtp.disconnected();
                     self.update_states();
                     self.end_association(now, None);
                 }
                 DtlsEvent::Failed { detail, message } => {
                     self.events.push_back(Event::DtlsError { detail, message: message.clone() });
+                    self.rtp.disconnected();
                     self.update_states();
                     self.end_association(now, Some((detail, message)));
                 }

@@ -144,6 +144,19 @@ impl RtpTransport {
         self.schedule_reports(now);
     }
 
+    /// DTLS is over and with it the keys: nothing more is sent or taken, and what was kept for it is let go.
+    pub(crate) fn disconnected(&mut self) {
+        self.srtp = None;
+        self.receivers.clear();
+        self.by_ssrc.clear();
+        self.repairing.clear();
+        self.outgoing.clear();
+        self.retransmissions.clear();
+        self.rtcp.clear();
+        self.next_report = None;
+        self.next_feedback = None;
+    }
+
     /// Follows what descriptions have settled.
     pub(crate) fn configure(
         &mut self,
@@ -452,11 +465,19 @@ impl RtpTransport {
         }
     }
 
-    /// Asks the peer for a keyframe of every stream of a transceiver.
-    pub(crate) fn request_keyframe(&mut self, transceiver: TransceiverHandle) {
-        let wanted = self.receivers.iter().filter(|stream| stream.transceiver() == transceiver);
-        let ssrcs: Vec<Ssrc> = wanted.map(ReceiveStream::ssrc).collect();
-        for ssrc in ssrcs {
+    /// Asks the peer for a keyframe of every stream of video of a transceiver: now, or when the last request is long
+    /// enough ago.
+    pub(crate) fn request_keyframe(&mut self, now: Instant, transceiver: TransceiverHandle) {
+        let mut due = Vec::new();
+        for stream in &mut self.receivers {
+            if stream.transceiver() == transceiver {
+                stream.want_keyframe();
+                if stream.keyframe_request_due(now, KEYFRAME_REQUEST_INTERVAL) {
+                    due.push(stream.ssrc());
+                }
+            }
+        }
+        for ssrc in due {
             self.push_keyframe_request(ssrc);
         }
     }
