@@ -4,10 +4,14 @@ mod common;
 
 use std::time::Duration;
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use common::{Pair, negotiate};
 use peerage_peerconnection::media::MediaKind;
 use peerage_peerconnection::{
-    ConnectionState, Event, Frame, MediaFrame, TransceiverDirection, TransceiverHandle,
+    ConnectionState, Event, Frame, MediaFrame, RtpEncodingParameters, TransceiverDirection,
+    TransceiverHandle, TransceiverInit,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -212,4 +216,107 @@ fn requests_for_key_frames_are_limited() {
     }
     let sent = pair.b.pc.statistics().rtp.keyframe_requests_sent - before;
     assert!(sent <= 1, "{sent} requests within 100 ms");
+}
+
+/// RFC 3550 §6.1: reports on many sources go in several packets that fit the path.
+#[test]
+fn reports_of_many_streams_fit_the_path() {
+    let mut pair = Pair::new(30);
+    let now = pair.now;
+    for peer in [&mut pair.a, &mut pair.b] {
+        for index in 0..70 {
+            let streams = vec!["s".into()];
+            peer.pc.add_track(now, MediaKind::Audio, format!("track{index}"), streams).unwrap();
+        }
+    }
+    pair.negotiate();
+    pair.connect();
+    let largest = Rc::new(Cell::new((0, 0)));
+    let seen = Rc::clone(&largest);
+    pair.filter = Box::new(move |_, data| {
+        if (128..192).contains(&data[0]) && (192..224).contains(&data[1]) {
+            seen.set((seen.get().0.max(data.len()), seen.get().1 + 1));
+        }
+        true
+    });
+    for index in 0..60u32 {
+        let now = pair.now;
+        for peer in [&mut pair.a, &mut pair.b] {
+            let handles: Vec<_> = peer.pc.transceivers().map(|t| t.handle).collect();
+            for handle in handles {
+                peer.pc.send_frame(now, handle, 0, &Frame::new(vec![1; 40], index * 960)).unwrap();
+            }
+        }
+        pair.run_for(Duration::from_millis(50));
+    }
+    let (largest, count) = largest.get();
+    assert!(count > 4, "{count} packets of RTCP");
+    assert!(largest <= 1100, "a packet of RTCP has {largest} bytes");
+}
+
+/// RFC 8853 §5.3.3: a peer that does not take a simulcast gets one stream.
+#[test]
+fn a_simulcast_that_is_refused_is_not_sent() {
+    let mut pair = Pair::new(31);
+    let now = pair.now;
+    let init = TransceiverInit {
+        track: Some("camera".to_owned()),
+        send_encodings: ["q", "h", "f"].map(RtpEncodingParameters::new).into(),
+        ..TransceiverInit::send_only()
+    };
+    let video = pair.a.pc.add_transceiver(now, MediaKind::Video, init).unwrap();
+    pair.a.pc.set_local_description(now, None).unwrap();
+    let plain = |mut description: peerage_peerconnection::SessionDescription| {
+        let keeps = |line: &&str| !line.starts_with("a=simulcast") && !line.starts_with("a=rid:");
+        let lines = description.sdp.lines().filter(keeps);
+        description.sdp = lines.map(|line| format!("{line}\r\n")).collect();
+        description
+    };
+    let offer = plain(pair.a.pc.local_description().unwrap());
+    pair.b.pc.set_remote_description(now, offer).unwrap();
+    pair.b.pc.set_local_description(now, None).unwrap();
+    let answer = pair.b.pc.local_description().unwrap();
+    pair.a.pc.set_remote_description(now, answer).unwrap();
+    pair.connect();
+    let now = pair.now;
+    let frame = Frame::new(vp8(true, 3000, 0), 0);
+    let error = pair.a.pc.send_frame(now, video, 1, &frame).unwrap_err();
+    assert_eq!(error.name(), "InvalidStateError", "{error}");
+    pair.a.pc.send_frame(now, video, 0, &frame).unwrap();
+    pair.run_for(Duration::from_millis(100));
+    assert_eq!(frames(&pair.b.events).len(), 1);
+}
+
+/// The peer names the mid; a long one must not make packets that the path cannot carry.
+#[test]
+fn packets_with_a_long_mid_fit_the_path() {
+    let mut pair = Pair::new(32);
+    let now = pair.now;
+    let video = pair.a.pc.add_track(now, MediaKind::Video, "video", vec!["s".into()]).unwrap();
+    let theirs = TransceiverInit::recv_only();
+    pair.b.pc.add_transceiver(now, MediaKind::Video, theirs).unwrap();
+    pair.b.pc.set_local_description(now, None).unwrap();
+    let mut offer = pair.b.pc.local_description().unwrap();
+    let mid = "m".repeat(200);
+    offer.sdp = offer.sdp.replace("a=mid:0\r\n", &format!("a=mid:{mid}\r\n"));
+    offer.sdp = offer.sdp.replace("a=group:BUNDLE 0\r\n", &format!("a=group:BUNDLE {mid}\r\n"));
+    pair.a.pc.set_remote_description(now, offer).unwrap();
+    pair.a.pc.set_local_description(now, None).unwrap();
+    let mut answer = pair.a.pc.local_description().unwrap();
+    answer.sdp = answer.sdp.replace(&mid, "0");
+    pair.b.pc.set_remote_description(now, answer).unwrap();
+    pair.connect();
+    let mtu = pair.a.pc.configuration().settings.mtu;
+    let largest = Rc::new(Cell::new(0));
+    let seen = Rc::clone(&largest);
+    pair.filter = Box::new(move |from_a, data| {
+        if from_a && (128..192).contains(&data[0]) {
+            seen.set(seen.get().max(data.len()));
+        }
+        true
+    });
+    let now = pair.now;
+    pair.a.pc.send_frame(now, video, 0, &Frame::new(vp8(true, 20_000, 0), 0)).unwrap();
+    pair.run_for(Duration::from_millis(100));
+    assert!((mtu - 100..=mtu).contains(&largest.get()), "{} bytes", largest.get());
 }

@@ -49,6 +49,8 @@ const MAX_QUEUED_RETRANSMISSIONS: usize = 1024;
 const MAX_NACK_PAIRS: usize = 250;
 /// RTCP packets that wait to be sent.
 const MAX_QUEUED_RTCP: usize = 64;
+/// Bytes of the reports in one compound packet: more are sent as several, that fit the path (RFC 3550 §6.1).
+const MAX_REPORT_LEN: usize = 900;
 /// How often a keyframe is asked for at most.
 const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(300);
 /// Between reports on average (RFC 3550 §6.2: 5 s, or less where the bandwidth allows; browsers send video's every second).
@@ -201,10 +203,14 @@ impl RtpTransport {
             for (encoding, &ssrcs) in transceiver.sender.ssrcs.iter().enumerate() {
                 let old = before.iter().position(|stream| stream.ssrc().0 == ssrcs.0);
                 let stream = old.map(|index| before.swap_remove(index));
-                let rid = &transceiver.sender.encodings[encoding].rid;
+                let Some(rid) = send::agreed_rid(media, &transceiver.sender.encodings, encoding)
+                else {
+                    before.extend(stream);
+                    continue;
+                };
                 self.senders.push(match stream {
                     Some(mut stream) => {
-                        stream.configure(media);
+                        stream.configure(media, rid);
                         stream
                     }
                     None => SendStream::new(media, encoding, ssrcs, rid, &mut self.rng),
@@ -622,27 +628,39 @@ impl RtpTransport {
         let ntp = self.clock.at(now).0;
         let blocks: Vec<rtcp::ReportBlock> =
             self.receivers.iter_mut().filter_map(|stream| stream.report(now)).collect();
-        // Blocks stand in the first report; a datagram holds about forty.
         let mut blocks = blocks.chunks(rtcp::MAX_REPORT_BLOCKS);
+        let mut due = Vec::new();
         let mut packet = Vec::with_capacity(512);
+        let mut first = self.own_ssrc();
         for stream in &self.senders {
-            if let Some(info) = stream.sender_info(now, ntp) {
-                let reports = blocks.next().unwrap_or_default().into();
-                rtcp::SenderReport { ssrc: stream.ssrc(), info, reports }.write(&mut packet);
+            let Some(info) = stream.sender_info(now, ntp) else { continue };
+            let reports = blocks.next().unwrap_or_default();
+            if !packet.is_empty() && packet.len() + 28 + 24 * reports.len() > MAX_REPORT_LEN {
+                due.push((first, std::mem::take(&mut packet)));
             }
+            if packet.is_empty() {
+                first = stream.ssrc();
+            }
+            let (ssrc, reports) = (stream.ssrc(), reports.into());
+            rtcp::SenderReport { ssrc, info, reports }.write(&mut packet);
         }
         let own = self.own_ssrc();
         if packet.is_empty() {
             let reports = blocks.next().unwrap_or_default().into();
             rtcp::ReceiverReport { ssrc: own, reports }.write(&mut packet);
         }
-        let items = [rtcp::SdesItem { kind: rtcp::SdesKind::CNAME, value: self.cname.as_bytes() }];
-        let chunks = [rtcp::SdesChunk { ssrc: own, items: (&items).into() }];
-        rtcp::SourceDescription::new(&chunks).write(&mut packet);
-        self.push_rtcp(packet);
+        due.push((first, packet));
         for reports in blocks {
-            let mut packet = Vec::with_capacity(800);
+            let mut packet = Vec::with_capacity(MAX_REPORT_LEN);
             rtcp::ReceiverReport { ssrc: own, reports: reports.into() }.write(&mut packet);
+            due.push((own, packet));
+        }
+        // RFC 3550 §6.1: each compound packet has the canonical name.
+        for (ssrc, mut packet) in due {
+            let value = self.cname.as_bytes();
+            let items = [rtcp::SdesItem { kind: rtcp::SdesKind::CNAME, value }];
+            let chunks = [rtcp::SdesChunk { ssrc, items: (&items).into() }];
+            rtcp::SourceDescription::new(&chunks).write(&mut packet);
             self.push_rtcp(packet);
         }
     }

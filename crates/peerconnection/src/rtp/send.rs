@@ -12,15 +12,16 @@ use peerage_rtp::rtcp::SenderInfo;
 use peerage_rtp::{
     ExtensionMap, NtpTime, PayloadType, RtpHeader, RtpPacket, RtpTimestamp, SequenceNumber, Ssrc,
 };
-use peerage_sdp::Feedback;
+use peerage_sdp::{Feedback, RidDirection};
 
 use super::frame::Frame;
 use crate::error::Error;
 use crate::jsep::AgreedMedia;
-use crate::transceiver::TransceiverHandle;
+use crate::transceiver::{RtpEncodingParameters, TransceiverHandle};
 
-/// Bytes that header and extensions may take: the fixed header, mid and rid of sixteen bytes each, times and numbers.
-const HEADER_ROOM: usize = 12 + 4 + 2 * 17 + 4 + 3 + 1;
+/// Bytes that header and extensions may take beside mid and rid: the fixed header, that of the extension and its padding,
+/// two bytes before each value, times and numbers, and what a retransmission adds (RFC 4588 §4).
+const HEADER_ROOM: usize = 12 + 4 + 3 + 2 * 2 + 5 + 4 + 2;
 
 /// A packet that waits: all but the values of the moment it is sent.
 #[derive(Debug)]
@@ -67,6 +68,30 @@ struct Codec {
     clock_rate: u32,
 }
 
+/// By what `rid` an encoding is sent, empty without simulcast; `None` if it is not sent, because the peer did not agree to
+/// it. Without a simulcast only the first is (RFC 8853 §5.3.3; webrtc-pc §4.4.1.5, step 4.6.9).
+pub(super) fn agreed_rid<'a>(
+    media: &'a AgreedMedia,
+    encodings: &'a [RtpEncodingParameters],
+    index: usize,
+) -> Option<&'a str> {
+    let own = encodings.get(index)?.rid.as_str();
+    let rids = &media.agreement.rids;
+    let agreed =
+        |own: &str| rids.iter().any(|r| r.direction == RidDirection::Send && *r.id == *own);
+    let layers = media.agreement.simulcast.as_ref().map_or(&[][..], |layers| &layers.send);
+    if layers.is_empty() {
+        return (index == 0).then_some(if agreed(own) { own } else { "" });
+    }
+    let has =
+        |own: &str| layers.iter().flat_map(|layer| &layer.0).any(|format| *format.rid == *own);
+    match encodings.iter().any(|encoding| has(&encoding.rid)) {
+        true => has(own).then_some(own),
+        // An offer of the peer has named them.
+        false => layers.get(index).and_then(|layer| Some(&*layer.0.first()?.rid)),
+    }
+}
+
 /// See the module.
 pub(super) struct SendStream {
     transceiver: TransceiverHandle,
@@ -102,7 +127,7 @@ impl SendStream {
             encoding,
             ssrc: Ssrc(ssrc),
             mid: String::new(),
-            rid: rid.to_owned(),
+            rid: String::new(),
             codecs: Vec::new(),
             current: None,
             options: PacketizerOptions {
@@ -119,11 +144,12 @@ impl SendStream {
             octets: 0,
             last: None,
         };
-        stream.configure(media);
+        stream.configure(media, rid);
         stream
     }
 
-    pub(super) fn configure(&mut self, media: &AgreedMedia) {
+    pub(super) fn configure(&mut self, media: &AgreedMedia, rid: &str) {
+        rid.clone_into(&mut self.rid);
         self.mid = media.mid.as_ref().map(|mid| mid.to_string()).unwrap_or_default();
         let codecs = media.agreement.codecs.iter().filter_map(|codec| {
             let fmtp = codec.remote_fmtp.as_deref().unwrap_or("");
@@ -188,6 +214,8 @@ impl SendStream {
         };
         let timestamp = frame.timestamp.wrapping_add(self.offset);
         let (ssrc, mid, rid) = (self.ssrc, self.mid.as_str(), self.rid.as_str());
+        // The peer may have chosen a mid of any length.
+        let header_room = HEADER_ROOM + mid.len() + rid.len();
         let (sequence, packets, octets) = (&mut self.sequence, &mut self.packets, &mut self.octets);
         let mut emit = |parts: &[&[u8]], marker: bool| {
             let header = RtpHeader {
@@ -198,7 +226,7 @@ impl SendStream {
                 ssrc,
             };
             let payload_len: usize = parts.iter().map(|part| part.len()).sum();
-            let mut bytes = Vec::with_capacity(HEADER_ROOM + payload_len);
+            let mut bytes = Vec::with_capacity(header_room + payload_len);
             header.write(&mut bytes, |writer| {
                 // A value that does not fit is left out: the peer then goes by the SSRC.
                 if !mid.is_empty() {
@@ -237,7 +265,7 @@ impl SendStream {
             *packets = packets.wrapping_add(1);
             *octets = octets.wrapping_add(payload_len as u32);
         };
-        let max_payload = room.saturating_sub(HEADER_ROOM);
+        let max_payload = room.saturating_sub(header_room);
         packetizer
             .packetize(&frame.data, &frame.info, max_payload, &mut emit)
             .map_err(|error| Error::Operation(error.to_string()))?;
