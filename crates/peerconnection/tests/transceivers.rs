@@ -313,3 +313,23 @@ fn a_section_without_mid_asks_for_no_negotiation() {
     assert_eq!(transceiver.current_direction, Some(TransceiverDirection::RecvOnly));
     assert!(!events(&mut b).contains(&Event::NegotiationNeeded));
 }
+
+/// RFC 8830 §2: an id that no description can carry would ask for negotiation for ever.
+#[test]
+fn ids_that_sdp_cannot_carry_are_refused() {
+    let Pair { now, mut a, mut b, .. } = Pair::new(23);
+    for bad in ["", "two words", "line\r\na=mid:9"] {
+        let error = a.pc.add_track(now, MediaKind::Audio, "t", vec![bad.to_owned()]).unwrap_err();
+        assert_eq!(error.name(), "TypeError", "{error}");
+        let error = a.pc.add_track(now, MediaKind::Audio, bad, Vec::new()).unwrap_err();
+        assert_eq!(error.name(), "TypeError", "{error}");
+    }
+    let handle = track(now, &mut a, MediaKind::Audio, "audio");
+    assert_eq!(a.pc.set_streams(now, handle, vec![" ".into()]).unwrap_err().name(), "TypeError");
+    let error = a.pc.replace_track(now, handle, Some(" ".into())).unwrap_err();
+    assert_eq!(error.name(), "TypeError");
+    negotiate(now, &mut a, &mut b);
+    events(&mut a);
+    negotiate(now, &mut a, &mut b);
+    assert!(!events(&mut a).contains(&Event::NegotiationNeeded));
+}

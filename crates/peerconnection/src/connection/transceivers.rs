@@ -9,6 +9,7 @@ use crate::media::{MediaKind, RtpCodec};
 use crate::rtp::{Frame, RtpEvent};
 use crate::transceiver::{
     RtpEncodingParameters, Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit,
+    check_ids,
 };
 
 impl PeerConnection {
@@ -31,7 +32,8 @@ impl PeerConnection {
     /// `addTrack`: takes a transceiver of the kind that has never sent, or makes one.
     ///
     /// # Errors
-    /// `InvalidStateError` once closed, `InvalidAccessError` if a sender has this track already.
+    /// `InvalidStateError` once closed, `InvalidAccessError` if a sender has this track already, `TypeError` for an id that
+    /// SDP cannot carry (RFC 8830 §2).
     pub fn add_track(
         &mut self,
         now: Instant,
@@ -41,6 +43,8 @@ impl PeerConnection {
     ) -> Result<TransceiverHandle, Error> {
         self.begin(now)?;
         let track = track.into();
+        check_ids("track", std::iter::once(&track))?;
+        check_ids("streams", streams.iter())?;
         if self.transceivers.iter().any(|t| t.sender.track.as_ref() == Some(&track)) {
             return Err(Error::InvalidAccess {
                 operation: "add_track",
@@ -161,7 +165,8 @@ impl PeerConnection {
     /// `setStreams`: which streams the track that is sent belongs to.
     ///
     /// # Errors
-    /// `InvalidStateError` once closed, `OperationError` if there is no such transceiver.
+    /// `InvalidStateError` once closed, `OperationError` if there is no such transceiver, `TypeError` for an id that SDP
+    /// cannot carry (RFC 8830 §2).
     pub fn set_streams(
         &mut self,
         now: Instant,
@@ -170,6 +175,7 @@ impl PeerConnection {
     ) -> Result<(), Error> {
         self.begin(now)?;
         let transceiver = self.transceivers.get_mut(handle).ok_or(Error::UnknownTransceiver)?;
+        check_ids("streams", streams.iter())?;
         transceiver.sender.streams = streams;
         self.check_negotiation = true;
         Ok(())
@@ -178,14 +184,16 @@ impl PeerConnection {
     /// `replaceTrack`: sends another track, or none, without negotiation.
     ///
     /// # Errors
-    /// `InvalidStateError` once closed or stopped.
+    /// `InvalidStateError` once closed or stopped, `TypeError` for an id that SDP cannot carry (RFC 8830 §2).
     pub fn replace_track(
         &mut self,
         now: Instant,
         handle: TransceiverHandle,
         track: Option<String>,
     ) -> Result<(), Error> {
-        self.living_transceiver(now, handle, "replace_track")?.sender.track = track;
+        let transceiver = self.living_transceiver(now, handle, "replace_track")?;
+        check_ids("track", track.iter())?;
+        transceiver.sender.track = track;
         Ok(())
     }
 

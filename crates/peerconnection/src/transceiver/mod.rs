@@ -7,7 +7,7 @@ mod table;
 
 pub use direction::TransceiverDirection;
 pub use init::{RtpEncodingParameters, TransceiverInit};
-pub(crate) use table::{Transceivers, random_id};
+pub(crate) use table::{Transceivers, check_ids, random_id};
 
 use peerage_sdp::{Direction, Word};
 

@@ -1,6 +1,7 @@
 //! The set of transceivers of a connection (webrtc-pc `[[SetOfTransceivers]]`), in the order they were made.
 
 use peerage_crypto::Rng;
+use rustc_hash::FxHashSet;
 
 use super::{
     Receiver, RtpEncodingParameters, Sender, Transceiver, TransceiverDirection, TransceiverHandle,
@@ -81,7 +82,7 @@ impl Transceivers {
         check_ids("init.streams", init.streams.iter())?;
         check_ids("init.track", init.track.iter())?;
         let encodings = checked_encodings(kind, init.send_encodings)?;
-        let ssrcs = encodings.iter().map(|_| (rng.u32(), rng.u32())).collect();
+        let ssrcs = self.fresh_ssrcs(rng, encodings.len());
         let handle = TransceiverHandle(self.next);
         self.next += 1;
         self.list.push(Transceiver {
@@ -109,6 +110,21 @@ impl Transceivers {
             saved: None,
         });
         Ok(handle)
+    }
+}
+
+impl Transceivers {
+    /// RFC 3550 §8.1, RFC 3711 §9.1: no two sources of a session have one SSRC, for they share the key.
+    fn fresh_ssrcs(&self, rng: &mut Rng, count: usize) -> Vec<(u32, u32)> {
+        let pairs = self.list.iter().flat_map(|transceiver| &transceiver.sender.ssrcs);
+        let mut taken: FxHashSet<u32> = pairs.flat_map(|&(ssrc, rtx)| [ssrc, rtx]).collect();
+        let mut fresh = || loop {
+            let ssrc = rng.u32();
+            if taken.insert(ssrc) {
+                return ssrc;
+            }
+        };
+        (0..count).map(|_| (fresh(), fresh())).collect()
     }
 }
 
@@ -165,7 +181,7 @@ fn checked_encodings(
 }
 
 /// Ids stand in `a=msid` (RFC 8830 §2): 1 to 64 token characters.
-fn check_ids<'a>(
+pub(crate) fn check_ids<'a>(
     argument: &'static str,
     ids: impl Iterator<Item = &'a String>,
 ) -> Result<(), Error> {
