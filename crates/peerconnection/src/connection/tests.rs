@@ -10,7 +10,11 @@ use common::{Pair, config};
 use peerage_sctp::{PayloadProtocolId, SendOptions, StreamId};
 
 use crate::dcep::ppid;
-use crate::{DataChannelInit, DataChannelState, Message, SendError};
+use crate::media::MediaKind;
+use crate::{
+    DataChannelInit, DataChannelState, Event, Input, Message, Protocol, SendError,
+    TransceiverHandle,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -156,4 +160,68 @@ fn a_channel_reopened_before_our_reset_is_answered_opens() {
     let reopened = pair.a.incoming()[1];
     assert_eq!(pair.a.pc.data_channel(reopened).unwrap().label, "again");
     assert_eq!(pair.a.messages, [(reopened, Message::text("first words"))]);
+}
+
+/// A pair with two sections of audio, that `b` receives.
+fn pair_with_audio(seed: u64) -> Pair {
+    let mut pair = Pair::new(seed);
+    for track in ["one", "two"] {
+        pair.a.pc.add_track(pair.now, MediaKind::Audio, track, vec!["s".into()]).unwrap();
+    }
+    pair.negotiate();
+    pair.connect();
+    pair
+}
+
+/// Hands `b` a packet of `a` that no call of `a` sends; the transceivers of the frames that come of it.
+fn inject(pair: &mut Pair, packet: Vec<u8>) -> Vec<TransceiverHandle> {
+    let mut data = pair.a.pc.rtp.seal(packet);
+    let (source, destination) = (pair.a.address, pair.b.address);
+    let protocol = Protocol::Udp;
+    let input = Input { source, destination, protocol, ecn: None, data: &mut data };
+    pair.b.pc.handle_input(pair.now, input).unwrap();
+    let events = std::iter::from_fn(|| pair.b.pc.poll_event());
+    let frames = events.filter_map(|event| match event {
+        Event::Frame(frame) => Some(frame.transceiver),
+        _ => None,
+    });
+    frames.collect()
+}
+
+/// A packet of audio that names its section.
+fn audio(pair: &Pair, ssrc: u32, number: u16, mid: u8) -> Vec<u8> {
+    let transceiver = pair.b.pc.transceivers.iter().next().unwrap();
+    let payload_type = transceiver.agreed.as_ref().unwrap().codecs[0].receive;
+    let mut packet = vec![0x90, payload_type];
+    packet.extend(number.to_be_bytes());
+    packet.extend((u32::from(number) * 960).to_be_bytes());
+    packet.extend(ssrc.to_be_bytes());
+    packet.extend([0xbe, 0xde, 0, 1, pair.a.pc.rtp.mid_extension() << 4, mid, 0, 0]);
+    packet.extend([7; 60]);
+    packet
+}
+
+/// RFC 3550 §6.6.
+#[test]
+fn sources_that_said_goodbye_make_room_for_others() {
+    let mut pair = pair_with_audio(110);
+    for ssrc in 1..1100u32 {
+        let packet = audio(&pair, ssrc, 1, b'0');
+        assert_eq!(inject(&mut pair, packet).len(), 1, "source {ssrc}");
+        // An empty receiver report goes first (RFC 3550 §6.1).
+        let mut goodbye = vec![0x80, 201, 0, 1, 0, 0, 0, 1, 0x81, 203, 0, 1];
+        goodbye.extend(ssrc.to_be_bytes());
+        inject(&mut pair, goodbye);
+    }
+}
+
+/// RFC 9143 §9.2: the mid of a packet tells where its source belongs from then on.
+#[test]
+fn a_source_moves_to_the_section_it_names() {
+    let mut pair = pair_with_audio(111);
+    let handles: Vec<_> = pair.b.pc.transceivers().map(|transceiver| transceiver.handle).collect();
+    for (number, mid, expected) in [(1, b'0', handles[0]), (2, b'1', handles[1])] {
+        let packet = audio(&pair, 77, number, mid);
+        assert_eq!(inject(&mut pair, packet), [expected]);
+    }
 }

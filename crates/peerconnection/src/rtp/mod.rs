@@ -259,12 +259,16 @@ impl RtpTransport {
         self.statistics.bytes_received += packet.payload().len() as u64;
         match self.target(&packet, &route) {
             Some(Target::Media(index)) => {
-                let codec = self
-                    .routing
-                    .section(&route)
-                    .and_then(|section| section.codec(packet.payload_type().get()));
-                let Some(codec) = codec else { return };
-                self.receivers[index].handle(now, codec, &packet);
+                let Some(section) = self.routing.section(&route) else { return };
+                let Some(codec) = section.codec(packet.payload_type().get()) else { return };
+                let stream = &mut self.receivers[index];
+                if stream.transceiver() != section.transceiver {
+                    // A mid that is named moves the source (RFC 9143 §9.2): here it begins anew.
+                    let rid = section.rid(route.layer);
+                    let (ssrc, transceiver) = (packet.ssrc(), section.transceiver);
+                    *stream = ReceiveStream::new(ssrc, transceiver, route.layer, rid, codec);
+                }
+                stream.handle(now, codec, &packet);
                 self.after_packet(now, index);
             }
             Some(Target::Repair(index)) => self.take_retransmission(now, &packet, &route, index),
@@ -417,6 +421,11 @@ impl RtpTransport {
                 }
                 Ok(rtcp::Packet::ReceiverReport(report)) => self.take_reports(now, report.reports),
                 Ok(rtcp::Packet::Nack(nack)) => self.send_again(now, &nack),
+                Ok(rtcp::Packet::Goodbye(goodbye)) => {
+                    for ssrc in goodbye.sources.iter() {
+                        self.forget(ssrc);
+                    }
+                }
                 Ok(_) => {}
                 // What follows cannot be told apart any more.
                 Err(_) => {
@@ -424,6 +433,25 @@ impl RtpTransport {
                     return;
                 }
             }
+        }
+    }
+
+    /// A source that has ended makes room for others (RFC 3550 §6.3.4, §6.6).
+    fn forget(&mut self, ssrc: Ssrc) {
+        let Some(Target::Media(gone)) = self.by_ssrc.remove(&ssrc.0) else { return };
+        self.receivers.swap_remove(gone);
+        let moved = self.receivers.len();
+        self.by_ssrc.retain(|_, target| {
+            let (Target::Media(index) | Target::Repair(index)) = target;
+            let stays = *index != gone;
+            if *index == moved {
+                *index = gone;
+            }
+            stays
+        });
+        self.repairing.retain(|&index| index != gone);
+        for index in self.repairing.iter_mut().filter(|index| **index == moved) {
+            *index = gone;
         }
     }
 
@@ -663,6 +691,23 @@ impl RtpTransport {
             rtcp::SourceDescription::new(&chunks).write(&mut packet);
             self.push_rtcp(packet);
         }
+    }
+
+    /// Seals what a test has written, RTP or RTCP.
+    #[cfg(test)]
+    pub(crate) fn seal(&mut self, mut packet: Vec<u8>) -> Vec<u8> {
+        let sender = &mut self.srtp.as_mut().expect("connected").sender;
+        match (192..224).contains(&packet[1]) {
+            true => sender.protect_rtcp(&mut packet, 0).unwrap(),
+            false => sender.protect_rtp(&mut packet, 0).unwrap(),
+        }
+        packet
+    }
+
+    /// The identifier that `a=extmap` gives to mids.
+    #[cfg(test)]
+    pub(crate) fn mid_extension(&self) -> u8 {
+        self.extensions.id(ExtensionKind::Mid).expect("agreed on")
     }
 
     pub(crate) fn statistics(&self) -> RtpStatistics {
