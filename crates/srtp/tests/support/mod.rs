@@ -1,5 +1,5 @@
 //! Shared by the integration tests: keys, packets and a reproducible source of chance.
-#![allow(dead_code)] // each test uses its part
+#![allow(dead_code, reason = "every test program uses its own part")]
 
 use std::sync::Arc;
 
