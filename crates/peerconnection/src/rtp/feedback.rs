@@ -1,0 +1,86 @@
+//! RTCP that comes in: reports, requests for keyframes and for packets, goodbyes.
+
+use std::time::Instant;
+
+use peerage_rtp::Ssrc;
+use peerage_rtp::rtcp;
+
+use super::{RtpEvent, RtpTransport, Target};
+
+impl RtpTransport {
+    /// Takes a compound RTCP packet.
+    pub(crate) fn handle_rtcp(&mut self, now: Instant, datagram: &mut [u8]) {
+        let Some(srtp) = &mut self.srtp else {
+            self.statistics.packets_dropped += 1;
+            return;
+        };
+        let Ok(plain) = srtp.receiver.unprotect_rtcp(datagram) else {
+            self.statistics.packets_unprotectable += 1;
+            return;
+        };
+        self.statistics.rtcp_received += 1;
+        for packet in rtcp::packets(plain) {
+            match packet {
+                Ok(rtcp::Packet::PictureLossIndication(request)) => {
+                    self.keyframe_requested(request.sources.media);
+                }
+                Ok(rtcp::Packet::FullIntraRequest(request)) => {
+                    for entry in request.entries.iter() {
+                        self.keyframe_requested(entry.ssrc);
+                    }
+                }
+                Ok(rtcp::Packet::SenderReport(report)) => {
+                    if let Some(&Target::Media(index)) = self.by_ssrc.get(&report.ssrc.0) {
+                        self.receivers[index].sender_report(now, report.info);
+                    }
+                    self.take_reports(now, report.reports);
+                }
+                Ok(rtcp::Packet::ReceiverReport(report)) => self.take_reports(now, report.reports),
+                Ok(rtcp::Packet::Nack(nack)) => self.send_again(now, &nack),
+                Ok(rtcp::Packet::Goodbye(goodbye)) => {
+                    for ssrc in goodbye.sources.iter() {
+                        self.forget(ssrc);
+                    }
+                }
+                Ok(_) => {}
+                // What follows cannot be told apart any more.
+                Err(_) => {
+                    self.statistics.packets_malformed += 1;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The round trip, from what the peer says of our reports (RFC 3550 §6.4.1).
+    pub(super) fn take_reports(
+        &mut self,
+        now: Instant,
+        reports: rtcp::List<'_, rtcp::ReportBlock>,
+    ) {
+        for block in reports.iter() {
+            if self.senders.get(block.ssrc).is_none() {
+                continue;
+            }
+            let (last, delay) = (block.last_sender_report, block.delay_since_last_sender_report);
+            if let Some(round_trip) = peerage_rtp::round_trip(self.clock.at(now), last, delay) {
+                self.round_trip = round_trip;
+            }
+        }
+    }
+
+    pub(super) fn keyframe_requested(&mut self, ssrc: Ssrc) {
+        let Some(stream) = self.senders.get(ssrc) else { return };
+        let (transceiver, encoding) = (stream.transceiver(), stream.encoding());
+        let is_it = |event: &RtpEvent| match event {
+            RtpEvent::KeyframeRequested { transceiver: t, encoding: e } => {
+                (*t, *e) == (transceiver, encoding)
+            }
+            RtpEvent::Frame(_) => false,
+        };
+        // One request is as good as several.
+        if !self.events.iter().any(is_it) {
+            self.events.push_back(RtpEvent::KeyframeRequested { transceiver, encoding });
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! RTP that comes in: opened, told apart by stream, put in order, asked for again where it is missing, and given out as
+//! frames.
+
+use std::time::Instant;
+
+use peerage_rtp::extension::TransportSequenceNumber;
+use peerage_rtp::receive::{Route, StreamRole};
+use peerage_rtp::repair::rtx;
+use peerage_rtp::rtcp::{self, FeedbackSources};
+use peerage_rtp::{PayloadType, RtpPacket, SequenceNumber, Ssrc};
+
+use super::receive::ReceiveStream;
+use super::{
+    FEEDBACK_INTERVAL, KEYFRAME_REQUEST_INTERVAL, MAX_NACK_PAIRS, MAX_QUEUED_FRAMES,
+    MAX_RECEIVE_STREAMS, RtpEvent, RtpTransport, Target,
+};
+
+impl RtpTransport {
+    /// Takes an RTP packet. Noise is counted and dropped.
+    pub(crate) fn handle_rtp(&mut self, now: Instant, datagram: &mut [u8]) {
+        let Some(srtp) = &mut self.srtp else {
+            self.statistics.packets_dropped += 1;
+            return;
+        };
+        let Ok(plain) = srtp.receiver.unprotect_rtp(datagram) else {
+            self.statistics.packets_unprotectable += 1;
+            return;
+        };
+        let Ok(packet) = RtpPacket::parse(plain) else {
+            self.statistics.packets_malformed += 1;
+            return;
+        };
+        if let Some(arrivals) = &mut self.arrivals
+            && let Some(number) = packet.extension::<TransportSequenceNumber>(&self.extensions)
+        {
+            arrivals.record(now, SequenceNumber(number.0));
+            self.next_feedback.get_or_insert(now + FEEDBACK_INTERVAL);
+        }
+        let Some(route) = self.routing.find(&packet, &self.extensions) else {
+            self.statistics.packets_dropped += 1;
+            return;
+        };
+        self.statistics.packets_received += 1;
+        self.statistics.bytes_received += packet.payload().len() as u64;
+        match self.target(&packet, &route) {
+            Some(Target::Media(index)) => {
+                let Some(section) = self.routing.section(&route) else { return };
+                let Some(codec) = section.codec(packet.payload_type().get()) else { return };
+                let stream = &mut self.receivers[index];
+                if stream.transceiver() != section.transceiver {
+                    // A mid that is named moves the source (RFC 9143 §9.2): here it begins anew.
+                    let rid = section.rid(route.layer);
+                    let (ssrc, transceiver) = (packet.ssrc(), section.transceiver);
+                    *stream = ReceiveStream::new(ssrc, transceiver, route.layer, rid, codec);
+                }
+                stream.handle(now, codec, &packet);
+                self.after_packet(now, index);
+            }
+            Some(Target::Repair(index)) => self.take_retransmission(now, &packet, &route, index),
+            None => self.statistics.packets_dropped += 1,
+        }
+    }
+
+    /// The stream of a source; the first packet of one makes it (RFC 9143 §9.2).
+    pub(super) fn target(&mut self, packet: &RtpPacket<'_>, route: &Route) -> Option<Target> {
+        let ssrc = packet.ssrc();
+        if let Some(&target) = self.by_ssrc.get(&ssrc.0) {
+            return Some(target);
+        }
+        let section = self.routing.section(route)?;
+        let target = match route.role {
+            StreamRole::Media => {
+                let codec = section.codec(packet.payload_type().get())?;
+                if self.receivers.len() >= MAX_RECEIVE_STREAMS {
+                    return None;
+                }
+                let rid = section.rid(route.layer);
+                let (transceiver, layer) = (section.transceiver, route.layer);
+                self.receivers.push(ReceiveStream::new(ssrc, transceiver, layer, rid, codec));
+                Target::Media(self.receivers.len() - 1)
+            }
+            // Named by the description, or the one stream of its section and layer (RFC 4588 §5.3).
+            StreamRole::Repair => {
+                let named = section.repaired_by(ssrc);
+                let found = self.receivers.iter().position(|stream| match named {
+                    Some(named) => stream.ssrc() == named,
+                    None => {
+                        stream.transceiver() == section.transceiver && stream.layer() == route.layer
+                    }
+                });
+                Target::Repair(found?)
+            }
+        };
+        if self.by_ssrc.len() >= 2 * MAX_RECEIVE_STREAMS {
+            return None;
+        }
+        self.by_ssrc.insert(ssrc.0, target);
+        Some(target)
+    }
+
+    /// Takes what a retransmission carries (RFC 4588 §4).
+    pub(super) fn take_retransmission(
+        &mut self,
+        now: Instant,
+        packet: &RtpPacket<'_>,
+        route: &Route,
+        index: usize,
+    ) {
+        let Some(section) = self.routing.section(route) else { return };
+        let codec = section.codec_repaired_by(packet.payload_type().get()).copied();
+        let original = codec.and_then(|codec| PayloadType::new(codec.payload_type));
+        let (Some(codec), Some(payload_type)) = (codec, original) else { return };
+        self.scratch.clear();
+        let ssrc = self.receivers[index].ssrc();
+        // Without a payload it is padding, that probes the path.
+        if !matches!(rtx::restore(packet, ssrc, payload_type, &mut self.scratch), Ok(true)) {
+            return;
+        }
+        if let Ok(original) = RtpPacket::parse(&self.scratch) {
+            self.receivers[index].repair(now, &codec, &original);
+            self.after_packet(now, index);
+        }
+    }
+
+    /// Frames that are complete, and what is missing.
+    pub(super) fn after_packet(&mut self, now: Instant, index: usize) {
+        let stream = &mut self.receivers[index];
+        while let Some(frame) = stream.poll_frame() {
+            if self.queued_frames >= MAX_QUEUED_FRAMES {
+                self.statistics.frames_dropped += 1;
+                stream.want_keyframe();
+                continue;
+            }
+            self.queued_frames += 1;
+            self.events.push_back(RtpEvent::Frame(frame));
+        }
+        if stream.nack_due().is_some() && !self.repairing.contains(&index) {
+            self.repairing.push(index);
+        }
+        if stream.keyframe_request_due(now, KEYFRAME_REQUEST_INTERVAL) {
+            let media = stream.ssrc();
+            self.push_keyframe_request(media);
+        }
+        self.send_nacks(now);
+    }
+
+    /// Asks for the packets that are due.
+    pub(super) fn send_nacks(&mut self, now: Instant) {
+        let mut lost = Vec::new();
+        let mut index = 0;
+        while index < self.repairing.len() {
+            let stream = &mut self.receivers[self.repairing[index]];
+            let Some(due) = stream.nack_due() else {
+                self.repairing.swap_remove(index);
+                continue;
+            };
+            index += 1;
+            if due > now {
+                continue;
+            }
+            lost.clear();
+            stream.poll_nack(now, self.round_trip, &mut lost);
+            let media = stream.ssrc();
+            if stream.keyframe_request_due(now, KEYFRAME_REQUEST_INTERVAL) {
+                self.push_keyframe_request(media);
+            }
+            if lost.is_empty() {
+                continue;
+            }
+            self.statistics.nacked_packets += lost.len() as u64;
+            let pairs: Vec<rtcp::NackPair> =
+                rtcp::NackPair::pack(lost.iter().copied()).take(MAX_NACK_PAIRS).collect();
+            let sources = FeedbackSources { sender: self.own_ssrc(), media };
+            let mut packet = Vec::with_capacity(12 + 4 * pairs.len());
+            rtcp::Nack { sources, pairs: (&pairs).into() }.write(&mut packet);
+            self.push_rtcp(packet);
+        }
+    }
+
+    /// A source that has ended makes room for others (RFC 3550 §6.3.4, §6.6).
+    pub(super) fn forget(&mut self, ssrc: Ssrc) {
+        let Some(Target::Media(gone)) = self.by_ssrc.remove(&ssrc.0) else { return };
+        self.receivers.swap_remove(gone);
+        let moved = self.receivers.len();
+        self.by_ssrc.retain(|_, target| {
+            let (Target::Media(index) | Target::Repair(index)) = target;
+            let stays = *index != gone;
+            if *index == moved {
+                *index = gone;
+            }
+            stays
+        });
+        self.repairing.retain(|&index| index != gone);
+        for index in self.repairing.iter_mut().filter(|index| **index == moved) {
+            *index = gone;
+        }
+    }
+}
