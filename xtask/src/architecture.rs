@@ -11,8 +11,19 @@ use serde_json::Value;
 use crate::shell::{cargo, root};
 
 /// Crates (by folder) that must be sans-IO.
-const PROTOCOL_CRATES: [&str; 10] =
-    ["crypto", "sdp", "stun", "ice", "dtls", "srtp", "sctp", "rtp", "congestion", "peerconnection"];
+const PROTOCOL_CRATES: [&str; 11] = [
+    "crypto",
+    "sdp",
+    "stun",
+    "ice",
+    "dtls",
+    "srtp",
+    "sctp",
+    "rtp",
+    "congestion",
+    "log",
+    "peerconnection",
+];
 
 /// What a protocol crate must not write outside its tests, and why.
 const FORBIDDEN: [(&str, &str); 8] = [
@@ -27,12 +38,13 @@ const FORBIDDEN: [(&str, &str); 8] = [
 ];
 
 /// Which workspace crates each crate may import (normal and build dependencies; tests may import anything).
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("peerage-crypto", &[]),
     ("peerage-sdp", &[]),
     ("peerage-sctp", &[]),
     ("peerage-rtp", &[]),
     ("peerage-congestion", &[]),
+    ("peerage-log", &[]),
     ("peerage-srtp", &["peerage-crypto"]),
     ("peerage-media", &["peerage-rtp"]),
     ("peerage-netsim", &[]),
@@ -49,6 +61,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "peerage-sctp",
             "peerage-rtp",
             "peerage-congestion",
+            "peerage-log",
             "peerage-sdp",
             "peerage-crypto",
         ],
@@ -65,6 +78,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "peerage-sctp",
             "peerage-rtp",
             "peerage-congestion",
+            "peerage-log",
             "peerage-sdp",
             "peerage-crypto",
         ],
