@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use peerage_peerconnection::media::{MediaKind, RtpCodec};
 use peerage_peerconnection::{
-    Frame, MediaFrame, RtpEncodingParameters, Transceiver, TransceiverDirection, TransceiverHandle,
+    Frame, FrameTransform, MediaFrame, RtpEncodingParameters, Transceiver, TransceiverDirection,
+    TransceiverHandle,
 };
 use tokio::sync::{Mutex, mpsc};
 
@@ -140,6 +141,36 @@ impl RtpTransceiver {
         let handle = self.handle;
         self.lifeline
             .call(move |connection, now| connection.pc.set_encodings(now, handle, encodings))
+            .await
+    }
+
+    /// Has each frame that is sent here changed before it is cut into packets; `None` ends that.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`], or OperationError if the transceiver is gone.
+    pub async fn set_sender_transform(
+        &self,
+        transform: Option<Box<dyn FrameTransform>>,
+    ) -> Result<(), Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, now| connection.pc.set_sender_transform(now, handle, transform))
+            .await
+    }
+
+    /// Has each frame that comes in here changed before it is given out; `None` ends that.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`], or OperationError if the transceiver is gone.
+    pub async fn set_receiver_transform(
+        &self,
+        transform: Option<Box<dyn FrameTransform>>,
+    ) -> Result<(), Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, now| {
+                connection.pc.set_receiver_transform(now, handle, transform)
+            })
             .await
     }
 

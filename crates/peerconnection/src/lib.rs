@@ -24,6 +24,7 @@ mod rtp;
 mod state;
 mod statistics;
 mod transceiver;
+mod transform;
 mod transport;
 
 pub use channel::{DataChannelHandle, DataChannelInfo, DataChannelInit, Priority};
@@ -51,3 +52,4 @@ pub use transceiver::{
     Receiver, RtpEncodingParameters, Sender, Transceiver, TransceiverDirection, TransceiverHandle,
     TransceiverInit,
 };
+pub use transform::{FrameToTransform, FrameTransform, clear_prefix};

@@ -13,6 +13,8 @@ pub struct Statistics {
     pub transport: TransportStatistics,
     /// The RTP transport, all streams together.
     pub rtp: RtpStatistics,
+    /// Frames that transforms of the application did not let through.
+    pub frames_not_transformed: u64,
     /// The pair over which data go.
     pub selected_pair: Option<peerage_ice::SelectedPair>,
     /// All candidate pairs: `RTCIceCandidatePairStats`.

@@ -119,6 +119,7 @@ impl PeerConnection {
             // webrtc-pc §4.4.1.5, step 4.10: what is stopped and whose section is gone leaves the set.
             self.transceivers.retain(|transceiver| !transceiver.stopped);
         }
+        self.transforms.keep(&self.transceivers);
         self.rtp.configure(now, &agreed, &self.transceivers);
     }
 

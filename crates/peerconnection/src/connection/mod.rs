@@ -9,6 +9,7 @@ mod states;
 #[cfg(test)]
 mod tests;
 mod transceivers;
+mod transforms;
 mod verbs;
 
 use std::collections::VecDeque;
@@ -35,6 +36,7 @@ use crate::rtp::RtpTransport;
 use crate::state::{ConnectionState, IceConnectionState, IceGatheringState, SignalingState};
 use crate::statistics::{Statistics, TransportStatistics};
 use crate::transceiver::{Transceivers, random_id};
+use crate::transform::Transforms;
 use crate::transport::dtls::DtlsTransport;
 use crate::transport::early::EarlyPackets;
 use crate::transport::ice::IceTransport;
@@ -76,6 +78,7 @@ pub struct PeerConnection {
     cname: Text,
 
     rtp: RtpTransport,
+    transforms: Transforms,
 
     channels: DataChannels,
     /// Streams that were reset because no channel may be on them.
@@ -142,6 +145,7 @@ impl PeerConnection {
             max_segments: config.settings.max_gso_segments,
             transceivers: Transceivers::default(),
             rtp: RtpTransport::new(&mut rng, cname.clone(), (now, config.wall_clock)),
+            transforms: Transforms::default(),
             cname,
             channels: DataChannels::default(),
             refused_streams: Vec::new(),
@@ -238,6 +242,7 @@ impl PeerConnection {
                 ..self.counters
             },
             rtp: self.rtp.statistics(),
+            frames_not_transformed: self.transforms.dropped,
             selected_pair: self.ice.agent.selected_pair().cloned(),
             candidate_pairs: self.ice.agent.pairs(),
             handshake: self.dtls.handshake().cloned(),

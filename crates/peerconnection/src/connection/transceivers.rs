@@ -11,6 +11,7 @@ use crate::transceiver::{
     RtpEncodingParameters, Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit,
     check_ids,
 };
+use crate::transform::Way;
 
 impl PeerConnection {
     /// `addTransceiver`. [`Event::NegotiationNeeded`] follows.
@@ -242,7 +243,12 @@ impl PeerConnection {
         if transceiver.sender.encodings.get(encoding).is_some_and(|encoding| !encoding.active) {
             return Ok(());
         }
-        self.rtp.send_frame(now, handle, encoding, frame, self.config.settings.mtu)
+        let mtu = self.config.settings.mtu;
+        if self.transforms.has(Way::Sending, handle) {
+            let Some(frame) = self.transform_sent(handle, encoding, frame) else { return Ok(()) };
+            return self.rtp.send_frame(now, handle, encoding, &frame, mtu);
+        }
+        self.rtp.send_frame(now, handle, encoding, frame, mtu)
     }
 
     /// Asks the peer for a keyframe of the video that it sends on a transceiver (RFC 4585 §6.3.1). Requests that follow each
@@ -257,17 +263,21 @@ impl PeerConnection {
     /// Moves what the RTP transport reports on.
     pub(super) fn pump_rtp(&mut self) {
         while let Some(event) = self.rtp.poll_event() {
-            self.events.push_back(match event {
-                RtpEvent::Frame(frame) => Event::Frame(Box::new(frame)),
+            let event = match event {
+                RtpEvent::Frame(frame) => match self.transform_received(frame) {
+                    Some(frame) => Event::Frame(Box::new(frame)),
+                    None => continue,
+                },
                 RtpEvent::KeyframeRequested { transceiver, encoding } => {
                     Event::KeyframeRequested { transceiver, encoding }
                 }
-            });
+            };
+            self.events.push_back(event);
         }
     }
 
     /// The first step of every call: notes the time, and refuses a closed connection.
-    fn begin(&mut self, now: Instant) -> Result<(), Error> {
+    pub(super) fn begin(&mut self, now: Instant) -> Result<(), Error> {
         self.now = now;
         match self.closed {
             true => Err(Error::Closed),

@@ -53,3 +53,20 @@ pub struct MediaFrame {
     /// The frame.
     pub frame: EncodedFrame,
 }
+
+/// The frame to be sent on as it came, under the same payload type.
+impl From<MediaFrame> for Frame {
+    fn from(received: MediaFrame) -> Self {
+        let EncodedFrame {
+            data, timestamp, keyframe, discardable, temporal_layer, dimensions, ..
+        } = received.frame;
+        let info = FrameInfo {
+            keyframe: Some(keyframe),
+            discardable,
+            temporal_layer,
+            dimensions,
+            ..FrameInfo::default()
+        };
+        Self { data, timestamp, payload_type: Some(received.payload_type), info }
+    }
+}
