@@ -10,9 +10,10 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription  #
 from aiortc.sdp import candidate_from_sdp  # noqa: E402
 
 import common  # noqa: E402
+from tracks import Tracks  # noqa: E402
 
 
-class Aiortc:
+class Aiortc(Tracks):
     name = "aiortc"
     version = aiortc.__version__
 
@@ -27,6 +28,7 @@ class Aiortc:
         pc.on("icegatheringstatechange", lambda: on_state("gathering", pc.iceGatheringState))
         pc.on("signalingstatechange", lambda: on_state("signaling", pc.signalingState))
         pc.on("datachannel", on_channel)
+        self.watch_tracks(pc)
 
     def watch_channel(self, channel, on_open, on_close, on_message):
         channel.on("open", on_open)
@@ -47,7 +49,7 @@ class Aiortc:
         await pc.setLocalDescription(await pc.createOffer())
         return pc.localDescription.sdp
 
-    async def answer(self, pc, sdp):
+    async def answer(self, pc, sdp, attach):
         await pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
         await pc.setLocalDescription(await pc.createAnswer())
         return pc.localDescription.sdp
@@ -67,7 +69,8 @@ class Aiortc:
         await pc.close()
 
     async def stats(self, pc):
-        dtls = pc.sctp.transport
+        carriers = [pc.sctp, *pc.getSenders()]
+        dtls = next(carrier.transport for carrier in carriers if carrier and carrier.transport)
         # pyOpenSSL tells the version and suite of the connection beneath; there is no public way.
         ssl = dtls._ssl
         names = {"DTLSv1.2": "1.2", "DTLSv1": "1.0"}

@@ -10,6 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "python"
 import webrtc  # noqa: E402
 
 import common  # noqa: E402
+from tracks import Tracks  # noqa: E402
 
 
 SNAKE = {
@@ -21,7 +22,7 @@ SNAKE = {
 }
 
 
-class Libwebrtc:
+class Libwebrtc(Tracks):
     name = "libwebrtc"
     version = importlib.metadata.version("wrtc")
 
@@ -50,6 +51,7 @@ class Libwebrtc:
         pc.on("icegatheringstatechange", lambda _: on_state("gathering", text(pc.iceGatheringState)))
         pc.on("signalingstatechange", lambda _: on_state("signaling", text(pc.signalingState)))
         pc.on("datachannel", lambda event: on_channel(event.channel))
+        self.watch_tracks(pc)
 
     def watch_channel(self, channel, on_open, on_close, on_message):
         channel.binaryType = "arraybuffer"
@@ -68,8 +70,10 @@ class Libwebrtc:
         await pc.setLocalDescription(await pc.createOffer(webrtc.RTCOfferOptions(ice_restart=ice_restart)))
         return pc.localDescription.sdp
 
-    async def answer(self, pc, sdp):
+    async def answer(self, pc, sdp, attach):
         await pc.setRemoteDescription(webrtc.RTCSessionDescription("offer", sdp))
+        if attach:
+            await self.attach(pc)
         await pc.setLocalDescription(await pc.createAnswer())
         return pc.localDescription.sdp
 

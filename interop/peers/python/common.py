@@ -20,6 +20,21 @@ HIGH_WATER = 1 << 20
 LOW_WATER = 256 << 10
 LEAVING_LIMIT = 5
 
+# Commands that a library carries out itself, where it can.
+MEDIA = (
+    "media",
+    "media_stats",
+    "tracks",
+    "add_track",
+    "set_direction",
+    "stop_transceiver",
+    "replace_track",
+    "rollback",
+    "dtmf",
+    "listen_dtmf",
+    "heard_dtmf",
+)
+
 
 def _table():
     out = bytearray(65536)
@@ -273,7 +288,7 @@ class Peer:
         if name == "offer":
             return {"sdp": await library.offer(connection.raw, command.get("ice_restart", False))}
         if name == "answer":
-            return {"sdp": await library.answer(connection.raw, command["sdp"])}
+            return {"sdp": await library.answer(connection.raw, command["sdp"], command.get("attach", False))}
         if name == "accept":
             return await library.accept(connection.raw, command["sdp"])
         if name == "gathered":
@@ -300,6 +315,8 @@ class Peer:
             }
         if name == "stats":
             return await library.stats(connection.raw)
+        if name in MEDIA and hasattr(library, name):
+            return await getattr(library, name)(connection.raw, command)
         raise Unsupported(f"this peer has no command {name}")
 
     async def answer_command(self, command):

@@ -1,5 +1,6 @@
 //! The checks: one function per kind of case, over what both ends report.
 
+mod bundle;
 mod close;
 mod connect;
 mod data;
@@ -15,7 +16,7 @@ use crate::pair::{End, Pair};
 use crate::scenario::Scenario;
 
 /// The names that scenarios may use.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "connect",
     "messages",
     "channels",
@@ -30,6 +31,7 @@ const NAMES: [&str; 14] = [
     "serve",
     "unreliable",
     "echo",
+    "bundle",
 ];
 
 /// A check that measures instead of judging alone.
@@ -60,6 +62,7 @@ pub(crate) async fn run(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
         "serve" => serve::serve(pair).await,
         "unreliable" => transport::unreliable(pair, scenario).await,
         "echo" => media::echo(pair, scenario).await,
+        "bundle" => bundle::bundle(pair, scenario).await,
         THROUGHPUT => transport::throughput(pair, scenario).await,
         other => bail!("scenario {}: there is no check `{other}`", scenario.name),
     }

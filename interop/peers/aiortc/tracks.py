@@ -1,0 +1,120 @@
+"""Media of the aiortc peer: a generated picture and tone, and a count of what comes back decoded."""
+
+import array
+import asyncio
+import fractions
+import math
+import time
+
+from aiortc import MediaStreamTrack, RTCRtpSender
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame, VideoFrame
+
+import common
+
+WIDTH, HEIGHT, RATE = 320, 180, 15
+SAMPLES, SAMPLE_RATE = 960, 48000
+# 500 Hz: ten milliseconds hold whole periods.
+TONE = array.array("h", (int(8000 * math.sin(2 * math.pi * 500 * i / SAMPLE_RATE)) for i in range(SAMPLES))).tobytes()
+
+
+class Generated(MediaStreamTrack):
+    def __init__(self):
+        super().__init__()
+        self.began, self.index = time.monotonic(), 0
+
+    async def turn(self, rate):
+        """Waits until the next frame is due; its index."""
+        await asyncio.sleep(max(0, self.began + self.index / rate - time.monotonic()))
+        if self.readyState != "live":
+            raise MediaStreamError
+        self.index += 1
+        return self.index - 1
+
+
+class Tone(Generated):
+    kind = "audio"
+
+    async def recv(self):
+        index = await self.turn(SAMPLE_RATE / SAMPLES)
+        frame = AudioFrame(format="s16", layout="mono", samples=SAMPLES)
+        frame.planes[0].update(TONE.ljust(frame.planes[0].buffer_size, b"\0"))
+        frame.pts, frame.sample_rate = index * SAMPLES, SAMPLE_RATE
+        frame.time_base = fractions.Fraction(1, SAMPLE_RATE)
+        return frame
+
+
+class Picture(Generated):
+    kind = "video"
+
+    async def recv(self):
+        index = await self.turn(RATE)
+        frame = VideoFrame(WIDTH, HEIGHT, "yuv420p")
+        for number, plane in enumerate(frame.planes):
+            # A ramp that moves, in brightness and in one colour.
+            line = bytes((x + (4 * index if number < 2 else 0)) % 220 + 16 for x in range(plane.line_size))
+            plane.update(line * plane.height)
+        frame.pts = index * 90000 // RATE
+        frame.time_base = fractions.Fraction(1, 90000)
+        return frame
+
+
+class Player:
+    """What was decoded of a track of the peer's."""
+
+    def __init__(self, track):
+        self.frames, self.energy = 0, 0.0
+        self.width = self.height = None
+        self.task = asyncio.ensure_future(self.play(track))
+
+    async def play(self, track):
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            self.frames += 1
+            if track.kind == "video":
+                self.width, self.height = frame.width, frame.height
+            else:
+                # Every sixteenth sample tells enough of how loud it is.
+                heard = array.array("h", bytes(frame.planes[0])[: 2 * frame.samples])[::16]
+                power = sum(sample * sample for sample in heard) / max(1, len(heard)) / 32768**2
+                self.energy += power * frame.samples / frame.sample_rate
+
+
+class Tracks:
+    """The commands about media; mixed into the library's class."""
+
+    def watch_tracks(self, pc):
+        pc.players = {}
+        pc.on("track", lambda track: pc.players.__setitem__(track, Player(track)))
+
+    async def media(self, pc, command):
+        for kind, track in (("audio", Tone), ("video", Picture)):
+            name = command.get(kind)
+            if not name:
+                continue
+            wanted = f"{kind}/{name}".lower()
+            codecs = RTCRtpSender.getCapabilities(kind).codecs
+            codecs = [codec for codec in codecs if codec.mimeType.lower() in (wanted, f"{kind}/rtx")]
+            if not any(codec.mimeType.lower() == wanted for codec in codecs):
+                raise common.Unsupported(f"aiortc has no codec {name}")
+            sender = pc.addTrack(track())
+            transceiver = next(t for t in pc.getTransceivers() if t.sender == sender)
+            transceiver.setCodecPreferences(codecs)
+
+    async def media_stats(self, pc, command):
+        told = {}
+        for transceiver in pc.getTransceivers():
+            player = pc.players.get(transceiver.receiver.track)
+            # There is no public way to the codec agreed on.
+            codec = next(iter(transceiver._codecs), None)
+            told[transceiver.kind] = {
+                "codec": codec and codec.mimeType,
+                "energy": player and player.energy,
+                "frames_decoded": player and player.frames,
+                "width": player and player.width,
+                "height": player and player.height,
+            }
+        return {"audio": {}, "video": {}, **told}
