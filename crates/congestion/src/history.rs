@@ -24,29 +24,53 @@ struct Slot {
     state: State,
 }
 
+/// Slots of the first packets; more are made as the rate asks for them.
+const FIRST_SLOTS: usize = 256;
+/// Reports are not expected later than this: a packet so old gives its slot away.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+const EMPTY: Slot =
+    Slot { id: 0, sent: None, size: DataSize::ZERO, probe: None, state: State::Empty };
+
 /// Send times of the last packets. Reports about older ones, about packets never sent, and second reports about the
 /// same arrival give nothing and are counted.
 #[derive(Debug)]
 pub struct SendHistory {
     slots: Vec<Slot>,
+    capacity: usize,
     ignored: u64,
 }
 
 impl SendHistory {
     /// Remembers the last `capacity` packets, rounded up to a power of two, at most 65,536. 8,192 are more than eight
-    /// seconds of 10 Mbit/s in full packets.
+    /// seconds of 10 Mbit/s in full packets. Memory is taken as it is needed: for three seconds of what is sent.
     pub fn new(capacity: usize) -> Self {
-        let slot =
-            Slot { id: 0, sent: None, size: DataSize::ZERO, probe: None, state: State::Empty };
-        Self { slots: vec![slot; capacity.clamp(1, 65_536).next_power_of_two()], ignored: 0 }
+        let capacity = capacity.clamp(1, 65_536).next_power_of_two();
+        Self { slots: Vec::new(), capacity, ignored: 0 }
     }
 
     fn index(&self, id: u64) -> usize {
         (id & (self.slots.len() as u64 - 1)) as usize
     }
 
+    fn grow(&mut self, len: usize) {
+        let old = std::mem::replace(&mut self.slots, vec![EMPTY; len]);
+        for slot in old.into_iter().filter(|slot| slot.sent.is_some()) {
+            let index = self.index(slot.id);
+            self.slots[index] = slot;
+        }
+    }
+
     /// A packet was sent.
     pub fn on_packet_sent(&mut self, now: Instant, packet: &SentPacket) {
+        if self.slots.is_empty() {
+            self.grow(FIRST_SLOTS.min(self.capacity));
+        } else if self.slots.len() < self.capacity {
+            let taken = self.slots[self.index(packet.id)].sent;
+            if taken.is_some_and(|sent| now.saturating_duration_since(sent) < PATIENCE) {
+                self.grow(2 * self.slots.len());
+            }
+        }
         let index = self.index(packet.id);
         self.slots[index] = Slot {
             id: packet.id,
@@ -65,6 +89,10 @@ impl SendHistory {
         arrived: Option<Duration>,
         ecn: Ecn,
     ) -> Option<PacketResult> {
+        if self.slots.is_empty() {
+            self.ignored += 1;
+            return None;
+        }
         let index = self.index(id);
         let slot = &mut self.slots[index];
         let (Some(sent), true) = (slot.sent, slot.id == id) else {
@@ -112,6 +140,24 @@ mod tests {
         assert!(history.on_report(9, arrived, Ecn::NotEct).is_none(), "never sent");
         assert!(history.on_report(8, arrived, Ecn::NotEct).is_none(), "same slot as 12");
         assert_eq!(history.ignored(), 3);
+    }
+
+    #[test]
+    fn it_grows_with_the_rate_and_not_beyond() {
+        let start = Instant::now();
+        let mut history = SendHistory::new(1_000);
+        for id in 0..2_000 {
+            history.on_packet_sent(start + Duration::from_millis(id), &packet(id));
+        }
+        assert_eq!(history.slots.len(), 1_024);
+        assert!(history.on_report(975, None, Ecn::NotEct).is_none(), "pushed out");
+        assert!((976..2_000).all(|id| history.on_report(id, None, Ecn::NotEct).is_some()));
+
+        let mut slow = SendHistory::new(1_000);
+        for id in 0..2_000 {
+            slow.on_packet_sent(start + Duration::from_millis(20 * id), &packet(id));
+        }
+        assert_eq!(slow.slots.len(), FIRST_SLOTS);
     }
 
     #[test]

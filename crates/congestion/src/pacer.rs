@@ -225,6 +225,11 @@ impl<T> Pacer<T> {
         self.queues.iter().map(VecDeque::len).sum()
     }
 
+    /// Packets of a class that wait.
+    pub fn len_of(&self, class: Class) -> usize {
+        self.queues[class as usize].len()
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.queues.iter().all(VecDeque::is_empty)

@@ -195,6 +195,7 @@ impl PeerConnection {
                 peerage_ice::Event::SelectedPairChange(pair) => {
                     self.path = Some((pair.local, pair.remote));
                     self.pair_changes += 1;
+                    self.rtp.route_changed(now, pair.remote.ip());
                     self.events.push_back(Event::SelectedCandidatePairChange {
                         local: pair.local,
                         remote: pair.remote,

@@ -82,7 +82,10 @@ impl PeerConnection {
         }
         let sctp = self.sctp.as_ref().and_then(|sctp| sctp.poll_timeout());
         let rtp = self.rtp.poll_timeout();
-        [self.ice.poll_timeout(), self.dtls.poll_timeout(), rtp, sctp].into_iter().flatten().min()
+        // Without a path nothing is asked for, so that what is due stays due.
+        let send = self.path.and_then(|_| self.rtp.poll_send_timeout());
+        let timers = [self.ice.poll_timeout(), self.dtls.poll_timeout(), rtp, send, sctp];
+        timers.into_iter().flatten().min()
     }
 
     /// Appends datagrams for one destination to `buf`. With [`Settings::max_gso_segments`](crate::Settings) above 1

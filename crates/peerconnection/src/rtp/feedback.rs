@@ -36,6 +36,11 @@ impl RtpTransport {
                     self.take_reports(now, report.reports);
                 }
                 Ok(rtcp::Packet::ReceiverReport(report)) => self.take_reports(now, report.reports),
+                Ok(rtcp::Packet::TransportFeedback(feedback)) => {
+                    if let Some(rate) = &mut self.rate {
+                        rate.transport_feedback(now, &feedback);
+                    }
+                }
                 Ok(rtcp::Packet::Nack(nack)) => self.send_again(now, &nack),
                 Ok(rtcp::Packet::Goodbye(goodbye)) => {
                     for ssrc in goodbye.sources.iter() {
@@ -65,6 +70,9 @@ impl RtpTransport {
             let (last, delay) = (block.last_sender_report, block.delay_since_last_sender_report);
             if let Some(round_trip) = peerage_rtp::round_trip(self.clock.at(now), last, delay) {
                 self.round_trip = round_trip;
+                if let Some(rate) = &mut self.rate {
+                    rate.round_trip(now, round_trip);
+                }
             }
         }
     }

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! datagram -> SRTP opened in place -> routing (SSRC, mid, payload type) -> receive stream -> frame assembly -> event
-//! send_frame -> packetiser -> queue -> header extensions of the moment -> SRTP sealed in place -> poll_transmit
+//! send_frame -> packetiser -> pacer -> header extensions of the moment -> SRTP sealed in place -> poll_transmit
+//! feedback -> controller -> pace, and what encoders are told
 //! ```
 //!
 //! One bundle has one of them (RFC 9143 §9); its streams are found by hash, and no call looks at streams that it does not
 //! concern.
 
+mod congestion;
 mod feedback;
 mod frame;
 mod incoming;
@@ -23,8 +25,10 @@ pub use frame::{Frame, MediaFrame};
 pub use statistics::RtpStatistics;
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
+use peerage_congestion::GccConfig;
 use peerage_crypto::Rng;
 use peerage_rtp::extension::ExtensionKind;
 use peerage_rtp::receive::{StreamRole, TransportArrivals};
@@ -32,6 +36,7 @@ use peerage_rtp::{ExtensionMap, NtpClock, NtpTime, Ssrc};
 use peerage_sdp::Text;
 use rustc_hash::FxHashMap;
 
+use self::congestion::RateControl;
 use self::receive::ReceiveStream;
 use self::routing::Routing;
 use self::send::SendStream;
@@ -94,8 +99,14 @@ pub(crate) struct RtpTransport {
     senders: Senders,
     /// Streams that do not send as agreed now, but may again.
     paused: Vec<SendStream>,
+    /// What waits to be sent, and how fast it leaves; there once something is to be sent.
+    rate: Option<Box<RateControl>>,
+    /// The packets of the frame that is being cut.
     outgoing: VecDeque<send::Packet>,
-    retransmissions: VecDeque<send::Packet>,
+    /// The stream that padding goes by: the one of video with retransmission that sent last.
+    padding_stream: Option<Ssrc>,
+    /// The path is one of IPv4.
+    ipv4: bool,
     rtcp: VecDeque<Vec<u8>>,
     events: VecDeque<RtpEvent>,
     queued_frames: usize,
@@ -104,7 +115,6 @@ pub(crate) struct RtpTransport {
     report_ssrc: Ssrc,
     cname: Text,
     clock: NtpClock,
-    transport_sequence: u16,
     rng: Rng,
     scratch: Vec<u8>,
     statistics: RtpStatistics,
@@ -127,8 +137,10 @@ impl RtpTransport {
             round_trip: FIRST_ROUND_TRIP,
             senders: Senders::default(),
             paused: Vec::new(),
+            rate: None,
             outgoing: VecDeque::new(),
-            retransmissions: VecDeque::new(),
+            padding_stream: None,
+            ipv4: false,
             rtcp: VecDeque::new(),
             events: VecDeque::new(),
             queued_frames: 0,
@@ -136,7 +148,6 @@ impl RtpTransport {
             report_ssrc: Ssrc(rng.u32()),
             cname,
             clock: NtpClock::new(clock.0, NtpTime::from_unix(unix)),
-            transport_sequence: 0,
             rng,
             scratch: Vec::new(),
             statistics: RtpStatistics::default(),
@@ -146,6 +157,7 @@ impl RtpTransport {
     /// DTLS is up.
     pub(crate) fn connected(&mut self, now: Instant, srtp: SrtpTransport) {
         self.srtp = Some(srtp);
+        self.prepare_rate(now);
         self.schedule_reports(now);
     }
 
@@ -155,8 +167,7 @@ impl RtpTransport {
         self.receivers.clear();
         self.by_ssrc.clear();
         self.repairing.clear();
-        self.outgoing.clear();
-        self.retransmissions.clear();
+        self.rate = None;
         self.rtcp.clear();
         self.next_report = None;
         self.next_feedback = None;
@@ -226,10 +237,34 @@ impl RtpTransport {
         self.paused = before;
         // What a stream that ended had still to say is not wanted any more.
         let senders = &self.senders;
-        let sends = |packet: &send::Packet| senders.get(packet.ssrc).is_some();
-        self.outgoing.retain(sends);
-        self.retransmissions.retain(sends);
+        if let Some(rate) = &mut self.rate {
+            rate.retain(|packet| senders.get(packet.ssrc).is_some());
+            self.padding_stream = self.padding_stream.filter(|ssrc| senders.get(*ssrc).is_some());
+            rate.set_can_pad(self.padding_stream.is_some());
+        }
+        self.prepare_rate(now);
         self.schedule_reports(now);
+    }
+
+    /// Makes the pacer once something is to be sent and can be.
+    fn prepare_rate(&mut self, now: Instant) {
+        let Some(srtp) = &self.srtp else { return };
+        if self.rate.is_none() && !self.senders.is_empty() {
+            // The bounds were checked when the connection was made.
+            self.rate = RateControl::new(now, GccConfig::default()).ok().map(Box::new);
+            if let Some(rate) = &mut self.rate {
+                rate.set_srtp_overhead(srtp.sender.rtp_overhead());
+                rate.route_changed(now, self.ipv4);
+            }
+        }
+    }
+
+    /// ICE has selected another pair.
+    pub(crate) fn route_changed(&mut self, now: Instant, remote: IpAddr) {
+        self.ipv4 = remote.to_canonical().is_ipv4();
+        if let Some(rate) = &mut self.rate {
+            rate.route_changed(now, self.ipv4);
+        }
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<RtpEvent> {
@@ -243,12 +278,21 @@ impl RtpTransport {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let nack =
             self.repairing.iter().filter_map(|&index| self.receivers[index].nack_due()).min();
-        [self.next_report, self.next_feedback, nack].into_iter().flatten().min()
+        let rate = self.rate.as_ref().and_then(|rate| rate.poll_timeout());
+        [self.next_report, self.next_feedback, nack, rate].into_iter().flatten().min()
+    }
+
+    /// When the next packet is to leave, while there is a path.
+    pub(crate) fn poll_send_timeout(&self) -> Option<Instant> {
+        self.rate.as_ref()?.poll_send_timeout()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if !self.repairing.is_empty() {
             self.send_nacks(now);
+        }
+        if let Some(rate) = &mut self.rate {
+            rate.handle_timeout(now);
         }
         if self.next_feedback.is_some_and(|at| at <= now) {
             self.next_feedback = None;

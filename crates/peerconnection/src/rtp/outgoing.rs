@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
+use peerage_congestion::Class;
 use peerage_rtp::rtcp;
 
+use super::congestion::Due;
 use super::frame::Frame;
-use super::{MAX_QUEUED_PACKETS, MAX_QUEUED_RETRANSMISSIONS, RtpTransport};
+use super::{MAX_QUEUED_PACKETS, RtpTransport};
 use crate::error::Error;
 use crate::transceiver::TransceiverHandle;
 
@@ -27,13 +29,23 @@ impl RtpTransport {
                 reason: "nothing is sent on this transceiver, as agreed with the peer",
             });
         };
-        if self.outgoing.len() >= MAX_QUEUED_PACKETS {
+        let refused =
+            || Error::Operation(format!("{MAX_QUEUED_PACKETS} packets wait to be sent already"));
+        let Some(rate) = self.rate.as_deref_mut().filter(|rate| rate.has_room()) else {
+            return Err(refused());
+        };
+        let room = mtu - overhead;
+        if frame.data.len() / room >= MAX_QUEUED_PACKETS {
             return Err(Error::Operation(format!(
-                "{MAX_QUEUED_PACKETS} packets wait to be sent already"
+                "the frame has {} bytes, more than {MAX_QUEUED_PACKETS} packets",
+                frame.data.len()
             )));
         }
-        let room = mtu - overhead;
-        stream.send(now, frame, room, &self.extensions, &mut self.outgoing)
+        let sent = stream.send(now, frame, room, &self.extensions, &mut self.outgoing);
+        for packet in self.outgoing.drain(..) {
+            rate.enqueue(now, packet);
+        }
+        sent
     }
 
     /// Appends the next packet, sealed; its size.
@@ -48,18 +60,41 @@ impl RtpTransport {
             }
             buf.truncate(start);
         }
-        // What is late already goes first.
-        while let Some(packet) =
-            self.retransmissions.pop_front().or_else(|| self.outgoing.pop_front())
-        {
-            packet.write(self.clock.at(now), &mut self.transport_sequence, buf);
+        let rate = self.rate.as_deref_mut()?;
+        while let Some(due) = rate.poll(now) {
+            let (packet, probe, padding) = match due {
+                Due::Packet(packet, probe) => (packet, probe, false),
+                Due::Padding(size, probe) => {
+                    let stream = self.padding_stream.and_then(|ssrc| self.senders.get_mut(ssrc));
+                    match stream.and_then(|stream| stream.pad(now, size, &self.extensions)) {
+                        Some(packet) => (packet, probe, true),
+                        None => {
+                            rate.padded(now, None);
+                            continue;
+                        }
+                    }
+                }
+            };
+            let numbered = packet.write(self.clock.at(now), rate.number(), buf);
             if let Some(stream) = self.senders.get_mut(packet.ssrc) {
                 stream.sent(now, &packet, &buf[start..]);
+                if packet.class == Class::Video && stream.can_pad() {
+                    self.padding_stream = Some(packet.ssrc);
+                    rate.set_can_pad(true);
+                }
             }
-            if srtp.sender.protect_rtp(buf, start).is_ok() {
+            let sealed = srtp.sender.protect_rtp(buf, start).is_ok();
+            let len = buf.len() - start;
+            if padding {
+                rate.padded(now, sealed.then_some(len));
+            }
+            if sealed {
+                if numbered {
+                    rate.sent(now, len, probe, padding);
+                }
                 self.statistics.packets_sent += 1;
                 self.statistics.bytes_sent += packet.payload_len() as u64;
-                return Some(buf.len() - start);
+                return Some(len);
             }
             buf.truncate(start);
         }
@@ -72,13 +107,16 @@ impl RtpTransport {
         let Some(stream) = self.senders.get_mut(media) else {
             return;
         };
+        let Some(rate) = self.rate.as_deref_mut() else { return };
         for number in nack.sequence_numbers() {
-            if self.retransmissions.len() >= MAX_QUEUED_RETRANSMISSIONS {
+            if !rate.has_room_to_repeat() {
                 return;
             }
-            let packet = stream.retransmit(now, number, self.round_trip, &self.extensions);
-            self.statistics.retransmissions_sent += u64::from(packet.is_some());
-            self.retransmissions.extend(packet);
+            if let Some(packet) = stream.retransmit(now, number, self.round_trip, &self.extensions)
+            {
+                self.statistics.retransmissions_sent += 1;
+                rate.enqueue(now, packet);
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use peerage_congestion::{Class, DataSize, Padding, choose_padding};
 use peerage_crypto::Rng;
 use peerage_rtp::extension::{ExtensionKind, Mid, RtpStreamId};
 use peerage_rtp::payload::{Packetizer, PacketizerOptions, PayloadFormat};
@@ -17,6 +18,7 @@ use peerage_sdp::{Feedback, RidDirection};
 use super::frame::Frame;
 use crate::error::Error;
 use crate::jsep::AgreedMedia;
+use crate::media::uri;
 use crate::transceiver::{RtpEncodingParameters, TransceiverHandle};
 
 /// Bytes that header and extensions may take beside mid and rid: the fixed header, that of the extension and its padding,
@@ -29,6 +31,7 @@ pub(super) struct Packet {
     pub(super) ssrc: Ssrc,
     /// What the history keeps it under; `None` for retransmissions.
     number: Option<SequenceNumber>,
+    pub(super) class: Class,
     bytes: Vec<u8>,
     header_len: usize,
     send_time: Option<Range<usize>>,
@@ -36,8 +39,8 @@ pub(super) struct Packet {
 }
 
 impl Packet {
-    /// Appends the packet with the time and the transport-wide sequence number.
-    pub(super) fn write(&self, now: NtpTime, transport_sequence: &mut u16, buf: &mut Vec<u8>) {
+    /// Appends the packet with the time and the transport-wide sequence number; whether it has room for one.
+    pub(super) fn write(&self, now: NtpTime, transport_sequence: u16, buf: &mut Vec<u8>) -> bool {
         let start = buf.len();
         buf.extend_from_slice(&self.bytes);
         let packet = &mut buf[start..];
@@ -47,8 +50,13 @@ impl Packet {
         }
         if let Some(range) = &self.transport_sequence {
             packet[range.clone()].copy_from_slice(&transport_sequence.to_be_bytes());
-            *transport_sequence = transport_sequence.wrapping_add(1);
         }
+        self.transport_sequence.is_some()
+    }
+
+    /// Bytes before SRTP.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     pub(super) fn payload_len(&self) -> usize {
@@ -99,6 +107,8 @@ pub(super) struct SendStream {
     ssrc: Ssrc,
     mid: String,
     rid: String,
+    /// The peer takes transport-wide numbers on this section.
+    numbered: bool,
     codecs: Vec<Codec>,
     /// The codec of the last frame and its packetiser.
     current: Option<(PayloadType, Packetizer)>,
@@ -128,6 +138,7 @@ impl SendStream {
             ssrc: Ssrc(ssrc),
             mid: String::new(),
             rid: String::new(),
+            numbered: false,
             codecs: Vec::new(),
             current: None,
             options: PacketizerOptions {
@@ -151,6 +162,10 @@ impl SendStream {
     pub(super) fn configure(&mut self, media: &AgreedMedia, rid: &str) {
         rid.clone_into(&mut self.rid);
         self.mid = media.mid.as_ref().map(|mid| mid.to_string()).unwrap_or_default();
+        self.numbered =
+            media.agreement.extensions.iter().any(|extension| {
+                extension.direction.sends() && *extension.uri == *uri::TRANSPORT_CC
+            });
         let codecs = media.agreement.codecs.iter().filter_map(|codec| {
             let fmtp = codec.remote_fmtp.as_deref().unwrap_or("");
             Some(Codec {
@@ -214,6 +229,8 @@ impl SendStream {
         };
         let timestamp = frame.timestamp.wrapping_add(self.offset);
         let (ssrc, mid, rid) = (self.ssrc, self.mid.as_str(), self.rid.as_str());
+        let numbered = self.numbered;
+        let class = if codec.format.is_video() { Class::Video } else { Class::Audio };
         // The peer may have chosen a mid of any length.
         let header_room = HEADER_ROOM + mid.len() + rid.len();
         let (sequence, packets, octets) = (&mut self.sequence, &mut self.packets, &mut self.octets);
@@ -238,7 +255,8 @@ impl SendStream {
                 if let Some(id) = extensions.id(ExtensionKind::AbsoluteSendTime) {
                     let _ = writer.put(id, &[0; 3]);
                 }
-                if let Some(id) = extensions.id(ExtensionKind::TransportSequenceNumber) {
+                let id = extensions.id(ExtensionKind::TransportSequenceNumber);
+                if let Some(id) = id.filter(|_| numbered) {
                     let _ = writer.put(id, &[0; 2]);
                 }
             });
@@ -256,6 +274,7 @@ impl SendStream {
             out.push_back(Packet {
                 ssrc,
                 number,
+                class,
                 bytes,
                 header_len,
                 send_time,
@@ -301,19 +320,48 @@ impl SendStream {
             // Sealed again under the same number it would give the keystream away (RFC 3711 §9.1).
             None => return None,
         }
+        self.repeated(Class::Retransmission, bytes, extensions)
+    }
+
+    fn repeated(&self, class: Class, bytes: Vec<u8>, extensions: &ExtensionMap) -> Option<Packet> {
         let packet = RtpPacket::parse(&bytes).ok()?;
         let range = |kind| packet.extension_range(extensions.id(kind)?);
         let send_time = range(ExtensionKind::AbsoluteSendTime);
         let transport_sequence = range(ExtensionKind::TransportSequenceNumber);
         let header_len = packet.header_len();
-        Some(Packet {
-            ssrc: self.ssrc,
-            number: None,
-            bytes,
-            header_len,
-            send_time,
-            transport_sequence,
-        })
+        let (ssrc, number) = (self.ssrc, None);
+        Some(Packet { ssrc, number, class, bytes, header_len, send_time, transport_sequence })
+    }
+
+    /// Whether padding can be sent beside this stream: a receiver must not take it for media.
+    pub(super) fn can_pad(&self) -> bool {
+        let Some((current, _)) = self.current else { return false };
+        self.history.is_some()
+            && self.codecs.iter().any(|c| c.payload_type == current && c.rtx.is_some())
+    }
+
+    /// A packet of about this size that says nothing new, in the stream of retransmissions.
+    pub(super) fn pad(
+        &mut self,
+        now: Instant,
+        wanted: DataSize,
+        extensions: &ExtensionMap,
+    ) -> Option<Packet> {
+        let history = self.history.as_ref()?;
+        let most = usize::try_from(wanted.as_bytes().saturating_mul(2)).unwrap_or(usize::MAX);
+        let offered = history.padding(now, most.max(300));
+        let any = offered.or_else(|| history.padding(now, usize::MAX))?;
+        let payload_type = RtpPacket::parse(any).ok()?.payload_type();
+        let codec = self.codecs.iter().find(|codec| codec.payload_type == payload_type);
+        let rtx = codec.and_then(|codec| codec.rtx)?;
+        let mut bytes = Vec::with_capacity(any.len() + 2);
+        match choose_padding(wanted, offered.map(|packet| packet.len().into())) {
+            Padding::Retransmission => {
+                self.rtx.encapsulate(any, rtx, extensions, &mut bytes).ok()?;
+            }
+            Padding::Plain(len) => self.rtx.pad(any, rtx, extensions, len, &mut bytes).ok()?,
+        }
+        self.repeated(Class::Padding, bytes, extensions)
     }
 
     /// What a sender report says; `None` before the first frame.

@@ -4,7 +4,7 @@
 use crate::error::Error;
 use crate::extension::{ExtensionKind, ExtensionMap, ONE_BYTE_PROFILE};
 use crate::number::{PayloadType, SequenceNumber, Ssrc};
-use crate::packet::{RtpHeader, RtpPacket};
+use crate::packet::{RtpHeader, RtpPacket, write_padding};
 
 /// Makes the packets of one retransmission stream.
 #[derive(Debug, Clone)]
@@ -48,6 +48,43 @@ impl RtxSender {
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let packet = RtpPacket::parse(original)?;
+        self.begin(&packet, payload_type, map, out);
+        out.extend_from_slice(&packet.sequence_number().0.to_be_bytes());
+        out.extend_from_slice(packet.payload());
+        Ok(())
+    }
+
+    /// Appends a packet with the header of an original one and nothing but `len` bytes of padding (RFC 3550 §5.1): it
+    /// loads the path and tells the receiver nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where the original does not parse. Nothing is appended then.
+    pub fn pad(
+        &mut self,
+        original: &[u8],
+        payload_type: PayloadType,
+        map: &ExtensionMap,
+        len: u8,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let packet = RtpPacket::parse(original)?;
+        let start = out.len();
+        self.begin(&packet, payload_type, map, out);
+        // The marker ends a frame, and this is part of none.
+        out[start + 1] &= 0x7F;
+        write_padding(out, start, len);
+        Ok(())
+    }
+
+    /// The header of the next packet.
+    fn begin(
+        &mut self,
+        packet: &RtpPacket<'_>,
+        payload_type: PayloadType,
+        map: &ExtensionMap,
+        out: &mut Vec<u8>,
+    ) {
         let start = out.len();
         let header = RtpHeader {
             payload_type,
@@ -55,18 +92,15 @@ impl RtxSender {
             ssrc: self.ssrc,
             ..packet.header()
         };
-        copy_header(&packet, &header, out);
+        copy_header(packet, &header, out);
         if let (Some(profile), Some(rid), Some(repaired)) = (
             packet.extension_profile(),
             map.id(ExtensionKind::RtpStreamId),
             map.id(ExtensionKind::RepairedRtpStreamId),
         ) {
-            rename(&packet, profile, rid, repaired, &mut out[start..]);
+            rename(packet, profile, rid, repaired, &mut out[start..]);
         }
-        out.extend_from_slice(&packet.sequence_number().0.to_be_bytes());
-        out.extend_from_slice(packet.payload());
         self.next = self.next.next();
-        Ok(())
     }
 }
 
@@ -129,7 +163,6 @@ mod tests {
     use super::*;
     use crate::extension::{RepairedRtpStreamId, RtpStreamId};
     use crate::number::RtpTimestamp;
-    use crate::packet::write_padding;
 
     fn original() -> Vec<u8> {
         let mut out = Vec::new();
