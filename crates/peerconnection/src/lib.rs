@@ -42,7 +42,10 @@ pub use net::Input;
 pub use peerage_crypto::{Certificate, CertificateParams, KeyLog, KeyLogWriter, NamedGroup, Rng};
 pub use peerage_ice::{Ecn, FamilyPolicy, MdnsMode, Protocol, Timers, Transmit};
 pub use peerage_rtp::payload::{EncodedFrame, FrameInfo};
-pub use rtp::{Frame, MediaFrame, RtpStatistics};
+pub use rtp::{
+    Frame, MAX_LATE_PACKETS, MediaFrame, OutgoingPacket, PacketExtensions, ReceiveMode,
+    ReceivedPacket, RtpStatistics,
+};
 pub use state::{
     ConnectionState, DataChannelState, DtlsState, IceConnectionState, IceGatheringState,
     SignalingState,

@@ -267,7 +267,7 @@ pub fn nack(data: &[u8]) {
             assert!(due > now, "all that was due was asked for");
         }
     }
-    let _ = (generator.take_key_frame_needed(), history.padding(now, 2));
+    let _ = (generator.take_key_frame_needed(), history.padding(now, |packet| packet.len() < 2));
 }
 
 /// Routes packets, each after a byte with its length, in a session with two media sections and simulcast.

@@ -75,7 +75,7 @@ fn call_with_nack(loss_percent: u64, delay: Duration, seed: u64) -> Outcome {
         if ms % 20 < 3 && (ms / 20 * 3 + ms % 20) < u64::from(total) {
             let n = (ms / 20 * 3 + ms % 20) as u32;
             let bytes = packet(n);
-            history.insert(now, SequenceNumber((n + 60_000) as u16), &bytes);
+            history.insert(now, SequenceNumber((n + 60_000) as u16), bytes.clone());
             forward.push(bytes);
         }
         let mut index = 0;

@@ -5,6 +5,7 @@ mod candidates;
 mod channels;
 mod descriptions;
 mod media_sections;
+mod packets;
 mod states;
 #[cfg(test)]
 mod tests;

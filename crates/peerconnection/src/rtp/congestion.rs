@@ -10,7 +10,7 @@ use peerage_congestion::{
 use peerage_rtp::SequenceNumber;
 use peerage_rtp::rtcp::{Arrival, REFERENCE_TIME_WRAP_US, TransportFeedback};
 
-use super::send::Packet;
+use super::packet::Packet;
 use super::{MAX_QUEUED_PACKETS, MAX_QUEUED_RETRANSMISSIONS};
 
 /// Packets whose reports are waited for: several seconds of 10 Mbit/s.

@@ -51,9 +51,13 @@ impl RtpTransport {
                     // A mid that is named moves the source (RFC 9143 §9.2): here it begins anew.
                     let rid = section.rid(route.layer);
                     let (ssrc, transceiver) = (packet.ssrc(), section.transceiver);
-                    *stream = ReceiveStream::new(ssrc, transceiver, route.layer, rid, codec);
+                    let packets = self.forwarding.includes(transceiver);
+                    *stream =
+                        ReceiveStream::new(ssrc, transceiver, route.layer, rid, codec, packets);
                 }
-                stream.handle(now, codec, &packet);
+                if let Some(accepted) = stream.handle(now, codec, &packet) {
+                    self.give_out(now, index, &packet, accepted, false);
+                }
                 self.after_packet(now, index);
             }
             Some(Target::Repair(index)) => self.take_retransmission(now, &packet, &route, index),
@@ -76,7 +80,9 @@ impl RtpTransport {
                 }
                 let rid = section.rid(route.layer);
                 let (transceiver, layer) = (section.transceiver, route.layer);
-                self.receivers.push(ReceiveStream::new(ssrc, transceiver, layer, rid, codec));
+                let packets = self.forwarding.includes(transceiver);
+                let stream = ReceiveStream::new(ssrc, transceiver, layer, rid, codec, packets);
+                self.receivers.push(stream);
                 Target::Media(self.receivers.len() - 1)
             }
             // Named by the description, or the one stream of its section and layer (RFC 4588 §5.3).
@@ -110,16 +116,19 @@ impl RtpTransport {
         let codec = section.codec_repaired_by(packet.payload_type().get()).copied();
         let original = codec.and_then(|codec| PayloadType::new(codec.payload_type));
         let (Some(codec), Some(payload_type)) = (codec, original) else { return };
-        self.scratch.clear();
+        let mut restored = std::mem::take(&mut self.scratch);
+        restored.clear();
         let ssrc = self.receivers[index].ssrc();
         // Without a payload it is padding, that probes the path.
-        if !matches!(rtx::restore(packet, ssrc, payload_type, &mut self.scratch), Ok(true)) {
-            return;
-        }
-        if let Ok(original) = RtpPacket::parse(&self.scratch) {
-            self.receivers[index].repair(now, &codec, &original);
+        if matches!(rtx::restore(packet, ssrc, payload_type, &mut restored), Ok(true))
+            && let Ok(original) = RtpPacket::parse(&restored)
+        {
+            if let Some(accepted) = self.receivers[index].repair(now, &codec, &original) {
+                self.give_out(now, index, &original, accepted, true);
+            }
             self.after_packet(now, index);
         }
+        self.scratch = restored;
     }
 
     /// Frames that are complete, and what is missing.

@@ -9,11 +9,15 @@
 //! One bundle has one of them (RFC 9143 §9); its streams are found by hash, and no call looks at streams that it does not
 //! concern.
 
+mod arena;
 mod congestion;
 mod feedback;
+mod forwarding;
 mod frame;
 mod incoming;
 mod outgoing;
+mod packet;
+mod packets;
 mod receive;
 mod reports;
 mod routing;
@@ -22,6 +26,8 @@ mod senders;
 mod statistics;
 
 pub use frame::{Frame, MediaFrame};
+pub use packets::{OutgoingPacket, PacketExtensions, ReceiveMode, ReceivedPacket};
+pub use send::MAX_LATE_PACKETS;
 pub use statistics::RtpStatistics;
 
 use std::collections::VecDeque;
@@ -37,6 +43,8 @@ use peerage_sdp::Text;
 use rustc_hash::FxHashMap;
 
 use self::congestion::RateControl;
+use self::forwarding::Forwarding;
+use self::packet::Packet;
 use self::receive::ReceiveStream;
 use self::routing::Routing;
 use self::send::SendStream;
@@ -102,7 +110,7 @@ pub(crate) struct RtpTransport {
     /// What waits to be sent, and how fast it leaves; there once something is to be sent.
     rate: Option<Box<RateControl>>,
     /// The packets of the frame that is being cut.
-    outgoing: VecDeque<send::Packet>,
+    outgoing: VecDeque<Packet>,
     /// The stream that padding goes by: the one of video with retransmission that sent last.
     padding_stream: Option<Ssrc>,
     /// The path is one of IPv4.
@@ -110,6 +118,7 @@ pub(crate) struct RtpTransport {
     rtcp: VecDeque<Vec<u8>>,
     events: VecDeque<RtpEvent>,
     queued_frames: usize,
+    forwarding: Forwarding,
     next_report: Option<Instant>,
     /// The source of reports while nothing is sent.
     report_ssrc: Ssrc,
@@ -144,6 +153,7 @@ impl RtpTransport {
             rtcp: VecDeque::new(),
             events: VecDeque::new(),
             queued_frames: 0,
+            forwarding: Forwarding::default(),
             next_report: None,
             report_ssrc: Ssrc(rng.u32()),
             cname,
@@ -224,16 +234,20 @@ impl RtpTransport {
                 };
                 self.senders.push(match stream {
                     Some(mut stream) => {
-                        stream.configure(media, rid);
+                        stream.configure(media, rid, &self.extensions);
                         stream
                     }
-                    None => SendStream::new(media, encoding, ssrcs, rid, &mut self.rng),
+                    None => {
+                        let extensions = &self.extensions;
+                        SendStream::new(media, encoding, ssrcs, rid, extensions, &mut self.rng)
+                    }
                 });
             }
         }
         // A source that is held goes on with its numbers when it sends again: begun anew under the same key they could
         // be those of packets that were sealed already, which SRTP must not do (RFC 3711 §3.3.1, §9.1).
         before.retain(|stream| transceivers.get(stream.transceiver()).is_some());
+        self.forwarding.retain(|transceiver| transceivers.get(transceiver).is_some());
         self.paused = before;
         // What a stream that ended had still to say is not wanted any more.
         let senders = &self.senders;

@@ -41,7 +41,7 @@ impl RtpTransport {
                 frame.data.len()
             )));
         }
-        let sent = stream.send(now, frame, room, &self.extensions, &mut self.outgoing);
+        let sent = stream.send(now, frame, room, &mut self.outgoing);
         for packet in self.outgoing.drain(..) {
             rate.enqueue(now, packet);
         }
@@ -76,13 +76,6 @@ impl RtpTransport {
                 }
             };
             let numbered = packet.write(self.clock.at(now), rate.number(), buf);
-            if let Some(stream) = self.senders.get_mut(packet.ssrc) {
-                stream.sent(now, &packet, &buf[start..]);
-                if packet.class == Class::Video && stream.can_pad() {
-                    self.padding_stream = Some(packet.ssrc);
-                    rate.set_can_pad(true);
-                }
-            }
             let sealed = srtp.sender.protect_rtp(buf, start).is_ok();
             let len = buf.len() - start;
             if padding {
@@ -94,6 +87,13 @@ impl RtpTransport {
                 }
                 self.statistics.packets_sent += 1;
                 self.statistics.bytes_sent += packet.payload_len() as u64;
+                if let Some(stream) = self.senders.get_mut(packet.ssrc) {
+                    if packet.class == Class::Video && stream.can_pad() {
+                        self.padding_stream = Some(packet.ssrc);
+                        rate.set_can_pad(true);
+                    }
+                    stream.sent(now, packet);
+                }
                 return Some(len);
             }
             buf.truncate(start);

@@ -1,13 +1,15 @@
-//! One stream of the peer: counted, asked for again where packets are missing, and assembled into frames.
+//! One stream of the peer: counted, asked for again where packets are missing, and assembled into frames or given out
+//! packet by packet.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use peerage_rtp::payload::{AssemblerConfig, FrameAssembler};
+use peerage_rtp::payload::{AssemblerConfig, FrameAssembler, PayloadFormat};
 use peerage_rtp::receive::ReceiveStatistics;
 use peerage_rtp::repair::{NackConfig, NackGenerator};
 use peerage_rtp::rtcp::{ReportBlock, SenderInfo};
 use peerage_rtp::{RtpPacket, SequenceNumber, SequenceUnwrapper, Ssrc};
+use peerage_sdp::Word;
 
 use super::frame::MediaFrame;
 use super::routing::ReceivedCodec;
@@ -18,14 +20,27 @@ pub(super) struct ReceiveStream {
     ssrc: Ssrc,
     transceiver: TransceiverHandle,
     layer: Option<u8>,
-    rid: Option<String>,
+    rid: Option<Word>,
+    /// Packets are given out as they come, instead of frames.
+    packets: bool,
     /// The codec of the packets last received, and what assembles them.
     current: Option<(ReceivedCodec, FrameAssembler)>,
     sequence: SequenceUnwrapper,
     statistics: ReceiveStatistics,
     nack: Option<NackGenerator>,
+    /// Ticks of the timestamp a second.
+    clock_rate: u32,
     wants_keyframe: bool,
     asked: Option<Instant>,
+}
+
+/// A packet to be given out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Accepted {
+    /// Its number without wraps.
+    pub(super) sequence: u64,
+    pub(super) payload_type: u8,
+    pub(super) format: PayloadFormat,
 }
 
 impl ReceiveStream {
@@ -35,16 +50,19 @@ impl ReceiveStream {
         layer: Option<u8>,
         rid: Option<&str>,
         codec: &ReceivedCodec,
+        packets: bool,
     ) -> Self {
         Self {
             ssrc,
             transceiver,
             layer,
-            rid: rid.map(str::to_owned),
+            rid: rid.and_then(|rid| Word::new(rid).ok()),
+            packets,
             current: None,
             sequence: SequenceUnwrapper::default(),
             statistics: ReceiveStatistics::new(ssrc, codec.clock_rate),
             nack: codec.nack.then(|| NackGenerator::new(NackConfig::default())),
+            clock_rate: codec.clock_rate,
             wants_keyframe: false,
             asked: None,
         }
@@ -62,31 +80,64 @@ impl ReceiveStream {
         self.layer
     }
 
-    /// Takes a packet of this stream.
-    pub(super) fn handle(&mut self, now: Instant, codec: &ReceivedCodec, packet: &RtpPacket<'_>) {
+    pub(super) fn rid(&self) -> Option<&Word> {
+        self.rid.as_ref()
+    }
+
+    /// Changes between frames and packets. What is under way is given up.
+    pub(super) fn set_packets(&mut self, packets: bool) {
+        if self.packets != packets {
+            self.packets = packets;
+            self.current = None;
+            self.wants_keyframe = false;
+        }
+    }
+
+    /// Takes a packet of this stream. It is handed back where packets are given out and it is not one that came before.
+    pub(super) fn handle(
+        &mut self,
+        now: Instant,
+        codec: &ReceivedCodec,
+        packet: &RtpPacket<'_>,
+    ) -> Option<Accepted> {
         let number = packet.sequence_number();
         let payload_len = packet.payload().len() + packet.padding_len();
         self.statistics.receive(now, number, packet.timestamp(), packet.header_len(), payload_len);
         let is_new = self.nack.as_mut().is_none_or(|nack| nack.receive(now, number));
-        if is_new {
-            self.insert(codec, packet);
-        }
+        is_new.then(|| self.accept(codec, packet)).flatten()
     }
 
     /// Takes a packet that was sent again; it counts as received only once.
-    pub(super) fn repair(&mut self, now: Instant, codec: &ReceivedCodec, packet: &RtpPacket<'_>) {
+    pub(super) fn repair(
+        &mut self,
+        now: Instant,
+        codec: &ReceivedCodec,
+        packet: &RtpPacket<'_>,
+    ) -> Option<Accepted> {
         let number = packet.sequence_number();
-        if self.nack.as_mut().is_some_and(|nack| nack.repaired(now, number)) {
-            self.insert(codec, packet);
-        }
+        let is_new = self.nack.as_mut().is_some_and(|nack| nack.repaired(now, number));
+        is_new.then(|| self.accept(codec, packet)).flatten()
     }
 
-    fn insert(&mut self, codec: &ReceivedCodec, packet: &RtpPacket<'_>) {
+    fn accept(&mut self, codec: &ReceivedCodec, packet: &RtpPacket<'_>) -> Option<Accepted> {
         let number = packet.sequence_number();
+        let sequence = self.sequence.unwrap(number);
+        if self.packets {
+            if self.clock_rate != codec.clock_rate {
+                self.clock_rate = codec.clock_rate;
+                self.statistics.set_clock_rate(codec.clock_rate);
+            }
+            let ReceivedCodec { payload_type, format, .. } = *codec;
+            return Some(Accepted { sequence, payload_type, format });
+        }
+        self.insert(codec, packet, sequence);
+        None
+    }
+
+    fn insert(&mut self, codec: &ReceivedCodec, packet: &RtpPacket<'_>, sequence: u64) {
         if let Some(nack) = &mut self.nack {
             self.wants_keyframe |= nack.take_key_frame_needed();
         }
-        let sequence = self.sequence.unwrap(number);
         let assembler = match &mut self.current {
             Some((current, assembler)) if current.payload_type == codec.payload_type => assembler,
             // Another codec: what was under way in the old one is given up.
@@ -113,7 +164,7 @@ impl ReceiveStream {
         }
         Some(MediaFrame {
             transceiver: self.transceiver,
-            rid: self.rid.clone(),
+            rid: self.rid.as_ref().map(Word::to_string),
             payload_type: codec.payload_type,
             ssrc: self.ssrc.0,
             frame,
@@ -135,7 +186,7 @@ impl ReceiveStream {
         if let Some(nack) = &mut self.nack {
             nack.poll(now, round_trip, out);
             // What was asked for in vain is not waited for any more.
-            if nack.take_key_frame_needed() {
+            if nack.take_key_frame_needed() && !self.packets {
                 self.wants_keyframe = true;
             }
         }
@@ -152,7 +203,17 @@ impl ReceiveStream {
     /// Frames were lost to the application.
     pub(super) fn want_keyframe(&mut self) {
         self.wants_keyframe |=
-            self.current.as_ref().is_some_and(|(codec, _)| codec.format.is_video());
+            self.packets || self.current.as_ref().is_some_and(|(codec, _)| codec.format.is_video());
+    }
+
+    /// The application wants a keyframe. Whether it is to be asked for now; where nobody looks for it, it is asked for once.
+    pub(super) fn ask_for_keyframe(&mut self, now: Instant, interval: Duration) -> bool {
+        self.want_keyframe();
+        let due = self.keyframe_request_due(now, interval);
+        if due && self.packets {
+            self.wants_keyframe = false;
+        }
+        due
     }
 
     /// Whether a keyframe is to be asked for now.

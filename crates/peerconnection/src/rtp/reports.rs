@@ -17,11 +17,10 @@ impl RtpTransport {
     pub(crate) fn request_keyframe(&mut self, now: Instant, transceiver: TransceiverHandle) {
         let mut due = Vec::new();
         for stream in &mut self.receivers {
-            if stream.transceiver() == transceiver {
-                stream.want_keyframe();
-                if stream.keyframe_request_due(now, KEYFRAME_REQUEST_INTERVAL) {
-                    due.push(stream.ssrc());
-                }
+            if stream.transceiver() == transceiver
+                && stream.ask_for_keyframe(now, KEYFRAME_REQUEST_INTERVAL)
+            {
+                due.push(stream.ssrc());
             }
         }
         for ssrc in due {

@@ -1,68 +1,35 @@
 //! One stream of ours: frames cut into packets, each with its header and extensions.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use peerage_congestion::{Class, DataSize, Padding, choose_padding};
 use peerage_crypto::Rng;
-use peerage_rtp::extension::{ExtensionKind, Mid, RtpStreamId};
 use peerage_rtp::payload::{Packetizer, PacketizerOptions, PayloadFormat};
 use peerage_rtp::repair::{Retransmission, RtxSender, SendHistory, SendHistoryConfig};
 use peerage_rtp::rtcp::SenderInfo;
-use peerage_rtp::{
-    ExtensionMap, NtpTime, PayloadType, RtpHeader, RtpPacket, RtpTimestamp, SequenceNumber, Ssrc,
-};
+use peerage_rtp::{ExtensionMap, PayloadType, RtpHeader, RtpTimestamp, SequenceNumber, Ssrc};
 use peerage_sdp::{Feedback, RidDirection};
 
+use super::arena::Arena;
 use super::frame::Frame;
+use super::packet::{HeaderTemplate, Packet};
+use super::packets::OutgoingPacket;
 use crate::error::Error;
 use crate::jsep::AgreedMedia;
 use crate::media::uri;
 use crate::transceiver::{RtpEncodingParameters, TransceiverHandle};
 
-/// Bytes that header and extensions may take beside mid and rid: the fixed header, that of the extension and its padding,
-/// two bytes before each value, times and numbers, and what a retransmission adds (RFC 4588 §4).
-const HEADER_ROOM: usize = 12 + 4 + 3 + 2 * 2 + 5 + 4 + 2;
-
-/// A packet that waits: all but the values of the moment it is sent.
-#[derive(Debug)]
-pub(super) struct Packet {
-    pub(super) ssrc: Ssrc,
-    /// What the history keeps it under; `None` for retransmissions.
-    number: Option<SequenceNumber>,
-    pub(super) class: Class,
-    bytes: Vec<u8>,
-    header_len: usize,
-    send_time: Option<Range<usize>>,
-    transport_sequence: Option<Range<usize>>,
-}
-
-impl Packet {
-    /// Appends the packet with the time and the transport-wide sequence number; whether it has room for one.
-    pub(super) fn write(&self, now: NtpTime, transport_sequence: u16, buf: &mut Vec<u8>) -> bool {
-        let start = buf.len();
-        buf.extend_from_slice(&self.bytes);
-        let packet = &mut buf[start..];
-        if let Some(range) = &self.send_time {
-            // 6.18 seconds: the middle of 32.32.
-            packet[range.clone()].copy_from_slice(&((now.0 >> 14) as u32).to_be_bytes()[1..]);
-        }
-        if let Some(range) = &self.transport_sequence {
-            packet[range.clone()].copy_from_slice(&transport_sequence.to_be_bytes());
-        }
-        self.transport_sequence.is_some()
-    }
-
-    /// Bytes before SRTP.
-    pub(super) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    pub(super) fn payload_len(&self) -> usize {
-        self.bytes.len() - self.header_len
-    }
-}
+/// What a retransmission adds to a packet (RFC 4588 §4).
+const RETRANSMISSION_ROOM: usize = 2;
+/// How far behind the newest a packet that the application numbers may come.
+pub const MAX_LATE_PACKETS: u64 = 1_000;
+/// How far ahead it may jump: receivers guess the rollover of what is nearer than 2^15 (RFC 3711 §3.3.1).
+const MAX_JUMP: i64 = 1 << 14;
+/// The longest datagram with a packet of the application's: Ethernet's 1,500 bytes less the headers of IPv6 and UDP. It has
+/// been cut already, so that [`Settings::mtu`](crate::Settings::mtu) comes too late.
+const MAX_FORWARDED: usize = 1_452;
 
 /// A codec that the peer takes.
 struct Codec {
@@ -74,6 +41,13 @@ struct Codec {
     nack: bool,
     format: PayloadFormat,
     clock_rate: u32,
+}
+
+impl Codec {
+    /// How urgent its packets are.
+    fn class(&self) -> Class {
+        if self.format.is_video() { Class::Video } else { Class::Audio }
+    }
 }
 
 /// By what `rid` an encoding is sent, empty without simulcast; `None` if it is not sent, because the peer did not agree to
@@ -105,17 +79,20 @@ pub(super) struct SendStream {
     transceiver: TransceiverHandle,
     encoding: usize,
     ssrc: Ssrc,
-    mid: String,
-    rid: String,
-    /// The peer takes transport-wide numbers on this section.
-    numbered: bool,
+    header: HeaderTemplate,
+    arena: Arena,
+    /// The codec of the last packet has retransmissions.
+    repairable: bool,
     codecs: Vec<Codec>,
     /// The codec of the last frame and its packetiser.
     current: Option<(PayloadType, Packetizer)>,
     options: PacketizerOptions,
-    history: Option<SendHistory>,
+    history: Option<SendHistory<Packet>>,
     rtx: RtxSender,
-    sequence: SequenceNumber,
+    /// The number of the next packet, without wraps.
+    next: u64,
+    /// What the application's numbers are added to, once it gave one.
+    anchor: Option<u64>,
     /// Added to the application's timestamps, so that they begin anywhere (RFC 3550 §5.1).
     offset: u32,
     packets: u32,
@@ -130,15 +107,16 @@ impl SendStream {
         encoding: usize,
         (ssrc, rtx): (u32, u32),
         rid: &str,
+        extensions: &ExtensionMap,
         rng: &mut Rng,
     ) -> Self {
         let mut stream = Self {
             transceiver: media.transceiver,
             encoding,
             ssrc: Ssrc(ssrc),
-            mid: String::new(),
-            rid: String::new(),
-            numbered: false,
+            header: HeaderTemplate::new(Ssrc(ssrc), "", "", false, extensions),
+            arena: Arena::default(),
+            repairable: false,
             codecs: Vec::new(),
             current: None,
             options: PacketizerOptions {
@@ -148,24 +126,27 @@ impl SendStream {
             },
             history: None,
             rtx: RtxSender::new(Ssrc(rtx), SequenceNumber((rng.u32() & 0x7fff) as u16)),
-            // RFC 3711 §3.3.1: below 2^15, so that a receiver that misses the first ones guesses the rollover right.
-            sequence: SequenceNumber((rng.u32() & 0x7fff) as u16),
+            // RFC 3711 §3.3.1: below 2^15, so that a receiver that misses the first ones guesses the rollover right; and
+            // with room below for packets that the application sends late.
+            next: rng.range(MAX_LATE_PACKETS..1 << 15),
+            anchor: None,
             offset: rng.u32(),
             packets: 0,
             octets: 0,
             last: None,
         };
-        stream.configure(media, rid);
+        stream.configure(media, rid, extensions);
         stream
     }
 
-    pub(super) fn configure(&mut self, media: &AgreedMedia, rid: &str) {
-        rid.clone_into(&mut self.rid);
-        self.mid = media.mid.as_ref().map(|mid| mid.to_string()).unwrap_or_default();
-        self.numbered =
+    pub(super) fn configure(&mut self, media: &AgreedMedia, rid: &str, extensions: &ExtensionMap) {
+        let mid = media.mid.as_ref().map_or("", |mid| mid.as_str());
+        // The peer takes transport-wide numbers on this section.
+        let numbered =
             media.agreement.extensions.iter().any(|extension| {
                 extension.direction.sends() && *extension.uri == *uri::TRANSPORT_CC
             });
+        self.header = HeaderTemplate::new(self.ssrc, mid, rid, numbered, extensions);
         let codecs = media.agreement.codecs.iter().filter_map(|codec| {
             let fmtp = codec.remote_fmtp.as_deref().unwrap_or("");
             Some(Codec {
@@ -200,102 +181,123 @@ impl SendStream {
         self.encoding
     }
 
+    /// The payload type under which a format is sent.
+    pub(super) fn payload_type(&self, format: PayloadFormat) -> Option<u8> {
+        let codec = self.codecs.iter().find(|codec| codec.format == format);
+        codec.map(|codec| codec.payload_type.get())
+    }
+
+    /// The codec that the application chose.
+    fn codec(&self, payload_type: Option<u8>) -> Result<&Codec, Error> {
+        let codec = match payload_type {
+            None => self.codecs.first(),
+            Some(pt) => self.codecs.iter().find(|codec| codec.payload_type.get() == pt),
+        };
+        codec.ok_or_else(|| {
+            Error::Operation(match payload_type {
+                Some(pt) => format!("payload type {pt} was not agreed on with the peer"),
+                None => "no codec was agreed on with the peer".to_owned(),
+            })
+        })
+    }
+
     /// Cuts a frame into packets of at most `room` bytes.
     pub(super) fn send(
         &mut self,
         now: Instant,
         frame: &Frame,
         room: usize,
-        extensions: &ExtensionMap,
         out: &mut VecDeque<Packet>,
     ) -> Result<(), Error> {
-        let codec = match frame.payload_type {
-            None => self.codecs.first(),
-            Some(pt) => self.codecs.iter().find(|codec| codec.payload_type.get() == pt),
-        };
-        let Some(codec) = codec else {
-            return Err(Error::Operation(match frame.payload_type {
-                Some(pt) => format!("payload type {pt} was not agreed on with the peer"),
-                None => "no codec was agreed on with the peer".to_owned(),
-            }));
-        };
-        let payload_type = codec.payload_type;
+        let codec = self.codec(frame.payload_type)?;
+        let (payload_type, clock_rate) = (codec.payload_type, codec.clock_rate);
+        let (format, class) = (codec.format, codec.class());
+        self.repairable = codec.rtx.is_some();
         let packetizer = match &mut self.current {
             Some((current, packetizer)) if *current == payload_type => packetizer,
             current => {
-                let packetizer = Packetizer::new(codec.format, self.options);
+                let packetizer = Packetizer::new(format, self.options);
                 &mut current.insert((payload_type, packetizer)).1
             }
         };
-        let timestamp = frame.timestamp.wrapping_add(self.offset);
-        let (ssrc, mid, rid) = (self.ssrc, self.mid.as_str(), self.rid.as_str());
-        let numbered = self.numbered;
-        let class = if codec.format.is_video() { Class::Video } else { Class::Audio };
-        // The peer may have chosen a mid of any length.
-        let header_room = HEADER_ROOM + mid.len() + rid.len();
-        let (sequence, packets, octets) = (&mut self.sequence, &mut self.packets, &mut self.octets);
+        let timestamp = RtpTimestamp(frame.timestamp.wrapping_add(self.offset));
+        let (header, arena, next) = (&self.header, &mut self.arena, &mut self.next);
+        let (packets, octets, ssrc) = (&mut self.packets, &mut self.octets, self.ssrc);
         let mut emit = |parts: &[&[u8]], marker: bool| {
-            let header = RtpHeader {
-                marker,
-                payload_type,
-                sequence_number: *sequence,
-                timestamp: RtpTimestamp(timestamp),
-                ssrc,
-            };
-            let payload_len: usize = parts.iter().map(|part| part.len()).sum();
-            let mut bytes = Vec::with_capacity(header_room + payload_len);
-            header.write(&mut bytes, |writer| {
-                // A value that does not fit is left out: the peer then goes by the SSRC.
-                if !mid.is_empty() {
-                    let _ = writer.set(extensions, &Mid(mid));
-                }
-                if !rid.is_empty() {
-                    let _ = writer.set(extensions, &RtpStreamId(rid));
-                }
-                if let Some(id) = extensions.id(ExtensionKind::AbsoluteSendTime) {
-                    let _ = writer.put(id, &[0; 3]);
-                }
-                let id = extensions.id(ExtensionKind::TransportSequenceNumber);
-                if let Some(id) = id.filter(|_| numbered) {
-                    let _ = writer.put(id, &[0; 2]);
-                }
-            });
-            let header_len = bytes.len();
-            let range = |kind| {
-                let id = extensions.id(kind)?;
-                RtpPacket::parse(&bytes).ok()?.extension_range(id)
-            };
-            let send_time = range(ExtensionKind::AbsoluteSendTime);
-            let transport_sequence = range(ExtensionKind::TransportSequenceNumber);
-            for part in parts {
-                bytes.extend_from_slice(part);
-            }
-            let number = Some(*sequence);
-            out.push_back(Packet {
-                ssrc,
-                number,
-                class,
-                bytes,
-                header_len,
-                send_time,
-                transport_sequence,
-            });
-            *sequence = sequence.next();
+            let payload = arena.copy(parts);
             *packets = packets.wrapping_add(1);
-            *octets = octets.wrapping_add(payload_len as u32);
+            *octets = octets.wrapping_add(payload.len() as u32);
+            let sequence_number = SequenceNumber(*next as u16);
+            *next += 1;
+            let fields = RtpHeader { marker, payload_type, sequence_number, timestamp, ssrc };
+            out.push_back(header.packet(class, fields, payload));
         };
-        let max_payload = room.saturating_sub(header_room);
+        // The peer may have chosen a mid of any length.
+        let max_payload = room.saturating_sub(header.len() + RETRANSMISSION_ROOM);
         packetizer
             .packetize(&frame.data, &frame.info, max_payload, &mut emit)
             .map_err(|error| Error::Operation(error.to_string()))?;
-        self.last = Some((timestamp, now, codec.clock_rate));
+        self.last = Some((timestamp.0, now, clock_rate));
         Ok(())
     }
 
-    /// Keeps a packet that is being sent, as it is on the wire before SRTP.
-    pub(super) fn sent(&mut self, now: Instant, packet: &Packet, bytes: &[u8]) {
+    /// Makes a packet of one of the application's; `overhead` is what SRTP adds.
+    pub(super) fn packet(
+        &mut self,
+        now: Instant,
+        packet: &OutgoingPacket,
+        overhead: usize,
+    ) -> Result<Packet, Error> {
+        let codec = self.codec(packet.payload_type)?;
+        let (payload_type, clock_rate) = (codec.payload_type, codec.clock_rate);
+        let (class, repairable) = (codec.class(), codec.rtx.is_some());
+        let number = match packet.sequence {
+            None => self.next,
+            Some(number) => {
+                let anchor = self.anchor.unwrap_or_else(|| self.next.wrapping_sub(number));
+                let own = number.wrapping_add(anchor);
+                let ahead = own.wrapping_sub(self.next) as i64;
+                if ahead < -(MAX_LATE_PACKETS as i64) || ahead > MAX_JUMP {
+                    return Err(Error::Operation(format!(
+                        "sequence number {number} is too far from those before it"
+                    )));
+                }
+                self.anchor = Some(anchor);
+                own
+            }
+        };
+        let timestamp = RtpTimestamp(packet.timestamp.wrapping_add(self.offset));
+        let (marker, payload) = (packet.marker, packet.payload.clone());
+        let sequence_number = SequenceNumber(number as u16);
+        let ssrc = self.ssrc;
+        let fields = RtpHeader { marker, payload_type, sequence_number, timestamp, ssrc };
+        let made = if packet.extensions.is_empty() {
+            self.header.packet(class, fields, payload)
+        } else {
+            self.header.packet_with(class, fields, payload, |writer, map| {
+                packet.extensions.write(writer, map);
+            })
+        };
+        if made.len() + RETRANSMISSION_ROOM + overhead > MAX_FORWARDED {
+            return Err(Error::Operation(format!(
+                "a packet with a payload of {} bytes is longer than {MAX_FORWARDED}",
+                made.payload_len()
+            )));
+        }
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(made.payload_len() as u32);
+        self.repairable = repairable;
+        if number >= self.next {
+            self.next = number + 1;
+            self.last = Some((timestamp.0, now, clock_rate));
+        }
+        Ok(made)
+    }
+
+    /// Keeps a packet that was sent.
+    pub(super) fn sent(&mut self, now: Instant, packet: Packet) {
         if let (Some(history), Some(number)) = (&mut self.history, packet.number) {
-            history.insert(now, number, bytes);
+            history.insert(now, number, packet);
         }
     }
 
@@ -311,33 +313,19 @@ impl SendStream {
         let Retransmission::Send(original) = history.retransmit(now, number, round_trip) else {
             return None;
         };
-        let payload_type = RtpPacket::parse(original).ok()?.payload_type();
-        let codec = self.codecs.iter().find(|codec| codec.payload_type == payload_type);
-        let rtx = codec.and_then(|codec| codec.rtx);
-        let mut bytes = Vec::with_capacity(original.len() + 2);
-        match rtx {
-            Some(rtx) => self.rtx.encapsulate(original, rtx, extensions, &mut bytes).ok()?,
-            // Sealed again under the same number it would give the keystream away (RFC 3711 §9.1).
-            None => return None,
-        }
-        self.repeated(Class::Retransmission, bytes, extensions)
-    }
-
-    fn repeated(&self, class: Class, bytes: Vec<u8>, extensions: &ExtensionMap) -> Option<Packet> {
-        let packet = RtpPacket::parse(&bytes).ok()?;
-        let range = |kind| packet.extension_range(extensions.id(kind)?);
-        let send_time = range(ExtensionKind::AbsoluteSendTime);
-        let transport_sequence = range(ExtensionKind::TransportSequenceNumber);
-        let header_len = packet.header_len();
-        let (ssrc, number) = (self.ssrc, None);
-        Some(Packet { ssrc, number, class, bytes, header_len, send_time, transport_sequence })
+        let payload_type = PayloadType::from_low_bits(original.header[1]);
+        let codec = self.codecs.iter().find(|codec| codec.payload_type == payload_type)?;
+        // Sealed again under the same number it would give the keystream away (RFC 3711 §9.1).
+        let rtx = codec.rtx?;
+        let mut header = Vec::with_capacity(original.header.len() + RETRANSMISSION_ROOM);
+        self.rtx.encapsulate(&original.header, rtx, extensions, &mut header).ok()?;
+        let class = Class::Retransmission;
+        Some(Packet { number: None, class, header: header.into(), ..original.clone() })
     }
 
     /// Whether padding can be sent beside this stream: a receiver must not take it for media.
     pub(super) fn can_pad(&self) -> bool {
-        let Some((current, _)) = self.current else { return false };
-        self.history.is_some()
-            && self.codecs.iter().any(|c| c.payload_type == current && c.rtx.is_some())
+        self.history.is_some() && self.repairable
     }
 
     /// A packet of about this size that says nothing new, in the stream of retransmissions.
@@ -349,19 +337,24 @@ impl SendStream {
     ) -> Option<Packet> {
         let history = self.history.as_ref()?;
         let most = usize::try_from(wanted.as_bytes().saturating_mul(2)).unwrap_or(usize::MAX);
-        let offered = history.padding(now, most.max(300));
-        let any = offered.or_else(|| history.padding(now, usize::MAX))?;
-        let payload_type = RtpPacket::parse(any).ok()?.payload_type();
+        let offered = history.padding(now, |packet| packet.len() <= most.max(300));
+        let any = offered.or_else(|| history.padding(now, |_| true))?;
+        let payload_type = PayloadType::from_low_bits(any.header[1]);
         let codec = self.codecs.iter().find(|codec| codec.payload_type == payload_type);
         let rtx = codec.and_then(|codec| codec.rtx)?;
-        let mut bytes = Vec::with_capacity(any.len() + 2);
-        match choose_padding(wanted, offered.map(|packet| packet.len().into())) {
+        let mut header = Vec::with_capacity(any.header.len() + usize::from(u8::MAX));
+        let payload = match choose_padding(wanted, offered.map(|packet| packet.len().into())) {
             Padding::Retransmission => {
-                self.rtx.encapsulate(any, rtx, extensions, &mut bytes).ok()?;
+                self.rtx.encapsulate(&any.header, rtx, extensions, &mut header).ok()?;
+                any.payload.clone()
             }
-            Padding::Plain(len) => self.rtx.pad(any, rtx, extensions, len, &mut bytes).ok()?,
-        }
-        self.repeated(Class::Padding, bytes, extensions)
+            Padding::Plain(len) => {
+                self.rtx.pad(&any.header, rtx, extensions, len, &mut header).ok()?;
+                Bytes::new()
+            }
+        };
+        let (header, class) = (header.into(), Class::Padding);
+        Some(Packet { number: None, class, header, payload, ..any.clone() })
     }
 
     /// What a sender report says; `None` before the first frame.

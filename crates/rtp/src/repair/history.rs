@@ -1,5 +1,5 @@
 //! The packets a stream sent last, to be sent again when a receiver asks: bounded by number and age. The NACK responder of
-//! the send path; each packet costs one copy into a buffer that is reused.
+//! the send path. What a packet is, a buffer or a header with a shared payload, is the owner's choice.
 
 use std::time::{Duration, Instant};
 
@@ -25,9 +25,9 @@ impl Default for SendHistoryConfig {
 
 /// Why a packet is or is not sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retransmission<'a> {
+pub enum Retransmission<'a, P> {
     /// Send it.
-    Send(&'a [u8]),
+    Send(&'a P),
     /// It was sent less than a round trip ago; the request crossed it.
     TooSoon,
     /// It was sent again as often as may be.
@@ -37,26 +37,25 @@ pub enum Retransmission<'a> {
 }
 
 #[derive(Debug)]
-struct Slot {
+struct Slot<P> {
     number: SequenceNumber,
-    /// Empty where nothing is kept.
-    packet: Vec<u8>,
+    packet: Option<P>,
     sent: Instant,
     /// When it was last sent again.
     resent: Option<Instant>,
     retransmissions: u32,
 }
 
-/// What a stream sent last.
+/// What a stream sent last, in packets of the type `P`.
 #[derive(Debug)]
-pub struct SendHistory {
+pub struct SendHistory<P> {
     config: SendHistoryConfig,
-    slots: Vec<Slot>,
+    slots: Vec<Slot<P>>,
     mask: usize,
     last: Option<SequenceNumber>,
 }
 
-impl SendHistory {
+impl<P> SendHistory<P> {
     /// An empty history. Memory is taken as packets come.
     #[must_use]
     pub fn new(config: SendHistoryConfig) -> Self {
@@ -65,19 +64,14 @@ impl SendHistory {
     }
 
     /// Keeps a packet that is sent now, whole. It takes the place of the one that was sent a history's length before.
-    pub fn insert(&mut self, now: Instant, number: SequenceNumber, packet: &[u8]) {
+    pub fn insert(&mut self, now: Instant, number: SequenceNumber, packet: P) {
         let index = usize::from(number.0) & self.mask;
         while self.slots.len() <= index {
-            let packet = Vec::new();
+            let packet = None;
             self.slots.push(Slot { number, packet, sent: now, resent: None, retransmissions: 0 });
         }
-        let slot = &mut self.slots[index];
-        slot.number = number;
-        slot.packet.clear();
-        slot.packet.extend_from_slice(packet);
-        slot.sent = now;
-        slot.resent = None;
-        slot.retransmissions = 0;
+        let packet = Some(packet);
+        self.slots[index] = Slot { number, packet, sent: now, resent: None, retransmissions: 0 };
         if self.last.is_none_or(|last| number.is_newer_than(last)) {
             self.last = Some(number);
         }
@@ -85,12 +79,11 @@ impl SendHistory {
 
     /// A packet that is kept.
     #[must_use]
-    pub fn get(&self, now: Instant, number: SequenceNumber) -> Option<&[u8]> {
+    pub fn get(&self, now: Instant, number: SequenceNumber) -> Option<&P> {
         let slot = self.slots.get(usize::from(number.0) & self.mask)?;
         let kept = slot.number == number
-            && !slot.packet.is_empty()
             && now.saturating_duration_since(slot.sent) <= self.config.max_age;
-        kept.then_some(&slot.packet[..])
+        slot.packet.as_ref().filter(|_| kept)
     }
 
     /// Answers a request for a packet; `round_trip` is how long an answer takes to be seen.
@@ -99,11 +92,12 @@ impl SendHistory {
         now: Instant,
         number: SequenceNumber,
         round_trip: Duration,
-    ) -> Retransmission<'_> {
+    ) -> Retransmission<'_, P> {
         if self.get(now, number).is_none() {
             return Retransmission::Unknown;
         }
         let slot = &mut self.slots[usize::from(number.0) & self.mask];
+        let Some(packet) = &slot.packet else { return Retransmission::Unknown };
         if slot.retransmissions >= self.config.max_retransmissions {
             return Retransmission::Exhausted;
         }
@@ -113,19 +107,18 @@ impl SendHistory {
         }
         slot.resent = Some(now);
         slot.retransmissions += 1;
-        Retransmission::Send(&slot.packet)
+        Retransmission::Send(packet)
     }
 
-    /// A recent packet of at most `max_len` bytes, to be sent again as padding: more use than zeros. The newest that was
-    /// not sent again yet, else the newest.
+    /// A recent packet that `fits`, to be sent again as padding: more use than zeros. The newest that was not sent again
+    /// yet, else the newest.
     #[must_use]
-    pub fn padding(&self, now: Instant, max_len: usize) -> Option<&[u8]> {
+    pub fn padding(&self, now: Instant, fits: impl Fn(&P) -> bool) -> Option<&P> {
         let last = self.last?;
         let mut fallback = None;
         for back in 0..(self.mask as u16).min(31) {
             let number = last.minus(back);
-            let Some(packet) = self.get(now, number).filter(|packet| packet.len() <= max_len)
-            else {
+            let Some(packet) = self.get(now, number).filter(|packet| fits(packet)) else {
                 continue;
             };
             if self.slots[usize::from(number.0) & self.mask].resent.is_none() {
@@ -139,7 +132,7 @@ impl SendHistory {
     /// Forgets everything, when the stream's SSRC changes.
     pub fn clear(&mut self) {
         for slot in &mut self.slots {
-            slot.packet.clear();
+            slot.packet = None;
         }
         self.last = None;
     }
@@ -156,11 +149,11 @@ mod tests {
         let start = Instant::now();
         let rtt = Duration::from_millis(50);
         let at = |ms| start + Duration::from_millis(ms);
-        history.insert(start, SequenceNumber(65_535), b"packet");
+        history.insert(start, SequenceNumber(65_535), "packet");
         assert_eq!(history.retransmit(at(10), SequenceNumber(0), rtt), Retransmission::Unknown);
         assert_eq!(
             history.retransmit(at(10), SequenceNumber(65_535), rtt),
-            Retransmission::Send(b"packet")
+            Retransmission::Send(&"packet")
         );
         assert_eq!(
             history.retransmit(at(30), SequenceNumber(65_535), rtt),
@@ -168,7 +161,7 @@ mod tests {
         );
         assert_eq!(
             history.retransmit(at(60), SequenceNumber(65_535), rtt),
-            Retransmission::Send(b"packet")
+            Retransmission::Send(&"packet")
         );
         assert_eq!(
             history.retransmit(at(200), SequenceNumber(65_535), rtt),
@@ -187,18 +180,15 @@ mod tests {
             SendHistory::new(SendHistoryConfig { packets: 100, ..Default::default() });
         let now = Instant::now();
         for n in 0..70_000_u32 {
-            history.insert(now, SequenceNumber(n as u16), &n.to_be_bytes());
+            history.insert(now, SequenceNumber(n as u16), n);
         }
         let last = 69_999_u32;
-        assert_eq!(history.get(now, SequenceNumber(last as u16)), Some(&last.to_be_bytes()[..]));
-        assert_eq!(
-            history.get(now, SequenceNumber((last - 127) as u16)),
-            Some(&(last - 127).to_be_bytes()[..])
-        );
+        assert_eq!(history.get(now, SequenceNumber(last as u16)), Some(&last));
+        assert_eq!(history.get(now, SequenceNumber((last - 127) as u16)), Some(&(last - 127)));
         assert_eq!(history.get(now, SequenceNumber((last - 128) as u16)), None);
         assert_eq!(history.slots.len(), 128);
-        assert_eq!(history.padding(now, 4), Some(&last.to_be_bytes()[..]));
-        assert_eq!(history.padding(now, 3), None);
+        assert_eq!(history.padding(now, |_| true), Some(&last));
+        assert_eq!(history.padding(now, |n| *n < last - 100), None);
         history.clear();
         assert_eq!(history.get(now, SequenceNumber(last as u16)), None);
     }

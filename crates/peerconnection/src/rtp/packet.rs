@@ -1,0 +1,176 @@
+//! A packet of ours on its way: the header by itself, and the payload, which several connections may share. The queue, the
+//! history and retransmissions hold it in this form; it becomes one piece when it is sealed.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use peerage_congestion::Class;
+use peerage_rtp::extension::{ExtensionKind, ExtensionWriter, Mid, RtpStreamId};
+use peerage_rtp::{ExtensionMap, NtpTime, RtpHeader, RtpPacket, SequenceNumber, Ssrc};
+use smallvec::SmallVec;
+
+/// Headers beyond this are allocated: a mid, a rid, times and numbers have room.
+const INLINE_HEADER: usize = 64;
+
+/// A packet that waits: all but the values of the moment it is sent.
+#[derive(Debug, Clone)]
+pub(super) struct Packet {
+    /// The source; of a retransmission the one that it repairs.
+    pub(super) ssrc: Ssrc,
+    /// What the history keeps it under; `None` for retransmissions.
+    pub(super) number: Option<SequenceNumber>,
+    /// How urgent it is.
+    pub(super) class: Class,
+    /// The header; of a retransmission with the original number (RFC 4588 §4).
+    pub(super) header: SmallVec<[u8; INLINE_HEADER]>,
+    pub(super) payload: Bytes,
+    pub(super) places: Places,
+}
+
+/// Where in a header the values of the moment go.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Places {
+    /// The absolute send time; zero where there is none, since no element begins there.
+    send_time: u16,
+    /// The transport-wide number.
+    transport_sequence: u16,
+}
+
+impl Places {
+    fn find(header: &[u8], map: &ExtensionMap) -> Self {
+        let packet = RtpPacket::parse(header).ok();
+        let find = |kind| {
+            let range: Range<usize> = packet?.extension_range(map.id(kind)?)?;
+            u16::try_from(range.start).ok()
+        };
+        Self {
+            send_time: find(ExtensionKind::AbsoluteSendTime).unwrap_or(0),
+            transport_sequence: find(ExtensionKind::TransportSequenceNumber).unwrap_or(0),
+        }
+    }
+}
+
+impl Packet {
+    /// Appends the packet with the time and the transport-wide sequence number; whether it has room for one.
+    pub(super) fn write(&self, now: NtpTime, transport_sequence: u16, buf: &mut Vec<u8>) -> bool {
+        let start = buf.len();
+        buf.reserve(self.len());
+        buf.extend_from_slice(&self.header);
+        let header = &mut buf[start..];
+        let Places { send_time, transport_sequence: number } = self.places;
+        if send_time != 0 {
+            // 6.18 seconds: the middle of 32.32.
+            let at = usize::from(send_time);
+            header[at..at + 3].copy_from_slice(&((now.0 >> 14) as u32).to_be_bytes()[1..]);
+        }
+        if number != 0 {
+            let at = usize::from(number);
+            header[at..at + 2].copy_from_slice(&transport_sequence.to_be_bytes());
+        }
+        buf.extend_from_slice(&self.payload);
+        number != 0
+    }
+
+    pub(super) fn payload_len(&self) -> usize {
+        self.payload.len()
+    }
+
+    /// Bytes before SRTP.
+    pub(super) fn len(&self) -> usize {
+        self.header.len() + self.payload.len()
+    }
+}
+
+/// The header that all packets of a stream have in common, made once for each negotiation.
+#[derive(Debug)]
+pub(super) struct HeaderTemplate {
+    bytes: Vec<u8>,
+    places: Places,
+    mid: String,
+    rid: String,
+    /// Packets have transport-wide numbers.
+    numbered: bool,
+    map: ExtensionMap,
+    /// Where headers with elements of their own are written.
+    scratch: Vec<u8>,
+}
+
+impl HeaderTemplate {
+    pub(super) fn new(
+        ssrc: Ssrc,
+        mid: &str,
+        rid: &str,
+        numbered: bool,
+        map: &ExtensionMap,
+    ) -> Self {
+        let mut template = Self {
+            bytes: Vec::new(),
+            places: Places::default(),
+            mid: mid.to_owned(),
+            rid: rid.to_owned(),
+            numbered,
+            map: map.clone(),
+            scratch: Vec::new(),
+        };
+        let header = RtpHeader { ssrc, ..RtpHeader::default() };
+        let mut bytes = Vec::new();
+        header.write(&mut bytes, |writer| template.put(writer));
+        template.places = Places::find(&bytes, map);
+        template.bytes = bytes;
+        template
+    }
+
+    /// The elements of every packet.
+    fn put(&self, writer: &mut ExtensionWriter<'_>) {
+        // A value that does not fit is left out: the peer then goes by the SSRC.
+        if !self.mid.is_empty() {
+            let _ = writer.set(&self.map, &Mid(&self.mid));
+        }
+        if !self.rid.is_empty() {
+            let _ = writer.set(&self.map, &RtpStreamId(&self.rid));
+        }
+        if let Some(id) = self.map.id(ExtensionKind::AbsoluteSendTime) {
+            let _ = writer.put(id, &[0; 3]);
+        }
+        let id = self.map.id(ExtensionKind::TransportSequenceNumber);
+        if let Some(id) = id.filter(|_| self.numbered) {
+            let _ = writer.put(id, &[0; 2]);
+        }
+    }
+
+    /// Bytes of a header without elements of its own.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// A packet with this header.
+    pub(super) fn packet(&self, class: Class, fields: RtpHeader, payload: Bytes) -> Packet {
+        let mut header = SmallVec::from_slice(&self.bytes);
+        header[1] = u8::from(fields.marker) << 7 | fields.payload_type.get();
+        header[2..4].copy_from_slice(&fields.sequence_number.0.to_be_bytes());
+        header[4..8].copy_from_slice(&fields.timestamp.0.to_be_bytes());
+        let (number, places) = (Some(fields.sequence_number), self.places);
+        Packet { ssrc: fields.ssrc, number, class, header, payload, places }
+    }
+
+    /// The same with more elements.
+    pub(super) fn packet_with(
+        &mut self,
+        class: Class,
+        fields: RtpHeader,
+        payload: Bytes,
+        elements: impl FnOnce(&mut ExtensionWriter<'_>, &ExtensionMap),
+    ) -> Packet {
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        fields.write(&mut bytes, |writer| {
+            self.put(writer);
+            elements(writer, &self.map);
+        });
+        let places = Places::find(&bytes, &self.map);
+        let header = SmallVec::from_slice(&bytes);
+        self.scratch = bytes;
+        let (ssrc, number) = (fields.ssrc, Some(fields.sequence_number));
+        Packet { ssrc, number, class, header, payload, places }
+    }
+}

@@ -1,0 +1,207 @@
+//! The packets level: RTP comes out as it was sent, lost packets are mended under their own numbers, and packets of the
+//! application's go out with all that a receiver expects.
+
+mod common;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::{Pair, negotiate};
+use peerage_peerconnection::media::MediaKind;
+use peerage_peerconnection::{
+    ConnectionState, Event, Frame, MAX_LATE_PACKETS, OutgoingPacket, ReceiveMode, ReceivedPacket,
+    TransceiverHandle,
+};
+use peerage_rtp::extension::AudioLevel;
+use peerage_rtp::payload::PayloadFormat;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const FRAME_TIME: Duration = Duration::from_millis(33);
+
+/// A pair that sends audio and video from `a` to `b`; the handles at `a`, then at `b`.
+fn calling(seed: u64) -> (Pair, [TransceiverHandle; 2], [TransceiverHandle; 2]) {
+    let mut pair = Pair::new(seed);
+    let now = pair.now;
+    let audio = pair.a.pc.add_track(now, MediaKind::Audio, "audio", vec!["s".into()]).unwrap();
+    let video = pair.a.pc.add_track(now, MediaKind::Video, "video", vec!["s".into()]).unwrap();
+    negotiate(now, &mut pair.a, &mut pair.b);
+    assert!(pair.run_until(PATIENCE, |pair| {
+        [&pair.a, &pair.b]
+            .iter()
+            .all(|peer| peer.pc.connection_state() == ConnectionState::Connected)
+    }));
+    let theirs: Vec<_> = pair.b.pc.transceivers().map(|transceiver| transceiver.handle).collect();
+    (pair, [audio, video], [theirs[0], theirs[1]])
+}
+
+fn vp8(keyframe: bool, size: usize, seed: u8) -> Vec<u8> {
+    let mut data = match keyframe {
+        true => vec![0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01],
+        false => vec![0x11, 0, 0],
+    };
+    data.extend((data.len()..size).map(|at| (at as u8).wrapping_mul(31).wrapping_add(seed)));
+    data
+}
+
+fn received(pair: &mut Pair) -> Vec<ReceivedPacket> {
+    std::iter::from_fn(|| pair.b.pc.poll_rtp()).collect()
+}
+
+/// `count` frames of video as `a` sends them, and the packets that come out at `b` meanwhile.
+fn film(pair: &mut Pair, video: TransceiverHandle, count: u32) -> Vec<ReceivedPacket> {
+    let mut packets = Vec::new();
+    for index in 0..count {
+        let now = pair.now;
+        let frame = Frame::new(vp8(index == 0, 3000, index as u8), index * 3000);
+        pair.a.pc.send_frame(now, video, 0, &frame).unwrap();
+        pair.run_for(FRAME_TIME);
+        packets.extend(received(pair));
+    }
+    pair.run_for(Duration::from_secs(1));
+    packets.extend(received(pair));
+    packets
+}
+
+#[test]
+fn packets_come_out_instead_of_frames() {
+    let (mut pair, [_, video], [_, theirs]) = calling(1);
+    assert_eq!(pair.b.pc.receive_mode(theirs), ReceiveMode::Frames);
+    pair.b.pc.set_receive_mode(pair.now, theirs, ReceiveMode::Packets).unwrap();
+    let packets = film(&mut pair, video, 20);
+    assert!(!pair.b.events.iter().any(|event| matches!(event, Event::Frame(_))));
+    assert_eq!(packets.len(), 60);
+    for (index, packet) in packets.iter().enumerate() {
+        assert_eq!(packet.sequence, packets[0].sequence + index as u64);
+        assert_eq!(packet.marker, index % 3 == 2, "{index}");
+        let ticks = packet.timestamp.wrapping_sub(packets[0].timestamp);
+        assert_eq!(ticks, index as u32 / 3 * 3000);
+        assert_eq!((packet.format, packet.transceiver), (PayloadFormat::Vp8, theirs));
+        assert!(!packet.repaired && packet.rid.is_none());
+    }
+    let media: usize = packets.iter().map(|packet| packet.payload.len()).sum();
+    assert_eq!(media, 20 * 3000 + 60 * 4, "the descriptors and the frames, no padding");
+
+    // And back: frames again, once a keyframe is there.
+    pair.b.pc.set_receive_mode(pair.now, theirs, ReceiveMode::Frames).unwrap();
+    assert!(film(&mut pair, video, 5).is_empty());
+    let frames = pair.b.events.iter().filter(|event| matches!(event, Event::Frame(_))).count();
+    assert_eq!(frames, 5);
+}
+
+#[test]
+fn lost_packets_come_out_under_their_own_numbers() {
+    let (mut pair, [_, video], [_, theirs]) = calling(2);
+    pair.latency = Duration::from_millis(25);
+    let mut count = 0u32;
+    pair.filter = Box::new(move |from_a, data| {
+        let is_media = from_a && data.len() > 300 && (128..192).contains(&data[0]);
+        count += u32::from(is_media);
+        !is_media || count % 20 != 7
+    });
+    pair.b.pc.set_receive_mode(pair.now, theirs, ReceiveMode::Packets).unwrap();
+    let mut packets = film(&mut pair, video, 200);
+    let repaired = packets.iter().filter(|packet| packet.repaired).count();
+    assert!(repaired > 20, "{repaired}");
+    packets.sort_by_key(|packet| packet.sequence);
+    assert_eq!(packets.len(), 600);
+    for (index, packet) in packets.iter().enumerate() {
+        assert_eq!(packet.sequence, packets[0].sequence + index as u64);
+        assert_eq!(packet.marker, index % 3 == 2);
+    }
+}
+
+#[test]
+fn packets_of_the_application_become_frames_at_the_other_end() {
+    let (mut pair, [audio, video], [theirs_audio, _]) = calling(3);
+    pair.b.pc.set_receive_mode(pair.now, theirs_audio, ReceiveMode::Packets).unwrap();
+    let vp8_number = pair.a.pc.sending_payload_type(video, PayloadFormat::Vp8);
+    assert!(vp8_number.is_some());
+    for index in 0..30u32 {
+        let now = pair.now;
+        // A descriptor that says only "here begins a partition" (RFC 7741 §4.2).
+        let mut payload = vec![0x10];
+        payload.extend(vp8(index == 0, 900, index as u8));
+        let mut packet = OutgoingPacket::new(payload, index * 3000);
+        packet.payload_type = vp8_number;
+        packet.marker = true;
+        // Two are sent in the wrong order.
+        packet.sequence = Some(1_000_000 + u64::from(index));
+        if index % 10 == 5 {
+            let mut late = packet.clone();
+            late.sequence = packet.sequence.map(|number| number + 1);
+            late.timestamp += 3000;
+            let mut second = vec![0x10];
+            second.extend(vp8(false, 900, index as u8 + 1));
+            late.payload = second.into();
+            pair.a.pc.send_rtp(now, video, 0, &late).unwrap();
+        }
+        if index % 10 != 6 {
+            pair.a.pc.send_rtp(now, video, 0, &packet).unwrap();
+        }
+        let mut sound = OutgoingPacket::new(vec![index as u8; 60], index * 960);
+        sound.extensions.audio_level = Some(AudioLevel { level: index as u8, voice: true });
+        pair.a.pc.send_rtp(now, audio, 0, &sound).unwrap();
+        pair.run_for(FRAME_TIME);
+    }
+    let frames: Vec<_> = pair.b.pick(|event| match event {
+        Event::Frame(frame) => Some((frame.frame.timestamp, frame.frame.data.clone())),
+        _ => None,
+    });
+    assert_eq!(frames.len(), 30);
+    for (index, (timestamp, data)) in frames.iter().enumerate() {
+        assert_eq!(timestamp.wrapping_sub(frames[0].0), 3000 * index as u32);
+        assert_eq!(data[..], vp8(index == 0, 900, index as u8), "frame {index}");
+    }
+    let sounds = received(&mut pair);
+    assert_eq!(sounds.len(), 30);
+    for (index, packet) in sounds.iter().enumerate() {
+        let level = Some(AudioLevel { level: index as u8, voice: true });
+        assert_eq!(packet.extensions.audio_level, level);
+        assert_eq!(packet.payload[..], [index as u8; 60]);
+    }
+}
+
+#[test]
+fn mistakes_with_packets_are_told() {
+    let (mut pair, [_, video], [_, theirs]) = calling(4);
+    let now = pair.now;
+    let numbered = |number: u64| {
+        let mut packet = OutgoingPacket::new(vec![1, 2, 3], 0);
+        packet.sequence = Some(number);
+        packet
+    };
+    pair.a.pc.send_rtp(now, video, 0, &numbered(u64::MAX - 5)).unwrap();
+    pair.a.pc.send_rtp(now, video, 0, &numbered(3)).expect("numbers may wrap");
+    pair.a.pc.send_rtp(now, video, 0, &numbered(u64::MAX - MAX_LATE_PACKETS + 10)).unwrap();
+    for far in [u64::MAX - MAX_LATE_PACKETS, 1 << 15, 1 << 63] {
+        let error = pair.a.pc.send_rtp(now, video, 0, &numbered(far)).unwrap_err();
+        assert!(error.to_string().contains("too far"), "{far}: {error}");
+    }
+    let mut foreign = numbered(5);
+    foreign.payload_type = Some(77);
+    let error = pair.a.pc.send_rtp(now, video, 0, &foreign).unwrap_err();
+    assert!(error.to_string().contains("payload type 77"), "{error}");
+    let long = OutgoingPacket::new(Bytes::from(vec![0; 1440]), 0);
+    let error = pair.a.pc.send_rtp(now, video, 0, &long).unwrap_err();
+    assert_eq!(error.name(), "OperationError", "{error}");
+    let error = pair.b.pc.send_rtp(now, theirs, 0, &numbered(1)).unwrap_err();
+    assert_eq!(error.name(), "InvalidStateError", "{error}");
+    pair.a.pc.close(now);
+    assert!(pair.a.pc.send_rtp(now, video, 0, &numbered(6)).is_err());
+    assert!(pair.a.pc.set_receive_mode(now, video, ReceiveMode::Packets).is_err());
+}
+
+/// What nobody takes does not pile up.
+#[test]
+fn packets_that_wait_are_bounded() {
+    let (mut pair, [_, video], [_, theirs]) = calling(5);
+    pair.b.pc.set_receive_mode(pair.now, theirs, ReceiveMode::Packets).unwrap();
+    for index in 0..1700u32 {
+        let now = pair.now;
+        let frame = Frame::new(vp8(index == 0, 3000, index as u8), index * 3000);
+        pair.a.pc.send_frame(now, video, 0, &frame).unwrap();
+        pair.run_for(Duration::from_millis(10));
+    }
+    assert_eq!(received(&mut pair).len(), 4096);
+    assert_eq!(pair.b.pc.statistics().rtp.received_packets_dropped, 1700 * 3 - 4096);
+}
