@@ -28,7 +28,12 @@ async function drive() {
   await until("closing", 5, () => $("connection").textContent === "closed" && !$("connect").disabled);
   $("connect").click();
   await until("the second channel opening", 25, () => $("channel").textContent === "open");
-  return { text, binary, bulk, trip: $("trip").textContent, rate: $("rate").textContent };
+  $("camera").click();
+  await until("the camera coming back", 40, () => Number($("back").dataset.frames) >= 30 && $("back").videoWidth === 640);
+  const picture = $("back-text").textContent;
+  $("camera").click();
+  await until("the third channel opening", 25, () => $("channel").textContent === "open" && $("media").hidden);
+  return { text, binary, picture, bulk, trip: $("trip").textContent, rate: $("rate").textContent };
 }
 
 drive().then((result) => done(JSON.stringify({ result })), (error) => done(JSON.stringify({ error: String(error) })));

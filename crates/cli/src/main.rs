@@ -6,6 +6,7 @@
 mod blob;
 mod commands;
 mod http;
+mod mirror;
 mod options;
 mod peer;
 mod report;

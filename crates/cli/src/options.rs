@@ -51,14 +51,16 @@ pub(crate) struct Common {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Answer offers over HTTP and send every message back
+    /// Answer offers over HTTP and send every message and all media back
     ///
     /// POST /offer takes {"type":"offer","sdp":"..."} and answers {"type":"answer","sdp":"..."}. Text comes back as
-    /// text, binary as binary, on the channel it came on. Runs until interrupted.
+    /// text, binary as binary, on the channel it came on; sound and pictures come back as they were encoded. Runs until
+    /// interrupted.
     Echo(ServeArgs),
     /// Like echo, with a page to open in a browser
     ///
-    /// The page connects, shows the states, sends what is typed, and measures round trips and throughput.
+    /// The page connects, shows the states, sends what is typed, measures round trips and throughput, and shows the
+    /// camera as it comes back.
     Serve(ServeArgs),
     /// Check an echo endpoint: connect, send, compare what comes back
     ///

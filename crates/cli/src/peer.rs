@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -11,6 +12,7 @@ use peerage::{
 };
 use tokio::sync::mpsc;
 
+use crate::mirror::Mirror;
 use crate::options::Common;
 use crate::report::{Event, Report};
 use crate::wait::try_within;
@@ -32,6 +34,8 @@ pub(crate) struct Peer {
     pub(crate) pc: PeerConnection,
     step: Duration,
     report: Report,
+    /// Media goes back, if there is one.
+    mirror: Option<Mutex<Mirror>>,
 }
 
 /// The channels that the peer opened, in order.
@@ -64,6 +68,7 @@ impl Peer {
             pc: endpoint.connect(configuration).await?,
             step: options.timeout,
             report,
+            mirror: None,
         })
     }
 
@@ -75,6 +80,17 @@ impl Peer {
     /// The answer to an offer, with all candidates.
     pub(crate) async fn answer(&self, offer: SessionDescription) -> Result<SessionDescription> {
         self.pc.set_remote_description(offer).await.context("the offer cannot be used")?;
+        self.describe("cannot answer the offer").await
+    }
+
+    /// As [`answer`](Peer::answer), and whatever media the peer sends goes back to it.
+    pub(crate) async fn answer_and_mirror(
+        &mut self,
+        offer: SessionDescription,
+    ) -> Result<SessionDescription> {
+        self.mirror = Some(Mutex::default());
+        self.pc.set_remote_description(offer).await.context("the offer cannot be used")?;
+        Mirror::prepare(&self.pc).await.context("cannot mirror the media that is offered")?;
         self.describe("cannot answer the offer").await
     }
 
@@ -118,6 +134,18 @@ impl Peer {
                     self.report.event(&Event::Channel { connection: self.number, label, id });
                     // A channel beyond the queue is dropped, which closes it.
                     let _ = opened.try_send(channel);
+                }
+                Some(PeerEvent::Track { transceiver, .. }) => {
+                    if let Some(mirror) = &self.mirror {
+                        let mut mirror = mirror.lock().unwrap_or_else(PoisonError::into_inner);
+                        mirror.reflect(&transceiver, self.number, self.report);
+                    }
+                }
+                Some(PeerEvent::KeyframeRequested { transceiver, .. }) => {
+                    // Who watches the mirror wants one, which only the source can make.
+                    if self.mirror.is_some() {
+                        transceiver.request_keyframe().await?;
+                    }
                 }
                 Some(event) => self.note(&event)?,
             }

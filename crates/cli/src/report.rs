@@ -25,6 +25,10 @@ pub(crate) enum Event<'a> {
     ChannelClosed { connection: u64, label: &'a str, messages: u64, bytes: u64 },
     /// A message was received.
     Message { connection: u64, label: &'a str, kind: &'a str, bytes: usize },
+    /// Media of the peer goes back to it.
+    Track { connection: u64, kind: &'a str },
+    /// Media went back; the connection is over.
+    Mirrored { connection: u64, kind: &'a str, frames: u64, bytes: u64 },
     /// A message came back.
     Echoed { kind: &'a str, bytes: usize, milliseconds: f64 },
     /// All messages came back.
@@ -74,6 +78,15 @@ impl fmt::Display for Event<'_> {
                 f,
                 "connection {connection}: channel {label:?} closed after {messages} messages, {bytes} bytes"
             ),
+            Event::Track { connection, kind } => {
+                write!(f, "connection {connection}: {kind} comes in and goes back")
+            }
+            Event::Mirrored { connection, kind, frames, bytes } => {
+                write!(
+                    f,
+                    "connection {connection}: {kind}: {frames} frames went back, {bytes} bytes"
+                )
+            }
             Event::Message { connection, label, kind, bytes } => {
                 write!(f, "connection {connection}: {bytes} bytes of {kind} on {label:?}")
             }

@@ -133,6 +133,17 @@ impl RtpTransceiver {
             .await
     }
 
+    /// `setStreams`: which streams the track that is sent belongs to; told with the next negotiation.
+    ///
+    /// # Errors
+    /// TypeError for an id that SDP cannot carry (RFC 8830 §2).
+    pub async fn set_streams(&self, streams: Vec<String>) -> Result<(), Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, now| connection.pc.set_streams(now, handle, streams))
+            .await
+    }
+
     /// `setParameters`, as far as it concerns encodings.
     ///
     /// # Errors

@@ -40,12 +40,12 @@ pub(super) async fn serve(pair: &mut Pair) -> Result<()> {
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     let shown = pair
         .peer
-        .call_within("visit", json!({"url": url, "script": SCRIPT}), Duration::from_secs(110))
+        .call_within("visit", json!({"url": url, "script": SCRIPT}), Duration::from_secs(170))
         .await;
     program.start_kill().ok();
     let _ = program.wait().await;
     let shown = shown?;
-    for name in ["trip", "rate"] {
+    for name in ["trip", "rate", "picture"] {
         pair.note(name, shown[name].clone());
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! `peerage echo`: answers offers over HTTP and sends every message back. `peerage serve` adds a page to it.
+//! `peerage echo`: answers offers over HTTP and sends every message and all media back. `peerage serve` adds a page to it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use crate::peer::{Channels, Peer};
 use crate::report::{Event, Report};
 
 const USAGE: &str = "This is `peerage echo`: POST an offer to /offer as {\"type\":\"offer\",\"sdp\":\"...\"}.\n\
-    Every data-channel message comes back. `peerage serve` has a page for browsers.\n";
+    Every data-channel message comes back, and so do sound and pictures. `peerage serve` has a page for browsers.\n";
 
 pub(crate) async fn run(options: &Common, args: &ServeArgs, report: &Report) -> Result<()> {
     serve(options, args, *report, "text/plain; charset=utf-8", USAGE).await
@@ -91,14 +91,14 @@ async fn answer(server: Arc<Server>, body: &[u8]) -> Reply {
     }
     let counted = Counted(Arc::clone(&server));
     let report = server.report;
-    let peer = match Peer::new(&server.endpoint, &server.options, report).await {
+    let mut peer = match Peer::new(&server.endpoint, &server.options, report).await {
         Ok(peer) => peer,
         Err(error) => {
             report.warning(format_args!("{error:#}"));
             return server::error(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error:#}"));
         }
     };
-    match peer.answer(offer).await {
+    match peer.answer_and_mirror(offer).await {
         Ok(answer) => {
             tokio::spawn(async move {
                 if let Err(error) = echo(&peer, report).await {

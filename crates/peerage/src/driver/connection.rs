@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use peerage_peerconnection::{
-    self as proto, DataChannelHandle, DataChannelState, MediaFrame, Message,
+    self as proto, ConnectionState, DataChannelHandle, DataChannelState, MediaFrame, Message,
     PeerConnection as Protocol, SendError, TransceiverHandle, media::MediaKind,
 };
 use rustc_hash::FxHashMap;
@@ -167,7 +167,12 @@ impl Connection {
             let (sender, receiver) = mpsc::channel(FRAME_QUEUE);
             (kind, sender, Arc::new(Mutex::new(receiver)))
         });
-        RtpTransceiver::new(lifeline, handle, kind, Arc::clone(frames))
+        let frames = Arc::clone(frames);
+        if self.pc.connection_state() == ConnectionState::Closed {
+            // Without its sender: nobody is to wait for frames that cannot come.
+            self.media.remove(&handle);
+        }
+        RtpTransceiver::new(lifeline, handle, kind, frames)
     }
 
     /// The handle for an event; `None` if the transceiver is gone, or nobody is left to see it.
@@ -368,7 +373,12 @@ impl Connection {
             proto::Event::IceCandidate(candidate) => Event::IceCandidate(candidate),
             proto::Event::IceGatheringStateChange(state) => Event::IceGatheringStateChange(state),
             proto::Event::IceConnectionStateChange(state) => Event::IceConnectionStateChange(state),
-            proto::Event::ConnectionStateChange(state) => Event::ConnectionStateChange(state),
+            proto::Event::ConnectionStateChange(state) => {
+                if state == ConnectionState::Closed {
+                    self.media.clear();
+                }
+                Event::ConnectionStateChange(state)
+            }
             proto::Event::SelectedCandidatePairChange { local, remote } => {
                 self.selected = Some((local, remote));
                 Event::SelectedCandidatePairChange { local, remote }
