@@ -357,6 +357,55 @@ pub fn receiver(data: &[u8]) {
     let _ = statistics.jitter();
 }
 
+/// Joins sources whose packets, numbers and payloads the input chooses; no number is given out twice.
+pub fn forwarding(data: &[u8]) {
+    use crate::forward::{SimulcastSelector, SourcePacket, StreamRewriter, begins_keyframe};
+    use crate::payload::PayloadFormat;
+    let Some((&[choice], steps)) = data.split_first_chunk::<1>() else { return };
+    let format = [PayloadFormat::Vp8, PayloadFormat::Vp9, PayloadFormat::Opus, PayloadFormat::Av1]
+        [usize::from(choice % 4)];
+    let mut rewriter = StreamRewriter::new(format, 90_000);
+    let mut selector = SimulcastSelector::new();
+    let start = Instant::now();
+    let mut used = std::collections::HashSet::new();
+    let mut base = 1_u64 << 20;
+    for (index, step) in steps.chunks(12).enumerate() {
+        let [what, jump, near, payload @ ..] = step else { return };
+        let (what, jump, near) = (*what, *jump, *near);
+        let source = u32::from(what & 3);
+        base += u64::from(jump) * u64::from(jump);
+        let packet = SourcePacket {
+            source,
+            sequence: base - u64::from(near),
+            timestamp: u32::from(jump) << 24 | u32::from(near),
+            payload,
+            arrival: start + Duration::from_millis(index as u64),
+        };
+        let given = match what >> 4 {
+            0 => {
+                rewriter.switch_to(source);
+                selector.set_target(source as u8);
+                None
+            }
+            1 | 2 => rewriter.skip(&packet),
+            _ => rewriter.forward(&packet).map(|out| {
+                assert!(out.prefix.len() <= payload.len());
+                assert_eq!(rewriter.source_of(out.sequence), Some((source, packet.sequence)));
+                out.sequence
+            }),
+        };
+        if let Some(number) = given {
+            assert!(used.insert(number), "{number} was given out twice");
+        }
+        let keyframe = begins_keyframe(format, payload);
+        selector.insert(source as u8, packet.sequence, keyframe, ());
+        let _ = selector.poll_keyframe_request(packet.arrival);
+        if what & 8 != 0 {
+            while selector.poll().is_some() {}
+        }
+    }
+}
+
 #[cfg(test)]
 #[path = "../../../fuzz/inputs.rs"]
 pub(crate) mod inputs;
@@ -365,8 +414,17 @@ pub(crate) mod inputs;
 mod tests {
     use super::*;
 
-    const BODIES: [fn(&[u8]); 8] =
-        [packet, rtcp, extensions, dependency_descriptor, fec, nack, demultiplexer, receiver];
+    const BODIES: [fn(&[u8]); 9] = [
+        packet,
+        rtcp,
+        extensions,
+        dependency_descriptor,
+        fec,
+        nack,
+        demultiplexer,
+        receiver,
+        forwarding,
+    ];
 
     #[test]
     fn bodies_hold_on_noise() {
@@ -412,5 +470,6 @@ mod tests {
         inputs::run("rtp_nack", nack);
         inputs::run("rtp_demultiplexer", demultiplexer);
         inputs::run("rtp_receiver", receiver);
+        inputs::run("rtp_forwarding", forwarding);
     }
 }

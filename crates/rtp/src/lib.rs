@@ -3,6 +3,7 @@
 
 mod error;
 pub mod extension;
+pub mod forward;
 #[doc(hidden)]
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;

@@ -225,3 +225,42 @@ fn a_source_moves_to_the_section_it_names() {
         assert_eq!(inject(&mut pair, packet), [expected]);
     }
 }
+
+/// A publisher that invents sources, numbers and extensions costs a bounded amount, and the stream that is joined of its
+/// packets stays one.
+#[test]
+fn hostile_packets_are_bounded_where_packets_are_given_out() {
+    use crate::rtp::ReceiveMode;
+    use peerage_rtp::forward::StreamRewriter;
+    use peerage_rtp::payload::PayloadFormat;
+
+    let mut pair = pair_with_audio(112);
+    let handles: Vec<_> = pair.b.pc.transceivers().map(|transceiver| transceiver.handle).collect();
+    for handle in &handles {
+        pair.b.pc.set_receive_mode(pair.now, *handle, ReceiveMode::Packets).unwrap();
+    }
+    let mut rewriter = StreamRewriter::new(PayloadFormat::Opus, 48_000);
+    rewriter.switch_to(1);
+    let (mut last, mut given) = (0, 0);
+    for round in 0..3000u32 {
+        // One source that jumps, among ever new ones with elements that are cut off, empty, or of two-byte headers.
+        let number = (round * 30_011) as u16;
+        let mut packet = audio(&pair, 1, number, b'0');
+        inject(&mut pair, packet.clone());
+        packet[8..12].copy_from_slice(&(2 + round).to_be_bytes());
+        packet[12..16].copy_from_slice(&[[0xbe, 0xde, 0, 1], [0x10, 0, 0, 1]][round as usize % 2]);
+        packet[18..20].copy_from_slice(&[round as u8, (round >> 8) as u8]);
+        inject(&mut pair, packet);
+        while let Some(packet) = pair.b.pc.poll_rtp() {
+            given += 1;
+            if let Some(out) = rewriter.forward(&packet.source()) {
+                assert!(last == 0 || out.sequence.abs_diff(last) < 1_000);
+                last = out.sequence;
+            }
+        }
+    }
+    let statistics = pair.b.pc.statistics().rtp;
+    assert!(given > 1_500, "the first 1,024 sources are heard: {given}");
+    assert!(statistics.packets_dropped > 500, "{statistics:?}");
+    assert!(last < 1 << 18, "numbers are not used up: {last}");
+}

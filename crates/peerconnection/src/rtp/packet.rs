@@ -21,8 +21,11 @@ pub(super) struct Packet {
     pub(super) number: Option<SequenceNumber>,
     /// How urgent it is.
     pub(super) class: Class,
-    /// The header; of a retransmission with the original number (RFC 4588 §4).
+    /// The header with what was written anew of the payload: the original number of a retransmission (RFC 4588 §4), or what
+    /// the application has changed.
     pub(super) header: SmallVec<[u8; INLINE_HEADER]>,
+    /// How much of it is the RTP header.
+    pub(super) header_len: u16,
     pub(super) payload: Bytes,
     pub(super) places: Places,
 }
@@ -72,7 +75,7 @@ impl Packet {
     }
 
     pub(super) fn payload_len(&self) -> usize {
-        self.payload.len()
+        self.len() - usize::from(self.header_len)
     }
 
     /// Bytes before SRTP.
@@ -145,12 +148,13 @@ impl HeaderTemplate {
 
     /// A packet with this header.
     pub(super) fn packet(&self, class: Class, fields: RtpHeader, payload: Bytes) -> Packet {
-        let mut header = SmallVec::from_slice(&self.bytes);
+        let mut header: SmallVec<[u8; INLINE_HEADER]> = SmallVec::from_slice(&self.bytes);
         header[1] = u8::from(fields.marker) << 7 | fields.payload_type.get();
         header[2..4].copy_from_slice(&fields.sequence_number.0.to_be_bytes());
         header[4..8].copy_from_slice(&fields.timestamp.0.to_be_bytes());
         let (number, places) = (Some(fields.sequence_number), self.places);
-        Packet { ssrc: fields.ssrc, number, class, header, payload, places }
+        let header_len = header.len() as u16;
+        Packet { ssrc: fields.ssrc, number, class, header, header_len, payload, places }
     }
 
     /// The same with more elements.
@@ -169,8 +173,9 @@ impl HeaderTemplate {
         });
         let places = Places::find(&bytes, &self.map);
         let header = SmallVec::from_slice(&bytes);
+        let header_len = bytes.len() as u16;
         self.scratch = bytes;
         let (ssrc, number) = (fields.ssrc, Some(fields.sequence_number));
-        Packet { ssrc, number, class, header, payload, places }
+        Packet { ssrc, number, class, header, header_len, payload, places }
     }
 }

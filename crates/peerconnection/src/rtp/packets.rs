@@ -7,6 +7,7 @@ use peerage_rtp::extension::{
     AbsoluteCaptureTime, AudioLevel, ExtensionKind, ExtensionWriter, HeaderExtension, PlayoutDelay,
     VideoOrientation,
 };
+use peerage_rtp::forward::{PayloadPrefix, Rewritten, SourcePacket};
 use peerage_rtp::payload::PayloadFormat;
 use peerage_rtp::{ExtensionMap, RtpPacket};
 use peerage_sdp::Word;
@@ -58,6 +59,19 @@ pub struct ReceivedPacket {
     pub arrival: Instant,
 }
 
+impl ReceivedPacket {
+    /// What [`StreamRewriter`](peerage_rtp::forward::StreamRewriter) is to know of it.
+    pub fn source(&self) -> SourcePacket<'_> {
+        SourcePacket {
+            source: self.ssrc,
+            sequence: self.sequence,
+            timestamp: self.timestamp,
+            payload: &self.payload,
+            arrival: self.arrival,
+        }
+    }
+}
+
 /// An RTP packet to be sent. Source, mid, rid, send time and transport-wide number are put in by the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -74,7 +88,9 @@ pub struct OutgoingPacket {
     pub marker: bool,
     /// Header extensions; those that were not negotiated are left out.
     pub extensions: PacketExtensions,
-    /// The payload. It is shared, not copied, until it is sealed.
+    /// Bytes that stand before the payload: what a forwarding server has changed at its beginning.
+    pub prefix: PayloadPrefix,
+    /// The payload, or what of it follows the prefix. It is shared, not copied, until it is sealed.
     pub payload: Bytes,
 }
 
@@ -87,6 +103,7 @@ impl OutgoingPacket {
             timestamp,
             marker: false,
             extensions: PacketExtensions::default(),
+            prefix: PayloadPrefix::new(),
             payload: payload.into(),
         }
     }
@@ -100,8 +117,24 @@ impl OutgoingPacket {
             timestamp: packet.timestamp,
             marker: packet.marker,
             extensions: packet.extensions.clone(),
+            prefix: PayloadPrefix::new(),
             payload: packet.payload.clone(),
         }
+    }
+
+    /// The same in its place in a joined stream; see [`peerage_rtp::forward`].
+    #[must_use]
+    pub fn rewritten(mut self, to: &Rewritten) -> Self {
+        self.sequence = Some(to.sequence);
+        self.timestamp = to.timestamp;
+        self.prefix.clone_from(&to.prefix);
+        self.payload = self.payload.slice(to.prefix.len().min(self.payload.len())..);
+        self
+    }
+
+    /// A packet without a payload, that fills the place of one that is left out.
+    pub fn filler(sequence: u64, timestamp: u32) -> Self {
+        Self { sequence: Some(sequence), ..Self::new(Bytes::new(), timestamp) }
     }
 }
 

@@ -271,13 +271,14 @@ impl SendStream {
         let sequence_number = SequenceNumber(number as u16);
         let ssrc = self.ssrc;
         let fields = RtpHeader { marker, payload_type, sequence_number, timestamp, ssrc };
-        let made = if packet.extensions.is_empty() {
+        let mut made = if packet.extensions.is_empty() {
             self.header.packet(class, fields, payload)
         } else {
             self.header.packet_with(class, fields, payload, |writer, map| {
                 packet.extensions.write(writer, map);
             })
         };
+        made.header.extend_from_slice(&packet.prefix);
         if made.len() + RETRANSMISSION_ROOM + overhead > MAX_FORWARDED {
             return Err(Error::Operation(format!(
                 "a packet with a payload of {} bytes is longer than {MAX_FORWARDED}",
