@@ -236,6 +236,9 @@ fn fate() -> impl Strategy<Value = Fate> {
     ]
 }
 
+/// A packet's number before and after, its timestamp before and after.
+type Passage = (u64, u64, u32, u32);
+
 proptest! {
     /// Any interleaving of sources, loss and reordering: no number twice, the order of each turn kept, one timestamp a
     /// frame that never runs back, and requests find what was sent.
@@ -272,7 +275,7 @@ proptest! {
         }
         let mut used: HashMap<u64, (u32, u64)> = HashMap::new();
         // Of each turn: what went in and came out.
-        let mut turns: Vec<(u32, Vec<(u64, u64, u32, u32)>)> = Vec::new();
+        let mut turns: Vec<(u32, Vec<Passage>)> = Vec::new();
         let (mut at, mut newest) = (start, None::<u32>);
         rewriter.switch_to(switches[0].1);
         for ((step, _), (source, number, timestamp, left_out)) in wire {
