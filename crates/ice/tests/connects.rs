@@ -380,3 +380,21 @@ fn a_shared_socket_tells_connections_apart() {
     assert!(pair.sides[A].agent.wants(&input));
     assert!(!other.sides[A].agent.wants(&input));
 }
+
+#[test]
+fn a_loopback_address_takes_checks_from_other_addresses_of_its_machine() {
+    let config = IceConfig { loopback: true, ..IceConfig::default() };
+    let controlling = IceConfig { role: Role::Controlling, ..config.clone() };
+    let mut pair = Pair::with(1, controlling, config);
+    pair.only_address(A, "127.0.0.1:1000");
+    pair.only_address(B, "127.0.0.2:2000");
+    // What B sends seems to come from the machine's address in the network, as it does when a browser's socket is bound
+    // to that; nothing gets to where B says it is.
+    pair.net.behind_nat("127.0.0.2", NatKind::FullCone, "10.0.1.9");
+    pair.net.cut.insert((addr("127.0.0.1:1000"), addr("127.0.0.2:2000")));
+    pair.connect();
+    assert!(pair.run_until(secs(10), Pair::both_nominated));
+    assert!(pair.send_data(B, b"hello"));
+    pair.run_for(secs(1));
+    assert_eq!(pair.sides[A].data.len(), 1, "a path that was answered carries data");
+}

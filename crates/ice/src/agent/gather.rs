@@ -247,11 +247,24 @@ impl IceAgent {
         local_index: usize,
         remote_index: usize,
     ) -> Option<crate::checklist::PairId> {
+        let base = self.locals.get(local_index).base;
+        let address = self.remotes.get(remote_index).address;
+        if base.ip().is_loopback() != address.ip().is_loopback() {
+            return None;
+        }
+        self.form_heard_pair(local_index, remote_index)
+    }
+
+    /// As [`form_pair`](Self::form_pair), where a check of the peer has shown that there is a path: a loopback address
+    /// hears from every address of its own machine.
+    pub(super) fn form_heard_pair(
+        &mut self,
+        local_index: usize,
+        remote_index: usize,
+    ) -> Option<crate::checklist::PairId> {
         let (local, remote) = (self.locals.get(local_index), self.remotes.get(remote_index));
         let (base, address) = (local.base, remote.address);
-        if base.is_ipv4() != address.is_ipv4()
-            || base.ip().is_loopback() != address.ip().is_loopback()
-        {
+        if base.is_ipv4() != address.is_ipv4() {
             return None;
         }
         let new = NewPair {

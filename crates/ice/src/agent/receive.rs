@@ -261,7 +261,8 @@ impl IceAgent {
                 let limit = self.config.max_remote_candidates;
                 let remote_index = self.remotes.find_or_learn(source, priority, limit);
                 let local_index = self.locals.host(base);
-                let formed = local_index.zip(remote_index).and_then(|(l, r)| self.form_pair(l, r));
+                let formed =
+                    local_index.zip(remote_index).and_then(|(l, r)| self.form_heard_pair(l, r));
                 let Some(id) = formed else {
                     self.counters.limited += 1;
                     return;
