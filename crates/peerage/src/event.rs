@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use peerage_peerconnection::{
-    ConnectionState, Handshake, IceCandidateInit, IceConnectionState, IceGatheringState,
+    ConnectionState, DtmfEvent, Handshake, IceCandidateInit, IceConnectionState, IceGatheringState,
     SignalingState,
 };
 
@@ -56,6 +56,20 @@ pub enum Event {
         transceiver: RtpTransceiver,
         /// The encoding, 0 without simulcast.
         encoding: usize,
+    },
+    /// This tone of [`insert_dtmf`](RtpTransceiver::insert_dtmf) begins (a comma: a pause); `None` once all are over.
+    ToneChange {
+        /// The transceiver.
+        transceiver: RtpTransceiver,
+        /// The tone.
+        tone: Option<char>,
+    },
+    /// The peer pressed a key on this transceiver, or let it go (RFC 4733).
+    Dtmf {
+        /// The transceiver.
+        transceiver: RtpTransceiver,
+        /// Which key, and for how long.
+        event: DtmfEvent,
     },
     /// The peer opened a channel.
     DataChannel(DataChannel),

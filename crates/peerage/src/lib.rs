@@ -20,13 +20,13 @@ pub use bytes::Bytes;
 pub use peerage_peerconnection::media;
 pub use peerage_peerconnection::{
     BundlePolicy, Certificate, CertificateParams, Configuration, ConnectionState, DataChannelInit,
-    DataChannelState, DataChannelStatistics, DtlsSettings, DtlsState, DtlsVersions, EncodedFrame,
-    ErrorKind, Frame, FrameInfo, FrameToTransform, FrameTransform, Handshake, IceCandidateInit,
-    IceConnectionState, IceGatheringState, IceServer, IceTransportPolicy, KeyLog, KeyLogWriter,
-    MdnsMode, MediaFrame, Message, NamedGroup, OfferOptions, Priority, RtpEncodingParameters,
-    RtpStatistics, SctpSettings, SdpType, SessionDescription, Settings, SignalingState, Statistics,
-    Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit, TransportStatistics,
-    clear_prefix,
+    DataChannelState, DataChannelStatistics, DtlsSettings, DtlsState, DtlsVersions, DtmfEvent,
+    EncodedFrame, ErrorKind, Frame, FrameInfo, FrameToTransform, FrameTransform, Handshake,
+    IceCandidateInit, IceConnectionState, IceGatheringState, IceServer, IceTransportPolicy, KeyLog,
+    KeyLogWriter, MdnsMode, MediaFrame, Message, NamedGroup, OfferOptions, Priority,
+    RtpEncodingParameters, RtpStatistics, SctpSettings, SdpType, SessionDescription, Settings,
+    SignalingState, Statistics, Transceiver, TransceiverDirection, TransceiverHandle,
+    TransceiverInit, TransportStatistics, clear_prefix,
 };
 
 pub use crate::data_channel::DataChannel;

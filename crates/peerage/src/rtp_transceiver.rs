@@ -1,6 +1,7 @@
 //! The handle of a transceiver: `RTCRtpTransceiver` with its sender and receiver, carrying encoded frames.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use peerage_peerconnection::media::{MediaKind, RtpCodec};
 use peerage_peerconnection::{
@@ -122,7 +123,7 @@ impl RtpTransceiver {
             .await
     }
 
-    /// `replaceTrack`: names another track, or none, without negotiation.
+    /// `replaceTrack`: names another track, or none, without negotiation. The timestamps of its frames may begin anywhere.
     ///
     /// # Errors
     /// InvalidStateError once stopped.
@@ -141,6 +142,46 @@ impl RtpTransceiver {
         let handle = self.handle;
         self.lifeline
             .call(move |connection, now| connection.pc.set_streams(now, handle, streams))
+            .await
+    }
+
+    /// `insertDTMF`: plays these tones (`0` to `9`, `A` to `D`, `*`, `#`, a comma for two seconds of pause) in place of those
+    /// that wait. Each lasts `duration`, 100 ms usually, and is followed by silence of `inter_tone_gap`, 70 ms usually.
+    /// [`Event::ToneChange`](crate::Event::ToneChange) tells of each; audio frames sent while one sounds are dropped.
+    ///
+    /// # Errors
+    /// InvalidStateError if telephone events cannot be sent here now; InvalidCharacterError for other characters.
+    pub async fn insert_dtmf(
+        &self,
+        tones: impl Into<String>,
+        duration: Duration,
+        inter_tone_gap: Duration,
+    ) -> Result<(), Error> {
+        let (handle, tones) = (self.handle, tones.into());
+        self.lifeline
+            .call(move |connection, now| {
+                connection.pc.insert_dtmf(now, handle, &tones, duration, inter_tone_gap)
+            })
+            .await
+    }
+
+    /// `canInsertDTMF`: whether telephone events can be sent here now.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn can_insert_dtmf(&self) -> Result<bool, Error> {
+        let handle = self.handle;
+        self.lifeline.call(move |connection, _| Ok(connection.pc.can_insert_dtmf(handle))).await
+    }
+
+    /// `toneBuffer`: the tones that have not begun.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn tone_buffer(&self) -> Result<String, Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, _| Ok(connection.pc.tone_buffer(handle).to_owned()))
             .await
     }
 

@@ -18,6 +18,8 @@ pub enum ErrorKind {
     InvalidModification,
     /// `OperationError`: the operation failed for a reason that lies in its data.
     Operation,
+    /// `InvalidCharacterError`: a text has a character that has no meaning there.
+    InvalidCharacter,
     /// `SyntaxError`: a URL or another text does not follow its grammar.
     Syntax,
     /// `NotSupportedError`: a feature that is not supported.
@@ -38,6 +40,7 @@ impl ErrorKind {
             Self::InvalidAccess => "InvalidAccessError",
             Self::InvalidModification => "InvalidModificationError",
             Self::Operation => "OperationError",
+            Self::InvalidCharacter => "InvalidCharacterError",
             Self::Syntax => "SyntaxError",
             Self::NotSupported => "NotSupportedError",
             Self::Type => "TypeError",
@@ -154,6 +157,14 @@ pub enum Error {
         /// Why it cannot be accepted.
         reason: String,
     },
+    /// A character that has no meaning there (`InvalidCharacterError`).
+    #[error("{argument}: {character:?} is no key of a telephone and no comma (webrtc-pc §7.2)")]
+    InvalidCharacter {
+        /// The argument.
+        argument: &'static str,
+        /// The first such character.
+        character: char,
+    },
     /// A number is out of its range (`RangeError`).
     #[error("{argument}: {reason}")]
     Range {
@@ -225,6 +236,7 @@ impl Error {
             | Self::UnknownTransceiver
             | Self::Layer { .. } => ErrorKind::Operation,
             Self::Type { .. } => ErrorKind::Type,
+            Self::InvalidCharacter { .. } => ErrorKind::InvalidCharacter,
             Self::Range { .. } => ErrorKind::Range,
             Self::IceServerUrl { .. } => ErrorKind::Syntax,
             Self::NotSupported(_) => ErrorKind::NotSupported,

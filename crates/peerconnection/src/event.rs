@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::channel::DataChannelHandle;
 use crate::description::IceCandidateInit;
+use crate::dtmf::DtmfEvent;
 use crate::error::ErrorDetail;
 use crate::message::Message;
 use crate::rtp::MediaFrame;
@@ -81,6 +82,15 @@ pub enum Event {
         /// The encoding, 0 without simulcast.
         encoding: usize,
     },
+    /// `tonechange`: this tone of `insert_dtmf` begins (a comma: a pause); `None` once all are over.
+    ToneChange {
+        /// The transceiver.
+        transceiver: TransceiverHandle,
+        /// The tone.
+        tone: Option<char>,
+    },
+    /// The peer pressed a key, or let it go (RFC 4733).
+    Dtmf(DtmfEvent),
     /// Look this host name up (a STUN or TURN server's) and answer with `host_resolved`.
     ResolveHost {
         /// To be given back.

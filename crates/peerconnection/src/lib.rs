@@ -10,6 +10,7 @@ mod config;
 mod connection;
 pub mod dcep;
 mod description;
+mod dtmf;
 mod error;
 mod event;
 #[doc(hidden)]
@@ -34,6 +35,7 @@ pub use config::{
 };
 pub use connection::PeerConnection;
 pub use description::{IceCandidateInit, OfferOptions, SdpType, SessionDescription};
+pub use dtmf::DtmfEvent;
 pub use error::{Error, ErrorDetail, ErrorKind, SendError};
 pub use event::{Event, Handshake};
 pub use ice_server::IceServer;

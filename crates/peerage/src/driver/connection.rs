@@ -321,6 +321,16 @@ impl Connection {
                         self.emit(Event::KeyframeRequested { transceiver, encoding });
                     }
                 }
+                proto::Event::ToneChange { transceiver, tone } => {
+                    if let Some(transceiver) = self.transceiver(transceiver) {
+                        self.emit(Event::ToneChange { transceiver, tone });
+                    }
+                }
+                proto::Event::Dtmf(event) => {
+                    if let Some(transceiver) = self.transceiver(event.transceiver) {
+                        self.emit(Event::Dtmf { transceiver, event });
+                    }
+                }
                 proto::Event::Track { transceiver, streams } => {
                     if let Some(transceiver) = self.transceiver(transceiver) {
                         self.emit(Event::Track { transceiver, streams });

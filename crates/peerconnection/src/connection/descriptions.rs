@@ -124,6 +124,7 @@ impl PeerConnection {
             SdpType::Offer => {
                 let offer = self.parse(SdpType::Offer, description.sdp)?;
                 self.negotiation.check_remote_offer(&offer)?;
+                self.check_room(&offer)?;
                 if self.negotiation.state() == SignalingState::HaveLocalOffer {
                     self.roll_back(now);
                 }

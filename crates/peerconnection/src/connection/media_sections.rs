@@ -9,10 +9,12 @@ use super::PeerConnection;
 use crate::description::SdpType;
 use crate::error::Error;
 use crate::event::Event;
-use crate::jsep::LocalBody;
-use crate::media::{RemoteMedia, intersect};
+use crate::jsep::{LocalBody, RemoteDescription, RemoteSection};
+use crate::media::{MediaKind, RemoteMedia, intersect};
 use crate::state::SignalingState;
-use crate::transceiver::{Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit};
+use crate::transceiver::{
+    Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit, too_many,
+};
 
 impl PeerConnection {
     /// A local offer joins its sections to the transceivers they were made from (RFC 9429 §5.9).
@@ -33,6 +35,28 @@ impl PeerConnection {
                 transceiver.mid.clone_from(&section.mid);
                 transceiver.index = Some(index);
             }
+        }
+    }
+
+    /// Whether there is room for the transceivers that a remote offer makes.
+    pub(super) fn check_room(&self, offer: &RemoteDescription) -> Result<(), Error> {
+        let media = |section: &RemoteSection| !section.rejected && section.usable;
+        let unknown: Vec<_> = (offer.sections.iter().enumerate())
+            .filter(|(_, section)| media(section))
+            .filter_map(|(index, section)| {
+                let rtp = section.rtp.as_deref()?;
+                self.transceiver_of(index, section.mid.as_deref()).is_none().then_some(rtp)
+            })
+            .collect();
+        let made = |kind: MediaKind| {
+            let new = unknown.iter().filter(|rtp| rtp.kind == kind).count();
+            let joined = unknown.iter().filter(|rtp| rtp.kind == kind && rtp.direction.receives());
+            let waiting = self.transceivers.iter().filter(|t| is_waiting(t, kind));
+            new - joined.count().min(waiting.count())
+        };
+        match made(MediaKind::Audio) + made(MediaKind::Video) <= self.transceivers.room() {
+            true => Ok(()),
+            false => Err(too_many()),
         }
     }
 
@@ -101,6 +125,9 @@ impl PeerConnection {
                 transceiver.sender.has_sent |= direction.sends();
                 if is_final {
                     transceiver.agreed = Some(Box::new(media.agreement.clone()));
+                    if !is_ours && direction.sends() {
+                        transceiver.sender.trim_encodings(&media.agreement);
+                    }
                 }
             }
         }
@@ -219,9 +246,7 @@ impl PeerConnection {
     /// (RFC 9429 §5.10).
     fn transceiver_for(&mut self, media: &RemoteMedia) -> Result<TransceiverHandle, Error> {
         if media.direction.receives() {
-            let waiting = self.transceivers.iter().find(|t| {
-                t.by_add_track && t.kind == media.kind && t.mid.is_none() && t.is_active()
-            });
+            let waiting = self.transceivers.iter().find(|t| is_waiting(t, media.kind));
             if let Some(transceiver) = waiting {
                 return Ok(transceiver.handle);
             }
@@ -275,4 +300,12 @@ impl PeerConnection {
             self.events.push_back(Event::TrackRemoved { transceiver: handle, ended: true });
         }
     }
+}
+
+/// Whether a section of the peer's may be joined to it (RFC 9429 §5.10).
+fn is_waiting(transceiver: &Transceiver, kind: MediaKind) -> bool {
+    transceiver.by_add_track
+        && transceiver.kind == kind
+        && transceiver.mid.is_none()
+        && transceiver.is_active()
 }

@@ -4,6 +4,7 @@
 mod candidates;
 mod channels;
 mod descriptions;
+mod dtmf;
 mod media_sections;
 mod packets;
 mod states;

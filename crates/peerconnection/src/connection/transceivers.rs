@@ -182,7 +182,8 @@ impl PeerConnection {
         Ok(())
     }
 
-    /// `replaceTrack`: sends another track, or none, without negotiation.
+    /// `replaceTrack`: sends another track, or none, without negotiation. The next frame may have any timestamp: on the
+    /// wire it comes after the one before, by the time that passed.
     ///
     /// # Errors
     /// `InvalidStateError` once closed or stopped, `TypeError` for an id that SDP cannot carry (RFC 8830 §2).
@@ -195,6 +196,7 @@ impl PeerConnection {
         let transceiver = self.living_transceiver(now, handle, "replace_track")?;
         check_ids("track", track.iter())?;
         transceiver.sender.track = track;
+        self.rtp.source_changed(handle);
         Ok(())
     }
 
@@ -271,6 +273,10 @@ impl PeerConnection {
                 RtpEvent::KeyframeRequested { transceiver, encoding } => {
                     Event::KeyframeRequested { transceiver, encoding }
                 }
+                RtpEvent::ToneChange { transceiver, tone } => {
+                    Event::ToneChange { transceiver, tone }
+                }
+                RtpEvent::Dtmf(event) => Event::Dtmf(event),
             };
             self.events.push_back(event);
         }

@@ -68,7 +68,9 @@ impl PeerConnection {
         self.pump_ice(now);
         self.dtls.handle_timeout(now);
         self.pump_dtls(now);
+        self.check_dtmf();
         self.rtp.handle_timeout(now);
+        self.pump_rtp();
         if let Some(sctp) = &mut self.sctp {
             sctp.handle_timeout(now);
             self.pump_sctp(now, false);

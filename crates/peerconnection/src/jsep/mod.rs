@@ -10,4 +10,4 @@ mod verify;
 pub(crate) use local::LocalBody;
 pub(crate) use media::{AgreedMedia, MediaParameters};
 pub(crate) use negotiation::{LocalParameters, Negotiation};
-pub(crate) use remote::{MAX_CANDIDATES, RemoteDescription};
+pub(crate) use remote::{MAX_CANDIDATES, RemoteDescription, RemoteSection};

@@ -84,7 +84,7 @@ impl RtpTransport {
             RtpEvent::KeyframeRequested { transceiver: t, encoding: e } => {
                 (*t, *e) == (transceiver, encoding)
             }
-            RtpEvent::Frame(_) => false,
+            _ => false,
         };
         // One request is as good as several.
         if !self.events.iter().any(is_it) {

@@ -133,6 +133,7 @@ impl RtpTransport {
 
     /// Frames that are complete, and what is missing.
     pub(super) fn after_packet(&mut self, now: Instant, index: usize) {
+        self.take_dtmf(now, index);
         let stream = &mut self.receivers[index];
         while let Some(frame) = stream.poll_frame() {
             if self.queued_frames >= MAX_QUEUED_FRAMES {

@@ -11,6 +11,7 @@
 
 mod arena;
 mod congestion;
+mod dtmf;
 mod feedback;
 mod forwarding;
 mod frame;
@@ -49,6 +50,7 @@ use self::receive::ReceiveStream;
 use self::routing::Routing;
 use self::send::SendStream;
 use self::senders::Senders;
+use crate::dtmf::DtmfEvent;
 use crate::jsep::AgreedMedia;
 use crate::transceiver::{TransceiverHandle, Transceivers};
 use crate::transport::srtp::SrtpTransport;
@@ -81,6 +83,8 @@ const FIRST_ROUND_TRIP: Duration = Duration::from_millis(100);
 pub(crate) enum RtpEvent {
     Frame(MediaFrame),
     KeyframeRequested { transceiver: TransceiverHandle, encoding: usize },
+    ToneChange { transceiver: TransceiverHandle, tone: Option<char> },
+    Dtmf(DtmfEvent),
 }
 
 /// What a source of the peer is.
@@ -119,6 +123,10 @@ pub(crate) struct RtpTransport {
     events: VecDeque<RtpEvent>,
     queued_frames: usize,
     forwarding: Forwarding,
+    /// Tones that are being sent, seldom any.
+    playouts: Vec<dtmf::Playout>,
+    /// When a telephone event of the peer's may have to be ended because nothing more comes of it.
+    next_event_end: Option<Instant>,
     next_report: Option<Instant>,
     /// The source of reports while nothing is sent.
     report_ssrc: Ssrc,
@@ -154,6 +162,8 @@ impl RtpTransport {
             events: VecDeque::new(),
             queued_frames: 0,
             forwarding: Forwarding::default(),
+            playouts: Vec::new(),
+            next_event_end: None,
             next_report: None,
             report_ssrc: Ssrc(rng.u32()),
             cname,
@@ -181,6 +191,8 @@ impl RtpTransport {
         self.rtcp.clear();
         self.next_report = None;
         self.next_feedback = None;
+        self.playouts.clear();
+        self.next_event_end = None;
     }
 
     /// Follows what descriptions have settled.
@@ -234,7 +246,7 @@ impl RtpTransport {
                 };
                 self.senders.push(match stream {
                     Some(mut stream) => {
-                        stream.configure(media, rid, &self.extensions);
+                        stream.configure(media, encoding, rid, &self.extensions);
                         stream
                     }
                     None => {
@@ -293,7 +305,10 @@ impl RtpTransport {
         let nack =
             self.repairing.iter().filter_map(|&index| self.receivers[index].nack_due()).min();
         let rate = self.rate.as_ref().and_then(|rate| rate.poll_timeout());
-        [self.next_report, self.next_feedback, nack, rate].into_iter().flatten().min()
+        [self.next_report, self.next_feedback, nack, rate, self.dtmf_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// When the next packet is to leave, while there is a path.
@@ -308,6 +323,7 @@ impl RtpTransport {
         if let Some(rate) = &mut self.rate {
             rate.handle_timeout(now);
         }
+        self.handle_dtmf(now);
         if self.next_feedback.is_some_and(|at| at <= now) {
             self.next_feedback = None;
             self.send_feedback();

@@ -23,6 +23,10 @@ impl RtpTransport {
     ) -> Result<(), Error> {
         let Some(srtp) = &self.srtp else { return Ok(()) };
         let overhead = srtp.sender.rtp_overhead();
+        // RFC 7874 §3: the tone is not to be heard in the audio as well.
+        if !self.playouts.is_empty() && self.is_tone_playing(now, transceiver) {
+            return Ok(());
+        }
         let Some(stream) = self.senders.of_encoding(transceiver, encoding) else {
             return Err(Error::InvalidState {
                 operation: "send_frame",
@@ -46,6 +50,15 @@ impl RtpTransport {
             rate.enqueue(now, packet);
         }
         sent
+    }
+
+    /// What is sent on a transceiver comes of another source from now on.
+    pub(crate) fn source_changed(&mut self, transceiver: TransceiverHandle) {
+        for stream in self.senders.iter_mut().chain(&mut self.paused) {
+            if stream.transceiver() == transceiver {
+                stream.source_changed();
+            }
+        }
     }
 
     /// Appends the next packet, sealed; its size.

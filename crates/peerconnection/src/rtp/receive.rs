@@ -4,13 +4,14 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use peerage_rtp::payload::{AssemblerConfig, FrameAssembler, PayloadFormat};
+use peerage_rtp::payload::{AssemblerConfig, EncodedFrame, FrameAssembler, PayloadFormat};
 use peerage_rtp::receive::ReceiveStatistics;
 use peerage_rtp::repair::{NackConfig, NackGenerator};
 use peerage_rtp::rtcp::{ReportBlock, SenderInfo};
 use peerage_rtp::{RtpPacket, SequenceNumber, SequenceUnwrapper, Ssrc};
 use peerage_sdp::Word;
 
+use super::dtmf::TelephoneEvents;
 use super::frame::MediaFrame;
 use super::routing::ReceivedCodec;
 use crate::transceiver::TransceiverHandle;
@@ -25,6 +26,8 @@ pub(super) struct ReceiveStream {
     packets: bool,
     /// The codec of the packets last received, and what assembles them.
     current: Option<(ReceivedCodec, FrameAssembler)>,
+    /// Events go beside the audio, under a payload type of their own.
+    telephone_events: Option<Box<TelephoneEvents>>,
     sequence: SequenceUnwrapper,
     statistics: ReceiveStatistics,
     nack: Option<NackGenerator>,
@@ -59,6 +62,7 @@ impl ReceiveStream {
             rid: rid.and_then(|rid| Word::new(rid).ok()),
             packets,
             current: None,
+            telephone_events: None,
             sequence: SequenceUnwrapper::default(),
             statistics: ReceiveStatistics::new(ssrc, codec.clock_rate),
             nack: codec.nack.then(|| NackGenerator::new(NackConfig::default())),
@@ -104,7 +108,7 @@ impl ReceiveStream {
         let payload_len = packet.payload().len() + packet.padding_len();
         self.statistics.receive(now, number, packet.timestamp(), packet.header_len(), payload_len);
         let is_new = self.nack.as_mut().is_none_or(|nack| nack.receive(now, number));
-        is_new.then(|| self.accept(codec, packet)).flatten()
+        is_new.then(|| self.accept(now, codec, packet)).flatten()
     }
 
     /// Takes a packet that was sent again; it counts as received only once.
@@ -116,10 +120,15 @@ impl ReceiveStream {
     ) -> Option<Accepted> {
         let number = packet.sequence_number();
         let is_new = self.nack.as_mut().is_some_and(|nack| nack.repaired(now, number));
-        is_new.then(|| self.accept(codec, packet)).flatten()
+        is_new.then(|| self.accept(now, codec, packet)).flatten()
     }
 
-    fn accept(&mut self, codec: &ReceivedCodec, packet: &RtpPacket<'_>) -> Option<Accepted> {
+    fn accept(
+        &mut self,
+        now: Instant,
+        codec: &ReceivedCodec,
+        packet: &RtpPacket<'_>,
+    ) -> Option<Accepted> {
         let number = packet.sequence_number();
         let sequence = self.sequence.unwrap(number);
         if self.packets {
@@ -130,7 +139,10 @@ impl ReceiveStream {
             let ReceivedCodec { payload_type, format, .. } = *codec;
             return Some(Accepted { sequence, payload_type, format });
         }
-        self.insert(codec, packet, sequence);
+        match codec.format {
+            PayloadFormat::TelephoneEvent => self.insert_event(now, codec, packet, sequence),
+            _ => self.insert(codec, packet, sequence),
+        }
         None
     }
 
@@ -153,8 +165,34 @@ impl ReceiveStream {
         self.wants_keyframe |= assembler.needs_keyframe();
     }
 
+    fn insert_event(
+        &mut self,
+        now: Instant,
+        codec: &ReceivedCodec,
+        packet: &RtpPacket<'_>,
+        sequence: u64,
+    ) {
+        self.telephone_events.take_if(|events| events.codec != *codec);
+        let events =
+            self.telephone_events.get_or_insert_with(|| Box::new(TelephoneEvents::new(*codec)));
+        events.handle(now, packet);
+        let payload = Bytes::copy_from_slice(packet.payload());
+        events.assembler.insert(sequence, packet.timestamp().0, packet.marker(), payload, None);
+    }
+
+    /// What was reported beside the audio.
+    pub(super) fn telephone_events(&mut self) -> Option<&mut TelephoneEvents> {
+        self.telephone_events.as_deref_mut()
+    }
+
     pub(super) fn poll_frame(&mut self) -> Option<MediaFrame> {
+        let events = self.telephone_events.as_deref_mut();
+        let event = events.and_then(|e| Some((e.codec.payload_type, e.assembler.poll_frame()?)));
+        if let Some((payload_type, frame)) = event {
+            return Some(self.out(payload_type, frame));
+        }
         let (codec, assembler) = self.current.as_mut()?;
+        let payload_type = codec.payload_type;
         let frame = assembler.poll_frame()?;
         if frame.keyframe {
             self.wants_keyframe = false;
@@ -162,13 +200,17 @@ impl ReceiveStream {
                 nack.key_frame(SequenceNumber(frame.first_sequence as u16));
             }
         }
-        Some(MediaFrame {
+        Some(self.out(payload_type, frame))
+    }
+
+    fn out(&self, payload_type: u8, frame: EncodedFrame) -> MediaFrame {
+        MediaFrame {
             transceiver: self.transceiver,
             rid: self.rid.as_ref().map(Word::to_string),
-            payload_type: codec.payload_type,
+            payload_type,
             ssrc: self.ssrc.0,
             frame,
-        })
+        }
     }
 
     /// When packets are to be asked for again.

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use peerage_congestion::{Class, DataSize, Padding, choose_padding};
 use peerage_crypto::Rng;
-use peerage_rtp::payload::{Packetizer, PacketizerOptions, PayloadFormat};
+use peerage_rtp::payload::telephone_event::EventPacket;
+use peerage_rtp::payload::{FrameInfo, Packetizer, PacketizerOptions, PayloadFormat};
 use peerage_rtp::repair::{Retransmission, RtxSender, SendHistory, SendHistoryConfig};
 use peerage_rtp::rtcp::SenderInfo;
 use peerage_rtp::{ExtensionMap, PayloadType, RtpHeader, RtpTimestamp, SequenceNumber, Ssrc};
@@ -31,6 +32,9 @@ const MAX_JUMP: i64 = 1 << 14;
 /// been cut already, so that [`Settings::mtu`](crate::Settings::mtu) comes too late.
 const MAX_FORWARDED: usize = 1_452;
 
+/// Earlier frames that redundant audio brings again: one makes up for any single loss.
+const RED_REDUNDANCY: u8 = 1;
+
 /// A codec that the peer takes.
 struct Codec {
     /// As the peer numbers it.
@@ -41,13 +45,27 @@ struct Codec {
     nack: bool,
     format: PayloadFormat,
     clock_rate: u32,
+    /// Redundant audio: the payload type of the frames inside (RFC 2198 §4).
+    red: Option<PayloadType>,
 }
 
 impl Codec {
+    /// Whether it carries what the application sends, and not something beside it.
+    fn is_media(&self) -> bool {
+        !matches!(self.format, PayloadFormat::TelephoneEvent | PayloadFormat::ComfortNoise)
+    }
+
     /// How urgent its packets are.
     fn class(&self) -> Class {
         if self.format.is_video() { Class::Video } else { Class::Audio }
     }
+}
+
+/// By what telephone events are sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EventCodec {
+    pub(super) payload_type: PayloadType,
+    pub(super) clock_rate: u32,
 }
 
 /// By what `rid` an encoding is sent, empty without simulcast; `None` if it is not sent, because the peer did not agree to
@@ -99,6 +117,8 @@ pub(super) struct SendStream {
     octets: u32,
     /// The last frame: its timestamp on the wire, when it was sent, its clock rate.
     last: Option<(u32, Instant, u32)>,
+    /// The next frame comes of another source.
+    source_changed: bool,
 }
 
 impl SendStream {
@@ -122,6 +142,7 @@ impl SendStream {
             options: PacketizerOptions {
                 picture_id: (rng.u32() & 0x7fff) as u16,
                 tl0_picture_index: rng.u32() as u8,
+                red_redundancy: RED_REDUNDANCY,
                 ..PacketizerOptions::default()
             },
             history: None,
@@ -134,12 +155,20 @@ impl SendStream {
             packets: 0,
             octets: 0,
             last: None,
+            source_changed: false,
         };
-        stream.configure(media, rid, extensions);
+        stream.configure(media, encoding, rid, extensions);
         stream
     }
 
-    pub(super) fn configure(&mut self, media: &AgreedMedia, rid: &str, extensions: &ExtensionMap) {
+    pub(super) fn configure(
+        &mut self,
+        media: &AgreedMedia,
+        encoding: usize,
+        rid: &str,
+        extensions: &ExtensionMap,
+    ) {
+        self.encoding = encoding;
         let mid = media.mid.as_ref().map_or("", |mid| mid.as_str());
         // The peer takes transport-wide numbers on this section.
         let numbered =
@@ -155,9 +184,11 @@ impl SendStream {
                 nack: codec.codec.rtcp_feedback.contains(&Feedback::Nack),
                 format: PayloadFormat::from_sdp(&codec.codec.name, fmtp)?,
                 clock_rate: codec.codec.clock_rate,
+                red: None,
             })
         });
         self.codecs = codecs.collect();
+        self.find_red_blocks(media);
         if !self.codecs.iter().any(|codec| codec.nack) {
             self.history = None;
         } else if self.history.is_none() {
@@ -167,6 +198,31 @@ impl SendStream {
         self.current.take_if(|(pt, packetizer)| {
             !codecs.iter().any(|c| c.payload_type == *pt && c.format == packetizer.format())
         });
+    }
+
+    /// What redundant audio carries: what the peer names, or else the audio of the same clock.
+    fn find_red_blocks(&mut self, media: &AgreedMedia) {
+        for index in 0..self.codecs.len() {
+            let red = &self.codecs[index];
+            if red.format != PayloadFormat::Red {
+                continue;
+            }
+            let agreed = media.agreement.codecs.iter().find(|c| c.send == red.payload_type.get());
+            let fmtp = agreed.and_then(|codec| codec.remote_fmtp.as_deref());
+            let named: Option<u8> =
+                fmtp.and_then(|fmtp| fmtp.split('/').next()?.trim().parse().ok());
+            let inner = |codec: &&Codec| {
+                let is_it = match named {
+                    Some(number) => codec.payload_type.get() == number,
+                    None => codec.clock_rate == red.clock_rate,
+                };
+                is_it && codec.is_media() && codec.format != PayloadFormat::Red
+            };
+            let inner = self.codecs.iter().find(inner).map(|codec| codec.payload_type);
+            self.codecs[index].red = inner;
+        }
+        // Without anything to carry it cannot be sent.
+        self.codecs.retain(|codec| codec.format != PayloadFormat::Red || codec.red.is_some());
     }
 
     pub(super) fn ssrc(&self) -> Ssrc {
@@ -190,7 +246,8 @@ impl SendStream {
     /// The codec that the application chose.
     fn codec(&self, payload_type: Option<u8>) -> Result<&Codec, Error> {
         let codec = match payload_type {
-            None => self.codecs.first(),
+            // What is sent beside the media is not meant by default.
+            None => self.codecs.iter().find(|codec| codec.is_media()),
             Some(pt) => self.codecs.iter().find(|codec| codec.payload_type.get() == pt),
         };
         codec.ok_or_else(|| {
@@ -209,14 +266,19 @@ impl SendStream {
         room: usize,
         out: &mut VecDeque<Packet>,
     ) -> Result<(), Error> {
+        if std::mem::take(&mut self.source_changed) && self.last.is_some() {
+            self.offset = self.timestamp_at(now).0.wrapping_sub(frame.timestamp);
+        }
         let codec = self.codec(frame.payload_type)?;
         let (payload_type, clock_rate) = (codec.payload_type, codec.clock_rate);
         let (format, class) = (codec.format, codec.class());
+        let red_payload_type = codec.red.map_or(0, PayloadType::get);
         self.repairable = codec.rtx.is_some();
         let packetizer = match &mut self.current {
             Some((current, packetizer)) if *current == payload_type => packetizer,
             current => {
-                let packetizer = Packetizer::new(format, self.options);
+                let options = PacketizerOptions { red_payload_type, ..self.options };
+                let packetizer = Packetizer::new(format, options);
                 &mut current.insert((payload_type, packetizer)).1
             }
         };
@@ -234,11 +296,66 @@ impl SendStream {
         };
         // The peer may have chosen a mid of any length.
         let max_payload = room.saturating_sub(header.len() + RETRANSMISSION_ROOM);
+        // Redundancy is told by how far back it lies (RFC 2198 §3).
+        let red_info = (format == PayloadFormat::Red)
+            .then(|| FrameInfo { timestamp: timestamp.0, ..frame.info.clone() });
+        let info = red_info.as_ref().unwrap_or(&frame.info);
         packetizer
-            .packetize(&frame.data, &frame.info, max_payload, &mut emit)
+            .packetize(&frame.data, info, max_payload, &mut emit)
             .map_err(|error| Error::Operation(error.to_string()))?;
         self.last = Some((timestamp.0, now, clock_rate));
         Ok(())
+    }
+
+    /// The next frame comes of another source, whose timestamps may begin anywhere.
+    pub(super) fn source_changed(&mut self) {
+        self.source_changed = true;
+    }
+
+    /// The clock of the media: of what was sent last, or of the first codec.
+    fn clock_rate(&self) -> u32 {
+        let first = self.codecs.iter().find(|codec| codec.is_media());
+        let last = self.last.map(|(.., clock_rate)| clock_rate);
+        last.or(first.map(|codec| codec.clock_rate)).unwrap_or(8000)
+    }
+
+    /// The moment as a timestamp on the wire, at least one tick after that of the last frame, and the clock's rate.
+    pub(super) fn timestamp_at(&self, now: Instant) -> (u32, u32) {
+        let clock_rate = self.clock_rate();
+        let Some((timestamp, at, _)) = self.last else { return (self.offset, clock_rate) };
+        let since = now.saturating_duration_since(at).as_micros();
+        let ticks = (since * u128::from(clock_rate) / 1_000_000).max(1);
+        (timestamp.wrapping_add(ticks as u32), clock_rate)
+    }
+
+    /// How telephone events are sent: at the rate of the audio where the peer takes that (RFC 4733 §2.1).
+    pub(super) fn event_codec(&self) -> Option<EventCodec> {
+        let rate = self.clock_rate();
+        let events = |codec: &&Codec| codec.format == PayloadFormat::TelephoneEvent;
+        let codec = (self.codecs.iter().filter(events).find(|codec| codec.clock_rate == rate))
+            .or_else(|| self.codecs.iter().find(events))?;
+        Some(EventCodec { payload_type: codec.payload_type, clock_rate: codec.clock_rate })
+    }
+
+    /// A packet of a telephone event, whose timestamp is one on the wire.
+    pub(super) fn event(
+        &mut self,
+        now: Instant,
+        payload_type: PayloadType,
+        event: &EventPacket,
+    ) -> Packet {
+        // The clock goes on from here if no audio was sent yet.
+        if self.last.is_none() {
+            self.last = Some((event.timestamp, now, self.clock_rate()));
+        }
+        let (sequence_number, ssrc) = (SequenceNumber(self.next as u16), self.ssrc);
+        let (marker, timestamp) = (event.marker, RtpTimestamp(event.timestamp));
+        let fields = RtpHeader { marker, payload_type, sequence_number, timestamp, ssrc };
+        let payload = self.arena.copy(&[&event.report.write()]);
+        self.next += 1;
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(payload.len() as u32);
+        self.header.packet(Class::Audio, fields, payload)
     }
 
     /// Makes a packet of one of the application's; `overhead` is what SRTP adds.

@@ -35,6 +35,10 @@ impl Senders {
         self.list.iter()
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut SendStream> {
+        self.list.iter_mut()
+    }
+
     pub(super) fn get(&self, ssrc: Ssrc) -> Option<&SendStream> {
         self.by_ssrc.get(&ssrc.0).map(|&index| &self.list[index])
     }

@@ -7,7 +7,7 @@ mod table;
 
 pub use direction::TransceiverDirection;
 pub use init::{RtpEncodingParameters, TransceiverInit};
-pub(crate) use table::{Transceivers, check_ids, random_id};
+pub(crate) use table::{Transceivers, check_ids, random_id, too_many};
 
 use peerage_sdp::{Direction, Word};
 
@@ -67,6 +67,28 @@ pub struct Sender {
     pub(crate) ssrcs: Vec<(u32, u32)>,
     /// It may have sent: the next `addTrack` must not take it (webrtc-pc §5.1, addTrack, step 6).
     pub(crate) has_sent: bool,
+}
+
+impl Sender {
+    /// Lets go of layers that an answer did not agree to: they do not come back (webrtc-pc §5.4.1).
+    pub(crate) fn trim_encodings(&mut self, agreement: &Agreement) {
+        let layers = agreement.simulcast.as_ref().map_or(&[][..], |layers| &layers.send);
+        let is_agreed = |encoding: &RtpEncodingParameters| {
+            layers.iter().flat_map(|layer| &layer.0).any(|format| *format.rid == *encoding.rid)
+        };
+        if self.encodings.len() < 2 {
+            return;
+        }
+        // Without any in common the first is all that is sent.
+        let none = !self.encodings.iter().any(is_agreed);
+        let mut kept = (self.encodings.iter().enumerate())
+            .map(|(index, encoding)| if none { index == 0 } else { is_agreed(encoding) })
+            .collect::<Vec<_>>()
+            .into_iter();
+        let mut sources = kept.clone();
+        self.encodings.retain(|_| kept.next().unwrap_or(false));
+        self.ssrcs.retain(|_| sources.next().unwrap_or(false));
+    }
 }
 
 /// `RTCRtpReceiver`.

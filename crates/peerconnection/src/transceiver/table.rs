@@ -39,16 +39,26 @@ impl Transceivers {
         self.position(handle).map(|index| &mut self.list[index])
     }
 
+    /// The one that the section of this mid belongs to. One that is stopped may still name a section that is another's
+    /// now (RFC 9429 §5.2.2, recycling).
     pub(crate) fn by_mid(&self, mid: &str) -> Option<&Transceiver> {
-        self.list.iter().find(|t| t.mid.as_ref().is_some_and(|have| have.as_str() == mid))
+        let named = |t: &&Transceiver| t.mid.as_ref().is_some_and(|have| have.as_str() == mid);
+        self.list.iter().filter(|t| !t.stopped).find(named)
     }
 
+    /// The one that this section belongs to.
     pub(crate) fn by_index(&self, index: usize) -> Option<&Transceiver> {
-        self.list.iter().find(|t| t.index == Some(index))
+        self.list.iter().find(|t| !t.stopped && t.index == Some(index))
     }
 
+    /// The same, to change it.
     pub(crate) fn by_index_mut(&mut self, index: usize) -> Option<&mut Transceiver> {
-        self.list.iter_mut().find(|t| t.index == Some(index))
+        self.list.iter_mut().find(|t| !t.stopped && t.index == Some(index))
+    }
+
+    /// How many more may be made.
+    pub(crate) fn room(&self) -> usize {
+        MAX_TRANSCEIVERS.saturating_sub(self.list.len())
     }
 
     /// Forgets those that are stopped and in no description any more, and those of a remote offer rolled back.
@@ -69,9 +79,7 @@ impl Transceivers {
         init: TransceiverInit,
     ) -> Result<TransceiverHandle, Error> {
         if self.list.len() >= MAX_TRANSCEIVERS {
-            return Err(Error::Operation(format!(
-                "a connection has at most {MAX_TRANSCEIVERS} transceivers"
-            )));
+            return Err(too_many());
         }
         if init.direction == TransceiverDirection::Stopped {
             return Err(Error::Type {
@@ -126,6 +134,10 @@ impl Transceivers {
         };
         (0..count).map(|_| (fresh(), fresh())).collect()
     }
+}
+
+pub(crate) fn too_many() -> Error {
+    Error::Operation(format!("a connection has at most {MAX_TRANSCEIVERS} transceivers"))
 }
 
 /// webrtc-pc §5.1, "addTransceiver sendEncodings validation steps".
@@ -200,4 +212,30 @@ pub(crate) fn check_ids<'a>(
 /// An identifier of 128 random bits, in hexadecimal.
 pub(crate) fn random_id(rng: &mut Rng) -> String {
     rng.array::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use peerage_sdp::Word;
+
+    #[test]
+    fn a_section_that_was_recycled_is_the_new_ones() {
+        let mut rng = Rng::from_seed(1);
+        let mut transceivers = Transceivers::default();
+        let mut make = || {
+            let init = TransceiverInit::default();
+            let handle = transceivers.create(&mut rng, MediaKind::Video, init).unwrap();
+            let transceiver = transceivers.get_mut(handle).unwrap();
+            transceiver.mid = Word::new("0").ok();
+            transceiver.index = Some(0);
+            handle
+        };
+        let (old, new) = (make(), make());
+        transceivers.get_mut(old).unwrap().stop_now();
+        assert_eq!(transceivers.by_mid("0").unwrap().handle, new);
+        assert_eq!(transceivers.by_index(0).unwrap().handle, new);
+        assert_eq!(transceivers.by_index_mut(0).unwrap().handle, new);
+        assert_eq!(transceivers.room(), MAX_TRANSCEIVERS - 2);
+    }
 }
