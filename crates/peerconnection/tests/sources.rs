@@ -45,7 +45,7 @@ fn frames(events: &[Event]) -> Vec<&MediaFrame> {
 #[test]
 fn another_source_goes_on_where_the_last_one_was() {
     let (mut pair, handle) = calling(1, &["opus"]);
-    let mut send = |pair: &mut Pair, timestamp| {
+    let send = |pair: &mut Pair, timestamp| {
         let frame = Frame::new(vec![1; 80], timestamp);
         pair.a.pc.send_frame(pair.now, handle, 0, &frame).unwrap();
         pair.run_for(MS(20));
