@@ -130,9 +130,9 @@ fn an_event_has_a_marker_updates_and_three_ends_on_the_audio_clock() {
     assert!(events[0].frame.marker && events[1..].iter().all(|event| !event.frame.marker));
     assert!(events.iter().all(|event| event.frame.timestamp == events[0].frame.timestamp));
     // The event begins where the last frame of audio was, and 20 ms later at the most.
-    let before =
+    let mut before =
         audio.iter().filter(|frame| frame.frame.last_sequence < events[0].frame.first_sequence);
-    let last = before.last().unwrap().frame.timestamp;
+    let last = before.next_back().unwrap().frame.timestamp;
     assert!(events[0].frame.timestamp.wrapping_sub(last) <= 960);
     // Audio gave way to the tone, but for the frame at its very beginning.
     assert_eq!(audio.len(), 20 - 4);
