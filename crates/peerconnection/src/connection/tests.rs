@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{Pair, config};
+use peerage_rtp::{Ssrc, rtcp};
 use peerage_sctp::{PayloadProtocolId, SendOptions, StreamId};
 
 use crate::dcep::ppid;
 use crate::media::MediaKind;
 use crate::{
-    DataChannelInit, DataChannelState, Event, Input, Message, Protocol, SendError,
+    DataChannelInit, DataChannelState, Event, Frame, Input, Message, Protocol, SendError,
     TransceiverHandle,
 };
 
@@ -213,6 +214,26 @@ fn sources_that_said_goodbye_make_room_for_others() {
         goodbye.extend(ssrc.to_be_bytes());
         inject(&mut pair, goodbye);
     }
+}
+
+/// libwebrtc drops transport-wide feedback that names none of its own sources, and then never learns its rate.
+#[test]
+fn feedback_names_a_source_of_the_peer() {
+    let mut pair = pair_with_audio(113);
+    let transceiver = pair.a.pc.transceivers.iter().next().unwrap();
+    let (handle, ssrc) = (transceiver.handle, transceiver.sender.ssrcs[0].0);
+    pair.a.pc.send_frame(pair.now, handle, 0, &Frame::new(vec![1; 60], 0)).unwrap();
+    assert!(pair.run_until(PATIENCE, |pair| pair.b.pc.rtp.statistics().packets_received == 1));
+    let due = pair.b.pc.rtp.poll_timeout().unwrap();
+    pair.b.pc.rtp.handle_timeout(due);
+    let packets = pair.b.pc.rtp.waiting_rtcp();
+    let feedback = packets.iter().flat_map(|packet| rtcp::packets(packet)).find_map(|packet| {
+        match packet.unwrap() {
+            rtcp::Packet::TransportFeedback(feedback) => Some(feedback.sources),
+            _ => None,
+        }
+    });
+    assert_eq!(feedback.expect("feedback is due").media, Ssrc(ssrc));
 }
 
 /// RFC 9143 §9.2: the mid of a packet tells where its source belongs from then on.

@@ -34,6 +34,7 @@ impl RtpTransport {
             && let Some(number) = packet.extension::<TransportSequenceNumber>(&self.extensions)
         {
             arrivals.record(now, SequenceNumber(number.0));
+            self.last_arrival = packet.ssrc();
             self.next_feedback.get_or_insert(now + FEEDBACK_INTERVAL);
         }
         let Some(route) = self.routing.find(&packet, &self.extensions) else {

@@ -106,6 +106,8 @@ pub(crate) struct RtpTransport {
     /// Streams that miss packets: only these are looked at when a timer is due.
     repairing: Vec<usize>,
     arrivals: Option<TransportArrivals>,
+    /// The source of the last packet in it.
+    last_arrival: Ssrc,
     next_feedback: Option<Instant>,
     round_trip: Duration,
     senders: Senders,
@@ -150,6 +152,7 @@ impl RtpTransport {
             by_ssrc: FxHashMap::default(),
             repairing: Vec::new(),
             arrivals: None,
+            last_arrival: Ssrc(0),
             next_feedback: None,
             round_trip: FIRST_ROUND_TRIP,
             senders: Senders::default(),
@@ -344,6 +347,12 @@ impl RtpTransport {
             false => sender.protect_rtp(&mut packet, 0).unwrap(),
         }
         packet
+    }
+
+    /// RTCP that waits to be sent.
+    #[cfg(test)]
+    pub(crate) fn waiting_rtcp(&self) -> Vec<Vec<u8>> {
+        self.rtcp.iter().cloned().collect()
     }
 
     /// The identifier that `a=extmap` gives to mids.

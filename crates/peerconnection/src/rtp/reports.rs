@@ -47,9 +47,8 @@ impl RtpTransport {
     }
 
     pub(super) fn send_feedback(&mut self) {
-        // The media source is not looked at: the feedback is about the transport.
-        let own = self.own_ssrc();
-        let sources = FeedbackSources { sender: own, media: own };
+        // The feedback is about the transport, but libwebrtc takes only what names a source of its own.
+        let sources = FeedbackSources { sender: self.own_ssrc(), media: self.last_arrival };
         let Some(arrivals) = &mut self.arrivals else { return };
         let mut packet = Vec::new();
         while arrivals.report(sources, &mut packet) && self.rtcp.len() < MAX_QUEUED_RTCP {
