@@ -33,6 +33,16 @@ impl SrtpProtectionProfile {
         }
     }
 
+    /// The name in the IANA registry.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aes128CmHmacSha1_80 => "SRTP_AES128_CM_HMAC_SHA1_80",
+            Self::Aes128CmHmacSha1_32 => "SRTP_AES128_CM_HMAC_SHA1_32",
+            Self::AeadAes128Gcm => "SRTP_AEAD_AES_128_GCM",
+            Self::AeadAes256Gcm => "SRTP_AEAD_AES_256_GCM",
+        }
+    }
+
     /// Looks a number of the registry up; `None` for every profile Peerage does not know.
     pub fn from_wire(value: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|profile| profile.to_wire() == value)

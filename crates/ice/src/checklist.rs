@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use crate::candidate::pair_priority;
+use crate::event::PairStats;
 use crate::state::{PairState, Role};
 
 /// Index of a pair; not reused before the pair is removed, and then only after its transactions are gone.
@@ -44,6 +45,18 @@ pub(crate) struct Pair {
     pub(crate) responses_sent: u64,
     pub(crate) responses_received: u64,
     pub(crate) consent_requests_sent: u64,
+}
+
+impl Pair {
+    /// Goes on counting where the same pair stopped before a restart that was rolled back.
+    pub(crate) fn go_on_from(&mut self, before: &PairStats) {
+        self.total_rtt = before.total_round_trip_time;
+        self.requests_sent = before.requests_sent;
+        self.requests_received = before.requests_received;
+        self.responses_sent = before.responses_sent;
+        self.responses_received = before.responses_received;
+        self.consent_requests_sent = before.consent_requests_sent;
+    }
 }
 
 /// What a pair is formed from.

@@ -81,10 +81,14 @@ pub struct PairStats {
     pub local: SocketAddr,
     /// Address of the remote candidate.
     pub remote: SocketAddr,
-    /// The local candidate.
+    /// The local candidate, as the peer is told of it.
     pub local_candidate: Candidate,
     /// The remote candidate.
     pub remote_candidate: Candidate,
+    /// Our ufrag of the pair's generation.
+    pub local_ufrag: String,
+    /// The peer's ufrag of the pair's generation; empty before it is known.
+    pub remote_ufrag: String,
     /// Priority of the pair.
     pub priority: u64,
     /// State.
@@ -97,7 +101,7 @@ pub struct PairStats {
     pub current_round_trip_time: Option<Duration>,
     /// Sum of all measured round-trip times.
     pub total_round_trip_time: Duration,
-    /// Checks sent, retransmissions included.
+    /// Checks sent, without retransmissions.
     pub requests_sent: u64,
     /// Checks received that passed their integrity check.
     pub requests_received: u64,

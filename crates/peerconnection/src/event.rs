@@ -8,7 +8,10 @@ use crate::dtmf::DtmfEvent;
 use crate::error::ErrorDetail;
 use crate::message::Message;
 use crate::rtp::MediaFrame;
-use crate::state::{ConnectionState, IceConnectionState, IceGatheringState, SignalingState};
+use crate::state::{
+    ConnectionState, DtlsState, IceConnectionState, IceGatheringState, SctpTransportState,
+    SignalingState,
+};
 use crate::transceiver::TransceiverHandle;
 
 /// An event, named as in webrtc-pc where it has one.
@@ -35,6 +38,10 @@ pub enum Event {
         /// The peer's address.
         remote: SocketAddr,
     },
+    /// `statechange` of the DTLS transport.
+    DtlsStateChange(DtlsState),
+    /// `statechange` of the SCTP transport, beginning with `connecting`.
+    SctpStateChange(SctpTransportState),
     /// The DTLS handshake is over and the peer's certificate matches its description.
     HandshakeComplete(Handshake),
     /// `datachannel`: the peer opened a channel. It is open already; `DataChannelOpen` follows.

@@ -8,6 +8,7 @@ extern crate self as peerage_peerconnection;
 mod channel;
 mod config;
 mod connection;
+mod contributing_source;
 pub mod dcep;
 mod description;
 mod dtmf;
@@ -24,16 +25,19 @@ mod net;
 mod rtp;
 mod state;
 mod statistics;
+pub mod stats;
 mod transceiver;
 mod transform;
 mod transport;
+mod transport_info;
 
 pub use channel::{DataChannelHandle, DataChannelInfo, DataChannelInit, Priority};
 pub use config::{
     BundlePolicy, Configuration, DtlsSettings, DtlsVersions, IceTransportPolicy, MAX_ICE_SERVERS,
     RtcpMuxPolicy, SctpSettings, Settings,
 };
-pub use connection::PeerConnection;
+pub use connection::{PeerConnection, StatsSelector};
+pub use contributing_source::{ContributingSource, SynchronizationSource};
 pub use description::{IceCandidateInit, OfferOptions, SdpType, SessionDescription};
 pub use dtmf::DtmfEvent;
 pub use error::{Error, ErrorDetail, ErrorKind, SendError};
@@ -42,6 +46,7 @@ pub use ice_server::IceServer;
 pub use message::Message;
 pub use net::Input;
 pub use peerage_crypto::{Certificate, CertificateParams, KeyLog, KeyLogWriter, NamedGroup, Rng};
+pub use peerage_ice::{Candidate as IceCandidate, CandidateAddress as IceCandidateAddress};
 pub use peerage_ice::{Ecn, FamilyPolicy, MdnsMode, Protocol, Timers, Transmit};
 pub use peerage_rtp::payload::{EncodedFrame, FrameInfo};
 pub use rtp::{
@@ -50,7 +55,7 @@ pub use rtp::{
 };
 pub use state::{
     ConnectionState, DataChannelState, DtlsState, IceConnectionState, IceGatheringState,
-    SignalingState,
+    SctpTransportState, SignalingState,
 };
 pub use statistics::{DataChannelStatistics, Statistics, TransportStatistics};
 pub use transceiver::{
@@ -58,3 +63,4 @@ pub use transceiver::{
     TransceiverInit,
 };
 pub use transform::{FrameToTransform, FrameTransform, clear_prefix};
+pub use transport_info::{DtlsTransportInfo, IceParameters, IceTransportInfo, SctpTransportInfo};

@@ -1,7 +1,5 @@
 //! The states of webrtc-pc §4.3 and §6.2, and how the aggregate ones follow from those of the transports.
 
-use std::fmt;
-
 macro_rules! named_states {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$meta])*
@@ -15,13 +13,15 @@ macro_rules! named_states {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.name())
             }
         }
     };
 }
+
+pub(crate) use named_states;
 
 named_states! {
     /// `RTCSignalingState`.
@@ -90,6 +90,19 @@ named_states! {
         Closed = "closed",
         /// The handshake or the check of the certificate failed.
         Failed = "failed",
+    }
+}
+
+named_states! {
+    /// `RTCSctpTransportState`.
+    SctpTransportState {
+        /// The association is being negotiated, or waits for DTLS.
+        #[default]
+        Connecting = "connecting",
+        /// The association is up.
+        Connected = "connected",
+        /// The association is over; there will be no other.
+        Closed = "closed",
     }
 }
 

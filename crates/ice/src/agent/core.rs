@@ -11,7 +11,7 @@ use peerage_stun::{AttributeType, RetransmitConfig, TransactionId, TransactionTa
 use crate::checklist::{CheckList, PairId};
 use crate::config::IceConfig;
 use crate::consent::Consent;
-use crate::event::{Counters, Event, SelectedPair};
+use crate::event::{Counters, Event, PairStats, SelectedPair};
 use crate::local::LocalCandidates;
 use crate::remote::RemoteCandidates;
 use crate::session::Session;
@@ -107,6 +107,8 @@ pub(crate) struct Selected {
     pub(crate) info: SelectedPair,
     /// In the present check list; `None` after a restart.
     pub(crate) pair: Option<PairId>,
+    /// Its numbers when its check list ended.
+    pub(crate) before_restart: Option<Box<PairStats>>,
     pub(crate) local: Arc<Session>,
     pub(crate) remote: Option<Arc<Session>>,
     pub(crate) priority: u64,

@@ -390,6 +390,9 @@ impl IceAgent {
                 pair.authenticated = true;
                 pair.nominated = selected.info.nominated;
                 pair.rtt = selected.info.rtt;
+                if let Some(before) = selected.before_restart.take() {
+                    pair.go_on_from(&before);
+                }
             }
             self.list.succeeded(id);
         }
@@ -399,6 +402,8 @@ impl IceAgent {
 
     /// Drops every pair and check. The pair in use stays, outside of the list.
     fn clear_checks(&mut self) {
+        let in_use = self.selected.as_ref().and_then(|s| s.pair);
+        let numbers = in_use.and_then(|id| Some(Box::new(self.stats(id, self.list.get(id)?))));
         self.list = CheckList::default();
         self.transactions.retain(|p| match &p.kind {
             PendingKind::Check(_) => false,
@@ -410,6 +415,7 @@ impl IceAgent {
         self.early.clear();
         if let Some(selected) = &mut self.selected {
             selected.pair = None;
+            selected.before_restart = numbers.or(selected.before_restart.take());
         }
     }
 }
@@ -524,6 +530,11 @@ impl IceAgent {
         self.selected.as_ref().map(|s| &s.info)
     }
 
+    /// Whether the selected pair is of this generation, not of one before a restart.
+    pub fn is_pair_of_generation(&self) -> bool {
+        self.selected.as_ref().is_some_and(|s| s.pair.is_some())
+    }
+
     fn stats(&self, id: PairId, pair: &Pair) -> PairStats {
         let local = self.locals.get(pair.valid.unwrap_or(pair.local_index));
         PairStats {
@@ -531,6 +542,8 @@ impl IceAgent {
             remote: pair.remote,
             local_candidate: local.published.clone().unwrap_or_else(|| local.candidate.clone()),
             remote_candidate: self.remotes.get(pair.remote_index).candidate.clone(),
+            local_ufrag: self.local.credentials.ufrag().to_owned(),
+            remote_ufrag: self.remote.as_ref().map_or("", |r| r.credentials.ufrag()).to_owned(),
             priority: pair.priority,
             state: pair.state,
             nominated: pair.nominated,
@@ -545,9 +558,13 @@ impl IceAgent {
         }
     }
 
-    /// Numbers of every pair of this generation.
+    /// Numbers of every pair of this generation, and of the pair in use if it is of the one before.
     pub fn pairs(&self) -> Vec<PairStats> {
-        self.list.iter().map(|(id, pair)| self.stats(id, pair)).collect()
+        let before = self.selected.as_ref().and_then(|selected| {
+            let before = selected.before_restart.as_deref()?.clone();
+            Some(PairStats { current_round_trip_time: selected.info.rtt, ..before })
+        });
+        self.list.iter().map(|(id, pair)| self.stats(id, pair)).chain(before).collect()
     }
 
     /// Local candidates of this generation, as told to the peer.
@@ -559,6 +576,11 @@ impl IceAgent {
     /// Remote candidates of this generation, peer-reflexive ones included.
     pub fn remote_candidates(&self) -> Vec<Candidate> {
         self.remotes.iter().map(|c| c.candidate.clone()).collect()
+    }
+
+    /// The same with the addresses that packets come from: that of a name is known once it is resolved.
+    pub fn remote_candidate_addresses(&self) -> impl Iterator<Item = (&Candidate, SocketAddr)> {
+        self.remotes.iter().map(|c| (&c.candidate, c.address))
     }
 
     /// What was dropped.

@@ -86,6 +86,7 @@ impl IceAgent {
         self.selected = Some(Selected {
             info: info.clone(),
             pair: Some(id),
+            before_restart: None,
             local: self.local.clone(),
             remote: self.remote.clone(),
             priority: pair.priority,

@@ -145,16 +145,8 @@ impl IceAgent {
         loop {
             match self.transactions.poll(now) {
                 None => return,
-                Some(Due::Retransmit(id, pending)) => {
-                    let pair = match &pending.kind {
-                        PendingKind::Check(check) => check.pair,
-                        PendingKind::Gather { .. } => None,
-                    };
-                    let queued = self.push_outgoing(Outgoing::Request(id));
-                    if let Some(pair) = pair.filter(|_| queued).and_then(|id| self.list.get_mut(id))
-                    {
-                        Self::mark_sent(pair, false);
-                    }
+                Some(Due::Retransmit(id, _)) => {
+                    self.push_outgoing(Outgoing::Request(id));
                 }
                 Some(Due::TimedOut(_, pending)) => self.on_timed_out(pending),
             }

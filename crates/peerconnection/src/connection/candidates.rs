@@ -194,12 +194,8 @@ impl PeerConnection {
                 }
                 peerage_ice::Event::SelectedPairChange(pair) => {
                     self.path = Some((pair.local, pair.remote));
-                    self.pair_changes += 1;
                     self.rtp.route_changed(now, pair.remote.ip());
-                    self.events.push_back(Event::SelectedCandidatePairChange {
-                        local: pair.local,
-                        remote: pair.remote,
-                    });
+                    self.selected_pair_changed();
                     changed = true;
                     restored = true;
                 }
@@ -214,6 +210,7 @@ impl PeerConnection {
             }
         }
         if changed {
+            self.selected_pair_changed();
             self.update_states();
             self.start_dtls(now);
             self.replay_early(now);
@@ -222,6 +219,30 @@ impl PeerConnection {
         if restored && let Some(sctp) = self.sctp.as_deref_mut() {
             sctp.path_restored(now);
         }
+    }
+
+    /// Counts and tells of another selected pair. That one is nominated which worked before is no change.
+    fn selected_pair_changed(&mut self) {
+        let agent = &self.ice.agent;
+        let generation = || agent.local_credentials().ufrag().to_owned();
+        let pair = agent.selected_pair().map(|pair| (pair.local, pair.remote, generation()));
+        // A pair outlives a restart, until one of the new generation takes its place.
+        let is_same = match (&self.selected_pair, &pair) {
+            (Some(was), Some(is)) => {
+                (was.0, was.1) == (is.0, is.1) && (was.2 == is.2 || !agent.is_pair_of_generation())
+            }
+            (None, None) => true,
+            _ => false,
+        };
+        if is_same {
+            return;
+        }
+        self.pair_changes += 1;
+        if let Some((local, remote, _)) = &pair {
+            let (local, remote) = (*local, *remote);
+            self.events.push_back(Event::SelectedCandidatePairChange { local, remote });
+        }
+        self.selected_pair = pair;
     }
 
     fn local_candidate(&mut self, candidate: Candidate) {

@@ -207,7 +207,7 @@ impl PeerConnection {
     // --- opening ---
 
     /// The streams that both ends can use.
-    fn stream_limit(&self) -> u16 {
+    pub(super) fn stream_limit(&self) -> u16 {
         let negotiated = self.sctp.as_ref().and_then(|sctp| sctp.negotiated());
         negotiated.map_or(u16::MAX, |negotiated| {
             negotiated.outgoing_streams.min(negotiated.incoming_streams)
@@ -235,6 +235,7 @@ impl PeerConnection {
 
     /// The association is up: all channels that waited for it open.
     fn association_connected(&mut self, now: Instant) {
+        self.update_sctp_state();
         self.assign_channel_ids();
         let limit = self.stream_limit();
         let mut handles = self.channels.handles();
@@ -539,6 +540,7 @@ impl PeerConnection {
             self.data_ended = true;
             self.ended_sctp = Some(sctp);
         }
+        self.update_sctp_state();
         let mut handles = self.channels.handles();
         handles.sort_unstable();
         for handle in handles {

@@ -310,6 +310,7 @@ impl PeerConnection {
         self.start_dtls(now);
         // Data may be agreed on when DTLS is up already.
         self.associate(now);
+        self.update_sctp_state();
     }
 
     /// RFC 9429 §5.7, webrtc-pc §4.4.1.5.

@@ -8,10 +8,12 @@ mod dtmf;
 mod media_sections;
 mod packets;
 mod states;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod transceivers;
 mod transforms;
+mod transport_info;
 mod verbs;
 
 use std::collections::VecDeque;
@@ -28,6 +30,7 @@ use peerage_sctp::{Association, StreamId};
 use peerage_sdp::Text;
 
 use self::states::ReportedStates;
+pub use self::stats::StatsSelector;
 use crate::channel::DataChannels;
 use crate::config::{Configuration, Settings};
 use crate::dcep::Open;
@@ -42,6 +45,7 @@ use crate::transform::Transforms;
 use crate::transport::dtls::DtlsTransport;
 use crate::transport::early::EarlyPackets;
 use crate::transport::ice::IceTransport;
+use crate::transport::paths::Paths;
 
 /// `RTCPeerConnection` without I/O. See the [crate documentation](crate) for the loop that drives it.
 ///
@@ -51,6 +55,8 @@ use crate::transport::ice::IceTransport;
 pub struct PeerConnection {
     config: Configuration,
     rng: Rng,
+    /// When it was made: the moment of [`Configuration::wall_clock`].
+    started: Instant,
     /// The time of the last call, for work that `poll_event` does.
     now: Instant,
     closed: bool,
@@ -66,6 +72,7 @@ pub struct PeerConnection {
     ice: IceTransport,
     /// Where packets of DTLS go: our address and the peer's.
     path: Option<(SocketAddr, SocketAddr)>,
+    paths: Paths,
     early: EarlyPackets,
     dtls: DtlsTransport,
     sctp: Option<Box<Association>>,
@@ -98,6 +105,8 @@ pub struct PeerConnection {
     queued_bytes: usize,
     counters: TransportStatistics,
     pair_changes: u64,
+    /// The selected pair as last told: its addresses, and our ufrag of its generation.
+    selected_pair: Option<(SocketAddr, SocketAddr, String)>,
 }
 
 impl PeerConnection {
@@ -130,6 +139,7 @@ impl PeerConnection {
         let cname = Text::new(&random_id(&mut rng)).unwrap_or_else(|_| unreachable!("hexadecimal"));
         let dtls = DtlsTransport::new(&config.settings, provider, certificate)?;
         Ok(Self {
+            started: now,
             now,
             closed: false,
             negotiation: Negotiation::new(&mut rng),
@@ -139,6 +149,7 @@ impl PeerConnection {
             states: ReportedStates::default(),
             ice,
             path: None,
+            paths: Paths::default(),
             early: EarlyPackets::default(),
             dtls,
             sctp: None,
@@ -159,6 +170,7 @@ impl PeerConnection {
             queued_bytes: 0,
             counters: TransportStatistics::default(),
             pair_changes: 0,
+            selected_pair: None,
             config,
             rng,
         })

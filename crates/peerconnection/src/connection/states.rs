@@ -4,7 +4,10 @@ use peerage_ice::GatheringState;
 
 use super::PeerConnection;
 use crate::event::Event;
-use crate::state::{ConnectionState, IceConnectionState, IceGatheringState, SignalingState};
+use crate::state::{
+    ConnectionState, DtlsState, IceConnectionState, IceGatheringState, SctpTransportState,
+    SignalingState,
+};
 
 /// The states as last reported.
 #[derive(Debug, Default)]
@@ -13,6 +16,8 @@ pub(super) struct ReportedStates {
     pub(super) gathering: IceGatheringState,
     pub(super) ice: IceConnectionState,
     pub(super) connection: ConnectionState,
+    pub(super) dtls: DtlsState,
+    pub(super) sctp: Option<SctpTransportState>,
 }
 
 impl PeerConnection {
@@ -27,7 +32,12 @@ impl PeerConnection {
             self.states.ice = ice;
             self.events.push_back(Event::IceConnectionStateChange(ice));
         }
-        let connection = ConnectionState::aggregate(ice, self.dtls.state());
+        let dtls = self.dtls.state();
+        if self.states.dtls != dtls {
+            self.states.dtls = dtls;
+            self.events.push_back(Event::DtlsStateChange(dtls));
+        }
+        let connection = ConnectionState::aggregate(ice, dtls);
         if self.states.connection != connection {
             self.states.connection = connection;
             self.events.push_back(Event::ConnectionStateChange(connection));

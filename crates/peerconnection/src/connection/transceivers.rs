@@ -1,6 +1,6 @@
 //! Transceivers through the API: `addTransceiver`, `addTrack`, `removeTrack`, and what may be set on one (webrtc-pc §5).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::PeerConnection;
 use crate::error::Error;
@@ -12,6 +12,9 @@ use crate::transceiver::{
     check_ids,
 };
 use crate::transform::Way;
+
+/// webrtc-pc §5.3, jitterBufferTarget, step 3.
+const MAX_JITTER_BUFFER_TARGET: Duration = Duration::from_millis(4000);
 
 impl PeerConnection {
     /// `addTransceiver`. [`Event::NegotiationNeeded`] follows.
@@ -218,6 +221,30 @@ impl PeerConnection {
             return Err(Error::InvalidModification { field: "encodings" });
         }
         transceiver.sender.encodings = encodings;
+        Ok(())
+    }
+
+    /// Sets `jitterBufferTarget` of a transceiver's receiver: how much media whoever plays it is to hold back; `None` leaves it
+    /// to them. Frames are handed out at once: it is kept in [`Receiver`](crate::Receiver) for the player.
+    ///
+    /// # Errors
+    /// `RangeError` for more than 4 seconds, `InvalidStateError` once closed, `OperationError` if there is no such
+    /// transceiver.
+    pub fn set_jitter_buffer_target(
+        &mut self,
+        now: Instant,
+        handle: TransceiverHandle,
+        target: Option<Duration>,
+    ) -> Result<(), Error> {
+        self.begin(now)?;
+        let transceiver = self.transceivers.get_mut(handle).ok_or(Error::UnknownTransceiver)?;
+        if target.is_some_and(|target| target > MAX_JITTER_BUFFER_TARGET) {
+            return Err(Error::Range {
+                argument: "target",
+                reason: "it is more than 4000 ms (webrtc-pc §5.3, jitterBufferTarget)".into(),
+            });
+        }
+        transceiver.receiver.jitter_buffer_target = target;
         Ok(())
     }
 

@@ -40,16 +40,22 @@ impl PeerConnection {
         self.now = now;
         self.counters.packets_received += 1;
         self.counters.bytes_received += input.data.len() as u64;
-        match classify(input.data) {
+        let kind = classify(input.data);
+        let is_known = kind != PacketKind::Stun && self.is_known_path(&input);
+        if is_known {
+            let path = (input.destination, input.source);
+            self.paths.received(now, path, input.data.len() as u64);
+        }
+        match kind {
             PacketKind::Stun => self.handle_stun(now, &input),
             PacketKind::Dtls => {
                 self.handle_record(now, input.source, input.destination, input.data);
             }
-            PacketKind::Rtp if self.is_known_path(&input) => {
+            PacketKind::Rtp if is_known => {
                 self.rtp.handle_rtp(now, input.data);
                 self.pump_rtp();
             }
-            PacketKind::Rtcp if self.is_known_path(&input) => {
+            PacketKind::Rtcp if is_known => {
                 self.rtp.handle_rtcp(now, input.data);
                 self.pump_rtp();
             }
@@ -104,6 +110,8 @@ impl PeerConnection {
         let (source, destination) = self.path?;
         let segment_size = self.poll_secured(now, buf)?;
         let size = buf.len() - start;
+        let segments = size.div_ceil(segment_size) as u64;
+        self.paths.sent(now, (source, destination), segments, size as u64);
         Some(self.count_sent(Transmit {
             source,
             destination,

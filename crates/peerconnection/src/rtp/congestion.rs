@@ -85,7 +85,8 @@ impl RateControl {
     }
 
     /// Queues a packet; false if there is no room.
-    pub(super) fn enqueue(&mut self, now: Instant, packet: Packet) -> bool {
+    pub(super) fn enqueue(&mut self, now: Instant, mut packet: Packet) -> bool {
+        packet.queued = Some(now);
         let size = self.size_of(packet.len() as u64 + self.srtp_overhead);
         self.pacer.enqueue(now, packet.class, size, packet).is_ok()
     }

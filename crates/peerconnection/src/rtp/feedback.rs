@@ -19,19 +19,27 @@ impl RtpTransport {
             return;
         };
         self.statistics.rtcp_received += 1;
+        let mut reported = Vec::new();
         for packet in rtcp::packets(plain) {
             match packet {
                 Ok(rtcp::Packet::PictureLossIndication(request)) => {
+                    if let Some(stream) = self.senders.get_mut(request.sources.media) {
+                        stream.counters.picture_losses += 1;
+                    }
                     self.keyframe_requested(request.sources.media);
                 }
                 Ok(rtcp::Packet::FullIntraRequest(request)) => {
                     for entry in request.entries.iter() {
+                        if let Some(stream) = self.senders.get_mut(entry.ssrc) {
+                            stream.counters.full_intra_requests += 1;
+                        }
                         self.keyframe_requested(entry.ssrc);
                     }
                 }
                 Ok(rtcp::Packet::SenderReport(report)) => {
                     if let Some(&Target::Media(index)) = self.by_ssrc.get(&report.ssrc.0) {
                         self.receivers[index].sender_report(now, report.info);
+                        reported.push(report.ssrc);
                     }
                     self.take_reports(now, report.reports);
                 }
@@ -40,6 +48,9 @@ impl RtpTransport {
                     if let Some(rate) = &mut self.rate {
                         rate.transport_feedback(now, &feedback);
                     }
+                }
+                Ok(rtcp::Packet::ExtendedReport(report)) => {
+                    self.take_extended_report(now, &report, &reported);
                 }
                 Ok(rtcp::Packet::Nack(nack)) => self.send_again(now, &nack),
                 Ok(rtcp::Packet::Goodbye(goodbye)) => {
@@ -64,11 +75,11 @@ impl RtpTransport {
         reports: rtcp::List<'_, rtcp::ReportBlock>,
     ) {
         for block in reports.iter() {
-            if self.senders.get(block.ssrc).is_none() {
-                continue;
-            }
+            let Some(stream) = self.senders.get_mut(block.ssrc) else { continue };
+            stream.counters.report = Some((now, block));
             let (last, delay) = (block.last_sender_report, block.delay_since_last_sender_report);
             if let Some(round_trip) = peerage_rtp::round_trip(self.clock.at(now), last, delay) {
+                stream.counters.round_trips.add(round_trip);
                 self.round_trip = round_trip;
                 if let Some(rate) = &mut self.rate {
                     rate.round_trip(now, round_trip);

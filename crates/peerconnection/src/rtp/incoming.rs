@@ -53,9 +53,18 @@ impl RtpTransport {
                     let rid = section.rid(route.layer);
                     let (ssrc, transceiver) = (packet.ssrc(), section.transceiver);
                     let packets = self.forwarding.includes(transceiver);
-                    *stream =
-                        ReceiveStream::new(ssrc, transceiver, route.layer, rid, codec, packets);
+                    self.streams_received += 1;
+                    *stream = ReceiveStream::new(
+                        self.streams_received,
+                        ssrc,
+                        transceiver,
+                        route.layer,
+                        rid,
+                        codec,
+                        packets,
+                    );
                 }
+                stream.sources.hear(now, &packet, &self.extensions);
                 if let Some(accepted) = stream.handle(now, codec, &packet) {
                     self.give_out(now, index, &packet, accepted, false);
                 }
@@ -82,7 +91,10 @@ impl RtpTransport {
                 let rid = section.rid(route.layer);
                 let (transceiver, layer) = (section.transceiver, route.layer);
                 let packets = self.forwarding.includes(transceiver);
-                let stream = ReceiveStream::new(ssrc, transceiver, layer, rid, codec, packets);
+                self.streams_received += 1;
+                let serial = self.streams_received;
+                let stream =
+                    ReceiveStream::new(serial, ssrc, transceiver, layer, rid, codec, packets);
                 self.receivers.push(stream);
                 Target::Media(self.receivers.len() - 1)
             }
@@ -119,6 +131,7 @@ impl RtpTransport {
         let (Some(codec), Some(payload_type)) = (codec, original) else { return };
         let mut restored = std::mem::take(&mut self.scratch);
         restored.clear();
+        self.receivers[index].retransmission(packet);
         let ssrc = self.receivers[index].ssrc();
         // Without a payload it is padding, that probes the path.
         if matches!(rtx::restore(packet, ssrc, payload_type, &mut restored), Ok(true))
@@ -136,9 +149,10 @@ impl RtpTransport {
     pub(super) fn after_packet(&mut self, now: Instant, index: usize) {
         self.take_dtmf(now, index);
         let stream = &mut self.receivers[index];
-        while let Some(frame) = stream.poll_frame() {
+        while let Some(frame) = stream.poll_frame(now) {
             if self.queued_frames >= MAX_QUEUED_FRAMES {
                 self.statistics.frames_dropped += 1;
+                stream.counters.frames_not_taken += 1;
                 stream.want_keyframe();
                 continue;
             }
@@ -171,6 +185,7 @@ impl RtpTransport {
             }
             lost.clear();
             stream.poll_nack(now, self.round_trip, &mut lost);
+            stream.counters.nacks += u32::from(!lost.is_empty());
             let media = stream.ssrc();
             if stream.keyframe_request_due(now, KEYFRAME_REQUEST_INTERVAL) {
                 self.push_keyframe_request(media);

@@ -11,7 +11,9 @@
 
 mod arena;
 mod congestion;
+mod counters;
 mod dtmf;
+mod extended_reports;
 mod feedback;
 mod forwarding;
 mod frame;
@@ -24,11 +26,15 @@ mod reports;
 mod routing;
 mod send;
 mod senders;
+mod snapshot;
+mod sources;
 mod statistics;
 
 pub use frame::{Frame, MediaFrame};
 pub use packets::{OutgoingPacket, PacketExtensions, ReceiveMode, ReceivedPacket};
 pub use send::MAX_LATE_PACKETS;
+pub(crate) use snapshot::{Inbound, Outbound};
+pub(crate) use sources::Heard;
 pub use statistics::RtpStatistics;
 
 use std::collections::VecDeque;
@@ -44,6 +50,7 @@ use peerage_sdp::Text;
 use rustc_hash::FxHashMap;
 
 use self::congestion::RateControl;
+use self::extended_reports::ReferenceTimes;
 use self::forwarding::Forwarding;
 use self::packet::Packet;
 use self::receive::ReceiveStream;
@@ -102,6 +109,8 @@ pub(crate) struct RtpTransport {
     extensions: ExtensionMap,
     routing: Routing,
     receivers: Vec<ReceiveStream>,
+    /// Streams of the peer that ever were: numbers them.
+    streams_received: u64,
     by_ssrc: FxHashMap<u32, Target>,
     /// Streams that miss packets: only these are looked at when a timer is due.
     repairing: Vec<usize>,
@@ -110,6 +119,8 @@ pub(crate) struct RtpTransport {
     last_arrival: Ssrc,
     next_feedback: Option<Instant>,
     round_trip: Duration,
+    /// Times of ends that only receive.
+    references: ReferenceTimes,
     senders: Senders,
     /// Streams that do not send as agreed now, but may again.
     paused: Vec<SendStream>,
@@ -149,12 +160,14 @@ impl RtpTransport {
             extensions: ExtensionMap::new(),
             routing: Routing::default(),
             receivers: Vec::new(),
+            streams_received: 0,
             by_ssrc: FxHashMap::default(),
             repairing: Vec::new(),
             arrivals: None,
             last_arrival: Ssrc(0),
             next_feedback: None,
             round_trip: FIRST_ROUND_TRIP,
+            references: ReferenceTimes::default(),
             senders: Senders::default(),
             paused: Vec::new(),
             rate: None,

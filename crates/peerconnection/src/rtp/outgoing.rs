@@ -120,6 +120,7 @@ impl RtpTransport {
         let Some(stream) = self.senders.get_mut(media) else {
             return;
         };
+        stream.counters.nacks += 1;
         let Some(rate) = self.rate.as_deref_mut() else { return };
         for number in nack.sequence_numbers() {
             if !rate.has_room_to_repeat() {

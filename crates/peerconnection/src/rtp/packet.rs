@@ -2,6 +2,7 @@
 //! history and retransmissions hold it in this form; it becomes one piece when it is sealed.
 
 use std::ops::Range;
+use std::time::Instant;
 
 use bytes::Bytes;
 use peerage_congestion::Class;
@@ -21,6 +22,8 @@ pub(super) struct Packet {
     pub(super) number: Option<SequenceNumber>,
     /// How urgent it is.
     pub(super) class: Class,
+    /// When it began to wait; padding never does.
+    pub(super) queued: Option<Instant>,
     /// The header with what was written anew of the payload: the original number of a retransmission (RFC 4588 §4), or what
     /// the application has changed.
     pub(super) header: SmallVec<[u8; INLINE_HEADER]>,
@@ -154,7 +157,16 @@ impl HeaderTemplate {
         header[4..8].copy_from_slice(&fields.timestamp.0.to_be_bytes());
         let (number, places) = (Some(fields.sequence_number), self.places);
         let header_len = header.len() as u16;
-        Packet { ssrc: fields.ssrc, number, class, header, header_len, payload, places }
+        Packet {
+            ssrc: fields.ssrc,
+            number,
+            class,
+            queued: None,
+            header,
+            header_len,
+            payload,
+            places,
+        }
     }
 
     /// The same with more elements.
@@ -176,6 +188,6 @@ impl HeaderTemplate {
         let header_len = bytes.len() as u16;
         self.scratch = bytes;
         let (ssrc, number) = (fields.ssrc, Some(fields.sequence_number));
-        Packet { ssrc, number, class, header, header_len, payload, places }
+        Packet { ssrc, number, class, queued: None, header, header_len, payload, places }
     }
 }

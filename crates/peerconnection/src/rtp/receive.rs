@@ -11,13 +11,18 @@ use peerage_rtp::rtcp::{ReportBlock, SenderInfo};
 use peerage_rtp::{RtpPacket, SequenceNumber, SequenceUnwrapper, Ssrc};
 use peerage_sdp::Word;
 
+use super::counters::InboundCounters;
 use super::dtmf::TelephoneEvents;
 use super::frame::MediaFrame;
 use super::routing::ReceivedCodec;
+use super::snapshot::Inbound;
+use super::sources::Sources;
 use crate::transceiver::TransceiverHandle;
 
 /// See the module.
 pub(super) struct ReceiveStream {
+    /// No other stream of the connection has it, not even one of the same source.
+    serial: u64,
     ssrc: Ssrc,
     transceiver: TransceiverHandle,
     layer: Option<u8>,
@@ -35,6 +40,8 @@ pub(super) struct ReceiveStream {
     clock_rate: u32,
     wants_keyframe: bool,
     asked: Option<Instant>,
+    pub(super) counters: InboundCounters,
+    pub(super) sources: Sources,
 }
 
 /// A packet to be given out.
@@ -48,6 +55,7 @@ pub(super) struct Accepted {
 
 impl ReceiveStream {
     pub(super) fn new(
+        serial: u64,
         ssrc: Ssrc,
         transceiver: TransceiverHandle,
         layer: Option<u8>,
@@ -56,6 +64,7 @@ impl ReceiveStream {
         packets: bool,
     ) -> Self {
         Self {
+            serial,
             ssrc,
             transceiver,
             layer,
@@ -69,6 +78,8 @@ impl ReceiveStream {
             clock_rate: codec.clock_rate,
             wants_keyframe: false,
             asked: None,
+            counters: InboundCounters::default(),
+            sources: Sources::default(),
         }
     }
 
@@ -92,7 +103,9 @@ impl ReceiveStream {
     pub(super) fn set_packets(&mut self, packets: bool) {
         if self.packets != packets {
             self.packets = packets;
-            self.current = None;
+            if let Some((_, assembler)) = self.current.take() {
+                self.counters.assembler_ends(assembler.statistics());
+            }
             self.wants_keyframe = false;
         }
     }
@@ -107,6 +120,7 @@ impl ReceiveStream {
         let number = packet.sequence_number();
         let payload_len = packet.payload().len() + packet.padding_len();
         self.statistics.receive(now, number, packet.timestamp(), packet.header_len(), payload_len);
+        self.counters.padding_bytes += packet.padding_len() as u64;
         let is_new = self.nack.as_mut().is_none_or(|nack| nack.receive(now, number));
         is_new.then(|| self.accept(now, codec, packet)).flatten()
     }
@@ -123,12 +137,27 @@ impl ReceiveStream {
         is_new.then(|| self.accept(now, codec, packet)).flatten()
     }
 
+    /// Counts a packet of retransmissions, whatever is in it.
+    pub(super) fn retransmission(&mut self, packet: &RtpPacket<'_>) {
+        let counters = &mut self.counters;
+        counters.rtx_ssrc = Some(packet.ssrc().0);
+        counters.rtx_packets += 1;
+        // Without a payload it is padding, that probes the path.
+        counters.retransmitted_packets += u64::from(!packet.payload().is_empty());
+        counters.retransmitted_bytes += packet.payload().len() as u64;
+        let header = packet.header_len() + packet.padding_len();
+        counters.rtx_header_bytes += header as u64;
+    }
+
     fn accept(
         &mut self,
         now: Instant,
         codec: &ReceivedCodec,
         packet: &RtpPacket<'_>,
     ) -> Option<Accepted> {
+        if codec.format != PayloadFormat::TelephoneEvent {
+            self.counters.codec = Some((codec.payload_type, codec.rtx.is_some()));
+        }
         let number = packet.sequence_number();
         let sequence = self.sequence.unwrap(number);
         if self.packets {
@@ -138,6 +167,9 @@ impl ReceiveStream {
             }
             let ReceivedCodec { payload_type, format, .. } = *codec;
             return Some(Accepted { sequence, payload_type, format });
+        }
+        if codec.format.is_video() {
+            self.counters.packet_of_frame(now, packet.timestamp().0);
         }
         match codec.format {
             PayloadFormat::TelephoneEvent => self.insert_event(now, codec, packet, sequence),
@@ -154,6 +186,9 @@ impl ReceiveStream {
             Some((current, assembler)) if current.payload_type == codec.payload_type => assembler,
             // Another codec: what was under way in the old one is given up.
             current => {
+                if let Some((_, assembler)) = current {
+                    self.counters.assembler_ends(assembler.statistics());
+                }
                 let assembler = FrameAssembler::new(codec.format, AssemblerConfig::default());
                 self.wants_keyframe |= codec.format.is_video();
                 self.statistics.set_clock_rate(codec.clock_rate);
@@ -185,7 +220,7 @@ impl ReceiveStream {
         self.telephone_events.as_deref_mut()
     }
 
-    pub(super) fn poll_frame(&mut self) -> Option<MediaFrame> {
+    pub(super) fn poll_frame(&mut self, now: Instant) -> Option<MediaFrame> {
         let events = self.telephone_events.as_deref_mut();
         let event = events.and_then(|e| Some((e.codec.payload_type, e.assembler.poll_frame()?)));
         if let Some((payload_type, frame)) = event {
@@ -194,6 +229,7 @@ impl ReceiveStream {
         let (codec, assembler) = self.current.as_mut()?;
         let payload_type = codec.payload_type;
         let frame = assembler.poll_frame()?;
+        self.counters.frame(now, &frame, codec.format.is_video());
         if frame.keyframe {
             self.wants_keyframe = false;
             if let Some(nack) = &mut self.nack {
@@ -231,6 +267,40 @@ impl ReceiveStream {
             if nack.take_key_frame_needed() && !self.packets {
                 self.wants_keyframe = true;
             }
+        }
+    }
+
+    /// What is known of the stream.
+    pub(super) fn snapshot(&self, now: Instant) -> Inbound<'_> {
+        let (counters, statistics) = (&self.counters, &self.statistics);
+        let current = self.current.as_ref();
+        let assembled = current.map(|(_, assembler)| assembler.statistics()).unwrap_or_default();
+        let assembled = counters.with(assembled);
+        let padding = counters.padding_bytes;
+        Inbound {
+            serial: self.serial,
+            ssrc: self.ssrc.0,
+            transceiver: self.transceiver,
+            payload_type: counters.codec.map(|(payload_type, _)| payload_type),
+            has_rtx: counters.codec.is_some_and(|(_, has_rtx)| has_rtx),
+            gives_packets: self.packets,
+            packets: statistics.packets_received() + counters.rtx_packets,
+            bytes: (statistics.bytes_received() + counters.retransmitted_bytes)
+                .saturating_sub(padding),
+            header_bytes: statistics.header_bytes_received() + counters.rtx_header_bytes + padding,
+            packets_lost: statistics.packets_lost(),
+            jitter: statistics.jitter(),
+            last_packet: statistics.last_packet_received(),
+            packets_discarded: assembled.late_packets,
+            frames_received: assembled.frames + assembled.undecodable_frames,
+            frames_dropped: assembled.undecodable_frames
+                + assembled.incomplete_frames
+                + counters.frames_not_taken,
+            frames_per_second: counters.rate.per_second(now),
+            sender_report: statistics.last_sender_report(),
+            sender_reports: statistics.sender_reports_received(),
+            round_trips: counters.round_trips,
+            counters,
         }
     }
 

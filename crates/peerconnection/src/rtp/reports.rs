@@ -8,6 +8,7 @@ use peerage_rtp::rtcp::{self, FeedbackSources, PictureLossIndication};
 use super::send::SendStream;
 use super::{
     KEYFRAME_REQUEST_INTERVAL, MAX_QUEUED_RTCP, MAX_REPORT_LEN, REPORT_INTERVAL, RtpTransport,
+    Target,
 };
 use crate::transceiver::TransceiverHandle;
 
@@ -34,6 +35,9 @@ impl RtpTransport {
         PictureLossIndication { sources }.write(&mut packet);
         self.push_rtcp(packet);
         self.statistics.keyframe_requests_sent += 1;
+        if let Some(&Target::Media(index)) = self.by_ssrc.get(&media.0) {
+            self.receivers[index].counters.picture_losses += 1;
+        }
     }
 
     pub(super) fn push_rtcp(&mut self, packet: Vec<u8>) {
@@ -91,6 +95,7 @@ impl RtpTransport {
             rtcp::SenderReport { ssrc, info, reports }.write(&mut packet);
         }
         let own = self.own_ssrc();
+        let sends = !packet.is_empty();
         if packet.is_empty() {
             let reports = blocks.next().unwrap_or_default().into();
             rtcp::ReceiverReport { ssrc: own, reports }.write(&mut packet);
@@ -102,11 +107,14 @@ impl RtpTransport {
             due.push((own, packet));
         }
         // RFC 3550 §6.1: each compound packet has the canonical name.
-        for (ssrc, mut packet) in due {
+        for (index, (ssrc, mut packet)) in due.into_iter().enumerate() {
             let value = self.cname.as_bytes();
             let items = [rtcp::SdesItem { kind: rtcp::SdesKind::CNAME, value }];
             let chunks = [rtcp::SdesChunk { ssrc, items: (&items).into() }];
             rtcp::SourceDescription::new(&chunks).write(&mut packet);
+            if index == 0 {
+                self.write_extended_report(now, ssrc, sends, &mut packet);
+            }
             self.push_rtcp(packet);
         }
     }

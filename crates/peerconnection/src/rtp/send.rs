@@ -7,16 +7,18 @@ use bytes::Bytes;
 use peerage_congestion::{Class, DataSize, Padding, choose_padding};
 use peerage_crypto::Rng;
 use peerage_rtp::payload::telephone_event::EventPacket;
-use peerage_rtp::payload::{FrameInfo, Packetizer, PacketizerOptions, PayloadFormat};
+use peerage_rtp::payload::{FrameFacts, FrameInfo, Packetizer, PacketizerOptions, PayloadFormat};
 use peerage_rtp::repair::{Retransmission, RtxSender, SendHistory, SendHistoryConfig};
 use peerage_rtp::rtcp::SenderInfo;
 use peerage_rtp::{ExtensionMap, PayloadType, RtpHeader, RtpTimestamp, SequenceNumber, Ssrc};
 use peerage_sdp::{Feedback, RidDirection};
 
 use super::arena::Arena;
+use super::counters::OutboundCounters;
 use super::frame::Frame;
 use super::packet::{HeaderTemplate, Packet};
 use super::packets::OutgoingPacket;
+use super::snapshot::Outbound;
 use crate::error::Error;
 use crate::jsep::AgreedMedia;
 use crate::media::uri;
@@ -92,6 +94,21 @@ pub(super) fn agreed_rid<'a>(
     }
 }
 
+/// What a frame of video is, by what the application says of it or else by its first bytes.
+fn facts(format: PayloadFormat, frame: &Frame) -> Option<FrameFacts> {
+    if !format.is_video() {
+        return None;
+    }
+    let info = &frame.info;
+    // Delta frames tell no more than that they are.
+    let looks = info.keyframe.unwrap_or(true);
+    let seen = looks.then(|| FrameFacts::read(format, &frame.data)).flatten().unwrap_or_default();
+    Some(FrameFacts {
+        keyframe: info.keyframe.unwrap_or(seen.keyframe),
+        dimensions: info.dimensions.or(seen.dimensions),
+    })
+}
+
 /// See the module.
 pub(super) struct SendStream {
     transceiver: TransceiverHandle,
@@ -119,6 +136,10 @@ pub(super) struct SendStream {
     last: Option<(u32, Instant, u32)>,
     /// The next frame comes of another source.
     source_changed: bool,
+    /// The number of the first packet.
+    first: u64,
+    rtx_ssrc: u32,
+    pub(super) counters: OutboundCounters,
 }
 
 impl SendStream {
@@ -130,6 +151,9 @@ impl SendStream {
         extensions: &ExtensionMap,
         rng: &mut Rng,
     ) -> Self {
+        // RFC 3711 §3.3.1: below 2^15, so that a receiver that misses the first ones guesses the rollover right; and with
+        // room below for packets that the application sends late.
+        let first = rng.range(MAX_LATE_PACKETS..1 << 15);
         let mut stream = Self {
             transceiver: media.transceiver,
             encoding,
@@ -147,15 +171,16 @@ impl SendStream {
             },
             history: None,
             rtx: RtxSender::new(Ssrc(rtx), SequenceNumber((rng.u32() & 0x7fff) as u16)),
-            // RFC 3711 §3.3.1: below 2^15, so that a receiver that misses the first ones guesses the rollover right; and
-            // with room below for packets that the application sends late.
-            next: rng.range(MAX_LATE_PACKETS..1 << 15),
+            next: first,
             anchor: None,
             offset: rng.u32(),
             packets: 0,
             octets: 0,
             last: None,
             source_changed: false,
+            first,
+            rtx_ssrc: rtx,
+            counters: OutboundCounters::default(),
         };
         stream.configure(media, encoding, rid, extensions);
         stream
@@ -304,6 +329,10 @@ impl SendStream {
             .packetize(&frame.data, info, max_payload, &mut emit)
             .map_err(|error| Error::Operation(error.to_string()))?;
         self.last = Some((timestamp.0, now, clock_rate));
+        self.counters.payload_type = Some(payload_type.get());
+        if let Some(facts) = facts(format, frame) {
+            self.counters.frame(now, facts, frame.info.end_of_picture);
+        }
         Ok(())
     }
 
@@ -405,6 +434,10 @@ impl SendStream {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(made.payload_len() as u32);
         self.repairable = repairable;
+        self.counters.payload_type = Some(payload_type.get());
+        if class == Class::Video && marker {
+            self.counters.frame(now, FrameFacts::default(), true);
+        }
         if number >= self.next {
             self.next = number + 1;
             self.last = Some((timestamp.0, now, clock_rate));
@@ -414,7 +447,24 @@ impl SendStream {
 
     /// Keeps a packet that was sent.
     pub(super) fn sent(&mut self, now: Instant, packet: Packet) {
-        if let (Some(history), Some(number)) = (&mut self.history, packet.number) {
+        let waited = packet.queued.map(|at| now.saturating_duration_since(at));
+        let counters = &mut self.counters;
+        // Padding is no payload (RFC 3550 §6.4.1).
+        let is_padding = packet.number.is_none() && packet.payload.is_empty();
+        let payload_len = if is_padding { 0 } else { packet.payload_len() };
+        let header_len = packet.len() - payload_len;
+        counters.packet(header_len, payload_len, waited.unwrap_or_default());
+        let Some(number) = packet.number else {
+            // What probes the path is sent again though nobody misses it.
+            if packet.class == Class::Retransmission {
+                counters.retransmitted_packets += 1;
+                counters.retransmitted_bytes += payload_len as u64;
+            }
+            return;
+        };
+        // The marker ends a picture; of audio it says something else, and nobody asks.
+        counters.frames_sent += u32::from(packet.header[1] >> 7);
+        if let Some(history) = &mut self.history {
             history.insert(now, number, packet);
         }
     }
@@ -472,7 +522,25 @@ impl SendStream {
             }
         };
         let (header, class) = (header.into(), Class::Padding);
-        Some(Packet { number: None, class, header, payload, ..any.clone() })
+        Some(Packet { number: None, class, queued: None, header, payload, ..any.clone() })
+    }
+
+    /// What is known of the stream.
+    pub(super) fn snapshot(&self, now: Instant) -> Outbound<'_> {
+        let counters = &self.counters;
+        let in_use = |codec: &&Codec| Some(codec.payload_type.get()) == counters.payload_type;
+        let codec = self.codecs.iter().find(in_use).or(self.codecs.first());
+        Outbound {
+            ssrc: self.ssrc.0,
+            transceiver: self.transceiver,
+            encoding: self.encoding,
+            payload_type: counters.payload_type,
+            clock_rate: codec.map(|codec| codec.clock_rate),
+            rtx_ssrc: self.codecs.iter().any(|codec| codec.rtx.is_some()).then_some(self.rtx_ssrc),
+            first_sequence: self.first as u16,
+            frames_per_second: counters.rate.per_second(now),
+            counters,
+        }
     }
 
     /// What a sender report says; `None` before the first frame.

@@ -9,6 +9,8 @@ pub use direction::TransceiverDirection;
 pub use init::{RtpEncodingParameters, TransceiverInit};
 pub(crate) use table::{Transceivers, check_ids, random_id, too_many};
 
+use std::time::Duration;
+
 use peerage_sdp::{Direction, Word};
 
 use crate::media::{Agreement, MediaKind, RtpCodec};
@@ -99,6 +101,8 @@ pub struct Receiver {
     pub track: String,
     /// Ids of the streams that the peer puts the track into.
     pub streams: Vec<String>,
+    /// `jitterBufferTarget`, at most 4 s: how much media whoever plays it is to hold back; `None` leaves it to them.
+    pub jitter_buffer_target: Option<Duration>,
 }
 
 /// The association of a transceiver before a description that is pending.

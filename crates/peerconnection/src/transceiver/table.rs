@@ -106,7 +106,11 @@ impl Transceivers {
                 ssrcs,
                 has_sent: false,
             },
-            receiver: Receiver { track: random_id(rng), streams: Vec::new() },
+            receiver: Receiver {
+                track: random_id(rng),
+                streams: Vec::new(),
+                jitter_buffer_target: None,
+            },
             codec_preferences: Vec::new(),
             index: None,
             stopping: false,

@@ -42,6 +42,8 @@ pub(crate) struct DtlsTransport {
     state: DtlsState,
     handshake: Option<Handshake>,
     srtp_profile: Option<SrtpProtectionProfile>,
+    /// The peer's chain, once it is trusted.
+    peer_certificates: Vec<Vec<u8>>,
 }
 
 impl DtlsTransport {
@@ -86,6 +88,7 @@ impl DtlsTransport {
             state: DtlsState::New,
             handshake: None,
             srtp_profile: None,
+            peer_certificates: Vec::new(),
         })
     }
 
@@ -95,6 +98,24 @@ impl DtlsTransport {
 
     pub(crate) fn handshake(&self) -> Option<&Handshake> {
         self.handshake.as_ref()
+    }
+
+    /// The peer's chain, DER, its own certificate first; empty before the handshake is over.
+    pub(crate) fn peer_certificates(&self) -> &[Vec<u8>] {
+        &self.peer_certificates
+    }
+
+    pub(crate) fn certificate(&self) -> &Certificate {
+        &self.config.certificate
+    }
+
+    pub(crate) fn provider(&self) -> &Arc<dyn CryptoProvider> {
+        &self.config.provider
+    }
+
+    /// The SRTP profile that the handshake agreed on.
+    pub(crate) fn srtp_profile(&self) -> Option<SrtpProtectionProfile> {
+        self.srtp_profile
     }
 
     /// Whether we are the DTLS client, once the descriptions have decided it.
@@ -235,6 +256,7 @@ impl DtlsTransport {
         };
         self.handshake = Some(handshake.clone());
         self.srtp_profile = summary.srtp_profile;
+        self.peer_certificates.clone_from(&summary.peer_certificates);
         DtlsEvent::Connected(handshake)
     }
 }

@@ -1,0 +1,228 @@
+//! RTP streams of both ends, what the peer reports of them, their codecs and tracks.
+
+use std::time::Duration;
+
+use peerage_rtp::NtpTime;
+
+use super::{Gathering, StatsSelector, clip};
+use crate::media::{MediaKind, NegotiatedCodec};
+use crate::rtp::{Inbound, Outbound};
+use crate::stats::{
+    CodecStats, InboundRtpStreamStats, MediaSourceStats, OutboundRtpStreamStats,
+    RemoteInboundRtpStreamStats, RemoteOutboundRtpStreamStats, Stats, StatsType,
+};
+use crate::transceiver::Transceiver;
+
+/// What belongs to pictures only.
+fn of_video<T>(kind: MediaKind, value: T) -> Option<T> {
+    (kind == MediaKind::Video).then_some(value)
+}
+
+fn seconds(duration: Duration) -> Option<f64> {
+    Some(duration.as_secs_f64())
+}
+
+/// A sender's clock in milliseconds since 1970; its seconds wrap in 2036 (RFC 5905 §6).
+fn unix_milliseconds(time: NtpTime) -> f64 {
+    let (seconds, fraction) = (time.0 >> 32, time.0 & 0xFFFF_FFFF);
+    let era = if seconds < NtpTime::UNIX_EPOCH_SECONDS { 1 << 32 } else { 0 };
+    let seconds = seconds + era - NtpTime::UNIX_EPOCH_SECONDS;
+    seconds as f64 * 1e3 + fraction as f64 * 1e3 / f64::from(u32::MAX)
+}
+
+impl Gathering<'_> {
+    pub(super) fn streams(&mut self) {
+        let outbound: Vec<Outbound<'_>> = self.pc.rtp.outbound(self.now).collect();
+        for transceiver in self.pc.transceivers.iter() {
+            self.media_source(transceiver, &outbound);
+        }
+        for stream in &outbound {
+            if let Some(transceiver) = self.pc.transceivers.get(stream.transceiver) {
+                self.outbound(transceiver, stream);
+            }
+        }
+        for stream in self.pc.rtp.inbound(self.now) {
+            if let Some(transceiver) = self.pc.transceivers.get(stream.transceiver) {
+                self.inbound(transceiver, &stream);
+            }
+        }
+    }
+
+    fn media_source_id(&self, transceiver: &Transceiver) -> Option<String> {
+        let track = transceiver.sender.track.as_ref()?;
+        Some(self.ids.of(StatsType::MediaSource, (transceiver.kind, track)))
+    }
+
+    fn media_source(&mut self, transceiver: &Transceiver, outbound: &[Outbound<'_>]) {
+        let Some(id) = self.media_source_id(transceiver) else { return };
+        let Some(track) = transceiver.sender.track.clone() else { return };
+        let kind = transceiver.kind;
+        let mut stats = MediaSourceStats::new(id, self.timestamp, track, kind);
+        if kind == MediaKind::Video {
+            let layers = || outbound.iter().filter(|s| s.transceiver == transceiver.handle);
+            let largest = layers().filter_map(|s| s.counters.dimensions).max();
+            stats.width = largest.map(|(width, _)| width.into());
+            stats.height = largest.map(|(_, height)| height.into());
+            let most = layers().max_by_key(|s| s.counters.frames_encoded);
+            stats.frames = most.map(|s| s.counters.frames_encoded);
+            stats.frames_per_second = most.map(|s| s.frames_per_second as f64);
+        }
+        self.report.insert(Stats::MediaSource(stats));
+    }
+
+    /// The id of the codec a stream is in; the first that asks makes its dictionary.
+    fn codec(
+        &mut self,
+        transceiver: &Transceiver,
+        payload_type: Option<u8>,
+        number: impl Fn(&NegotiatedCodec) -> u8,
+        is_sent: bool,
+    ) -> Option<String> {
+        let payload_type = payload_type?;
+        let codecs = &transceiver.agreed.as_ref()?.codecs;
+        let agreed = codecs.iter().find(|codec| number(codec) == payload_type)?;
+        let codec = &agreed.codec;
+        let fmtp = if is_sent { &agreed.remote_fmtp } else { &codec.fmtp };
+        let mime_type = codec.mime_type();
+        // One for both ways unless the parameters differ (webrtc-stats, RTCCodecStats).
+        let id = self.ids.of(StatsType::Codec, (payload_type, &mime_type, fmtp));
+        let transport = self.ids.transport();
+        self.report.insert(Stats::Codec(CodecStats {
+            clock_rate: Some(codec.clock_rate),
+            channels: codec.channels.map(u32::from),
+            sdp_fmtp_line: fmtp.as_ref().map(|fmtp| fmtp.to_string()),
+            ..CodecStats::new(id.clone(), self.timestamp, payload_type.into(), transport, mime_type)
+        }));
+        Some(id)
+    }
+
+    fn inbound(&mut self, transceiver: &Transceiver, stream: &Inbound<'_>) {
+        let (kind, ssrc, counters) = (transceiver.kind, stream.ssrc, stream.counters);
+        let id = self.ids.of(StatsType::InboundRtp, stream.serial);
+        let remote_id = self.ids.of(StatsType::RemoteOutboundRtp, stream.serial);
+        let codec_id = self.codec(transceiver, stream.payload_type, |codec| codec.receive, false);
+        let transport_id = Some(self.ids.transport());
+        if let Some((arrived, info)) = stream.sender_report {
+            let trips = stream.round_trips;
+            let at = self.pc.milliseconds(arrived);
+            self.report.insert(Stats::RemoteOutboundRtp(RemoteOutboundRtpStreamStats {
+                transport_id: transport_id.clone(),
+                codec_id: codec_id.clone(),
+                packets_sent: Some(info.packet_count.into()),
+                bytes_sent: Some(info.octet_count.into()),
+                local_id: Some(id.clone()),
+                remote_timestamp: Some(unix_milliseconds(NtpTime(info.ntp))),
+                reports_sent: Some(stream.sender_reports),
+                round_trip_time: trips.last.and_then(seconds),
+                total_round_trip_time: seconds(trips.total),
+                round_trip_time_measurements: Some(trips.count),
+                ..RemoteOutboundRtpStreamStats::new(remote_id.clone(), at, ssrc, kind)
+            }));
+        }
+        // Where packets are given out, nobody makes frames of them.
+        let of_frames = |count: u32| (!stream.gives_packets).then_some(count);
+        let (width, height) = counters.dimensions.unzip();
+        let rtx = |value: u64| stream.has_rtx.then_some(value);
+        let track = transceiver.receiver.track.clone();
+        self.roots.push((StatsSelector::Receiver(transceiver.handle), id.clone()));
+        self.report.insert(Stats::InboundRtp(InboundRtpStreamStats {
+            transport_id,
+            codec_id,
+            packets_received: Some(stream.packets),
+            packets_lost: Some(stream.packets_lost),
+            jitter: seconds(stream.jitter),
+            mid: transceiver.mid.as_ref().map(|mid| mid.to_string()),
+            remote_id: stream.sender_report.map(|_| remote_id),
+            frames_dropped: of_video(kind, clip(stream.frames_dropped)).and_then(of_frames),
+            frame_width: width.map(u32::from),
+            frame_height: height.map(u32::from),
+            frames_per_second: of_video(kind, stream.frames_per_second as f64),
+            last_packet_received_timestamp: stream.last_packet.map(|at| self.pc.milliseconds(at)),
+            header_bytes_received: Some(stream.header_bytes),
+            packets_discarded: Some(stream.packets_discarded),
+            bytes_received: Some(stream.bytes),
+            nack_count: Some(counters.nacks),
+            fir_count: of_video(kind, 0),
+            pli_count: of_video(kind, counters.picture_losses),
+            jitter_buffer_delay: of_video(kind, counters.waiting_time.as_secs_f64()),
+            jitter_buffer_emitted_count: of_video(kind, counters.frames_given_out),
+            frames_received: of_video(kind, clip(stream.frames_received)).and_then(of_frames),
+            frames_assembled_from_multiple_packets: of_video(
+                kind,
+                counters.frames_of_several_packets,
+            ),
+            total_assembly_time: of_video(kind, counters.assembly_time.as_secs_f64()),
+            retransmitted_packets_received: rtx(counters.retransmitted_packets),
+            retransmitted_bytes_received: rtx(counters.retransmitted_bytes),
+            rtx_ssrc: counters.rtx_ssrc.filter(|_| stream.has_rtx),
+            ..InboundRtpStreamStats::new(id, self.timestamp, ssrc, kind, track)
+        }));
+    }
+
+    fn outbound(&mut self, transceiver: &Transceiver, stream: &Outbound<'_>) {
+        let (kind, ssrc, counters) = (transceiver.kind, stream.ssrc, stream.counters);
+        // A source belongs to one encoding for the life of its transceiver, and no other stream gets it.
+        let key = (stream.transceiver, stream.ssrc);
+        let id = self.ids.of(StatsType::OutboundRtp, key);
+        let codec_id = self.codec(transceiver, stream.payload_type, |codec| codec.send, true);
+        let transport_id = Some(self.ids.transport());
+        let remote_id = self.ids.of(StatsType::RemoteInboundRtp, key);
+        if let Some((arrived, block)) = counters.report {
+            let trips = counters.round_trips;
+            let at = self.pc.milliseconds(arrived);
+            let lost = i64::from(block.cumulative_lost);
+            // RFC 3550 App. A.3, as seen from here.
+            let expected = i64::from(block.extended_highest_sequence_number)
+                - i64::from(stream.first_sequence)
+                + 1;
+            self.report.insert(Stats::RemoteInboundRtp(RemoteInboundRtpStreamStats {
+                transport_id: transport_id.clone(),
+                codec_id: codec_id.clone(),
+                packets_received: Some((expected - lost).try_into().unwrap_or(0)),
+                packets_lost: Some(lost),
+                jitter: stream.clock_rate.map(|rate| f64::from(block.jitter) / f64::from(rate)),
+                local_id: Some(id.clone()),
+                round_trip_time: trips.last.and_then(seconds),
+                total_round_trip_time: seconds(trips.total),
+                fraction_lost: Some(f64::from(block.fraction_lost) / 256.0),
+                round_trip_time_measurements: Some(trips.count),
+                ..RemoteInboundRtpStreamStats::new(remote_id.clone(), at, ssrc, kind)
+            }));
+        }
+        let encoding = transceiver.sender.encodings.get(stream.encoding);
+        let (width, height) = counters.dimensions.unzip();
+        self.roots.push((StatsSelector::Sender(transceiver.handle), id.clone()));
+        self.report.insert(Stats::OutboundRtp(OutboundRtpStreamStats {
+            transport_id,
+            codec_id,
+            packets_sent: Some(counters.packets),
+            bytes_sent: Some(counters.bytes),
+            mid: transceiver.mid.as_ref().map(|mid| mid.to_string()),
+            media_source_id: self.media_source_id(transceiver),
+            remote_id: counters.report.map(|_| remote_id),
+            rid: encoding
+                .map(|encoding| encoding.rid.clone())
+                .filter(|rid| kind == MediaKind::Video && !rid.is_empty()),
+            encoding_index: of_video(kind, stream.encoding as u32),
+            header_bytes_sent: Some(counters.header_bytes),
+            retransmitted_packets_sent: Some(counters.retransmitted_packets),
+            retransmitted_bytes_sent: Some(counters.retransmitted_bytes),
+            rtx_ssrc: stream.rtx_ssrc,
+            frame_width: width.map(u32::from),
+            frame_height: height.map(u32::from),
+            frames_per_second: of_video(kind, stream.frames_per_second as f64),
+            frames_sent: of_video(kind, counters.frames_sent),
+            frames_encoded: of_video(kind, counters.frames_encoded),
+            key_frames_encoded: of_video(kind, counters.key_frames_encoded),
+            total_packet_send_delay: seconds(counters.send_delay),
+            nack_count: Some(counters.nacks),
+            fir_count: of_video(kind, counters.full_intra_requests),
+            pli_count: of_video(kind, counters.picture_losses),
+            active: encoding.map(|encoding| encoding.active && transceiver.is_sending()),
+            scalability_mode: encoding
+                .and_then(|encoding| encoding.scalability_mode.clone())
+                .filter(|_| kind == MediaKind::Video),
+            ..OutboundRtpStreamStats::new(id, self.timestamp, ssrc, kind)
+        }));
+    }
+}

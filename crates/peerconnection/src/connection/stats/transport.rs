@@ -1,0 +1,190 @@
+//! The transport, its certificates, candidates and pairs.
+
+use std::net::SocketAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use peerage_crypto::{Fingerprint, HashAlgorithm};
+use peerage_ice::{Candidate, CandidateAddress, CandidateKind, PairStats};
+
+use super::{Gathering, clip};
+use crate::stats::{
+    CertificateStats, IceCandidatePairStats, IceCandidateStats, Stats, StatsType, TransportStats,
+};
+
+impl Gathering<'_> {
+    pub(super) fn transport(&mut self) {
+        if !self.pc.has_transport() {
+            return;
+        }
+        let (pc, id) = (self.pc, self.ids.transport());
+        let total = pc.paths.total();
+        let handshake = pc.dtls.handshake();
+        let (local, remote) = self.certificate_ids();
+        let stats = TransportStats {
+            packets_sent: Some(total.packets_sent),
+            packets_received: Some(total.packets_received),
+            bytes_sent: Some(total.bytes_sent),
+            bytes_received: Some(total.bytes_received),
+            ice_role: Some(pc.ice_role()),
+            ice_local_username_fragment: (pc.negotiation.local())
+                .map(|_| pc.ice.agent.local_credentials().ufrag().to_owned()),
+            ice_state: Some(pc.states.ice),
+            selected_candidate_pair_id: None,
+            local_certificate_id: local,
+            remote_certificate_id: remote,
+            tls_version: handshake.map(|handshake| match handshake.version {
+                // RFC 9147 §5.3, RFC 6347 §4.1.
+                "DTLS 1.3" => "FEFC".to_owned(),
+                _ => "FEFD".to_owned(),
+            }),
+            dtls_cipher: handshake.map(|handshake| handshake.cipher_suite.to_owned()),
+            dtls_role: Some(pc.dtls_role()),
+            srtp_cipher: pc.dtls.srtp_profile().map(|profile| profile.name().to_owned()),
+            selected_candidate_pair_changes: Some(clip(pc.pair_changes)),
+            ..TransportStats::new(id, self.timestamp, pc.dtls.state())
+        };
+        let pairs = pc.ice.agent.pairs();
+        let selected = pairs.iter().find(|pair| pair.selected).map(|pair| self.pair_id(pair));
+        self.report.insert(Stats::Transport(TransportStats {
+            selected_candidate_pair_id: selected,
+            ..stats
+        }));
+        self.certificates();
+        self.candidates();
+        for pair in &pairs {
+            self.pair(pair);
+        }
+    }
+
+    /// Ours once DTLS is negotiated, the peer's once it was seen.
+    fn certificate_ids(&self) -> (Option<String>, Option<String>) {
+        let dtls = &self.pc.dtls;
+        let local = dtls.is_client().map(|_| self.ids.certificate(dtls.certificate().der()));
+        let remote = dtls.peer_certificates().first().map(|der| self.ids.certificate(der));
+        (local, remote)
+    }
+
+    fn certificates(&mut self) {
+        let dtls = &self.pc.dtls;
+        if dtls.is_client().is_some() {
+            self.certificate(dtls.certificate().der(), None);
+        }
+        let chain = dtls.peer_certificates();
+        for (index, der) in chain.iter().enumerate() {
+            self.certificate(der, chain.get(index + 1).map(Vec::as_slice));
+        }
+    }
+
+    fn certificate(&mut self, der: &[u8], issuer: Option<&[u8]>) {
+        let provider = self.pc.dtls.provider();
+        let Ok(fingerprint) = Fingerprint::of(&**provider, HashAlgorithm::Sha256, der) else {
+            return;
+        };
+        self.report.insert(Stats::Certificate(CertificateStats {
+            issuer_certificate_id: issuer.map(|der| self.ids.certificate(der)),
+            ..CertificateStats::new(
+                self.ids.certificate(der),
+                self.timestamp,
+                fingerprint.value(),
+                fingerprint.algorithm_name().to_owned(),
+                STANDARD.encode(der),
+            )
+        }));
+    }
+
+    /// The candidates of this generation.
+    fn candidates(&mut self) {
+        let agent = &self.pc.ice.agent;
+        let ufrag = agent.local_credentials().ufrag();
+        for candidate in agent.local_candidates() {
+            self.local_candidate(&candidate, ufrag);
+        }
+        let Some(remote) = agent.remote_credentials() else { return };
+        for (candidate, address) in agent.remote_candidate_addresses() {
+            self.remote_candidate(candidate, address, remote.ufrag());
+        }
+    }
+
+    fn local_candidate(&mut self, candidate: &Candidate, ufrag: &str) -> String {
+        let id = self.ids.local_candidate(candidate, ufrag);
+        let stats = IceCandidateStats {
+            username_fragment: Some(ufrag.to_owned()),
+            ..self.candidate(id.clone(), candidate)
+        };
+        self.report.insert(Stats::LocalCandidate(stats));
+        id
+    }
+
+    fn remote_candidate(
+        &mut self,
+        candidate: &Candidate,
+        address: SocketAddr,
+        ufrag: &str,
+    ) -> String {
+        let id = self.ids.remote_candidate(address, ufrag);
+        let stats = self.candidate(id.clone(), candidate);
+        // The address of one that nobody has told is not to be exposed (webrtc-stats, RTCIceCandidateStats).
+        let told = candidate.kind != CandidateKind::PeerReflexive;
+        self.report.insert(Stats::RemoteCandidate(IceCandidateStats {
+            address: stats.address.filter(|_| told),
+            username_fragment: told.then(|| ufrag.to_owned()),
+            ..stats
+        }));
+        id
+    }
+
+    fn candidate(&self, id: String, candidate: &Candidate) -> IceCandidateStats {
+        let related = candidate.related.as_ref();
+        let address = |address: &CandidateAddress| address.to_string();
+        let (transport, kind) = (self.ids.transport(), candidate.kind.into());
+        IceCandidateStats {
+            address: Some(address(&candidate.address)),
+            port: Some(candidate.port),
+            protocol: Some(candidate.transport.as_str().to_owned()),
+            priority: Some(candidate.priority),
+            foundation: Some(candidate.foundation.clone()),
+            related_address: related.map(|(related, _)| address(related)),
+            related_port: related.map(|&(_, port)| port),
+            tcp_type: candidate.extension("tcptype").map(str::to_owned),
+            ..IceCandidateStats::new(id, self.timestamp, transport, kind)
+        }
+    }
+
+    fn pair_id(&self, pair: &PairStats) -> String {
+        let key = (pair.local, pair.remote, &pair.local_ufrag, &pair.remote_ufrag);
+        self.ids.of(StatsType::CandidatePair, key)
+    }
+
+    fn pair(&mut self, pair: &PairStats) {
+        let local = self.local_candidate(&pair.local_candidate, &pair.local_ufrag);
+        let remote = self.remote_candidate(&pair.remote_candidate, pair.remote, &pair.remote_ufrag);
+        let path = self.pc.paths.get((pair.local, pair.remote));
+        let at = |instant: Option<std::time::Instant>| instant.map(|at| self.pc.milliseconds(at));
+        let current = pair.current_round_trip_time;
+        self.report.insert(Stats::CandidatePair(IceCandidatePairStats {
+            nominated: Some(pair.nominated),
+            packets_sent: Some(path.packets_sent),
+            packets_received: Some(path.packets_received),
+            bytes_sent: Some(path.bytes_sent),
+            bytes_received: Some(path.bytes_received),
+            last_packet_sent_timestamp: at(path.last_sent),
+            last_packet_received_timestamp: at(path.last_received),
+            total_round_trip_time: Some(pair.total_round_trip_time.as_secs_f64()),
+            current_round_trip_time: current.map(|time| time.as_secs_f64()),
+            requests_received: Some(pair.requests_received),
+            requests_sent: Some(pair.requests_sent),
+            responses_received: Some(pair.responses_received),
+            responses_sent: Some(pair.responses_sent),
+            consent_requests_sent: Some(pair.consent_requests_sent),
+            ..IceCandidatePairStats::new(
+                self.pair_id(pair),
+                self.timestamp,
+                self.ids.transport(),
+                local,
+                remote,
+                pair.state.into(),
+            )
+        }));
+    }
+}
