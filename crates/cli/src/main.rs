@@ -6,6 +6,7 @@
 mod blob;
 mod commands;
 mod http;
+mod inspect;
 mod mirror;
 mod options;
 mod peer;
@@ -31,6 +32,7 @@ async fn main() -> ExitCode {
             Command::Serve(args) => commands::serve::run(&cli.common, args, &report).await,
             Command::Connect(args) => commands::connect::run(&cli.common, args, &report).await,
             Command::Send(args) => commands::send::run(&cli.common, args, &report).await,
+            Command::Inspect(args) => commands::inspect::run(args, &report).await,
             Command::Receive(args) => commands::receive::run(&cli.common, args, &report).await,
         }
     };

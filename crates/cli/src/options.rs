@@ -47,6 +47,14 @@ pub(crate) struct Common {
     /// Ask this STUN server for the public address, for peers behind different NATs (repeatable)
     #[arg(long, global = true, value_name = "URL", help_heading = "Network")]
     pub(crate) stun: Vec<String>,
+
+    /// Write what happens on the connection into this file, for `peerage inspect` (the second connection's is FILE-2)
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Observation")]
+    pub(crate) log: Option<PathBuf>,
+
+    /// Write RTP and RTCP in the clear into this file, for Wireshark or tshark (the second connection's is FILE-2)
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Observation")]
+    pub(crate) pcap: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -76,6 +84,11 @@ pub(crate) enum Command {
     /// Without --http the offer is read from standard input and the answer is printed. An unfinished file is kept as
     /// NAME.part and resumed when the same file is sent again; a finished one has been compared by SHA-256.
     Receive(ReceiveArgs),
+    /// Make a page of an event log, as --log writes it
+    ///
+    /// The page stands alone and opens in any browser: plots of bitrates, the estimate, loss, round trip, jitter, queues
+    /// and frames, the states over time, the streams, the descriptions. A summary is printed.
+    Inspect(InspectArgs),
 }
 
 #[derive(Args)]
@@ -132,6 +145,20 @@ pub(crate) struct ReceiveArgs {
 
     #[command(flatten)]
     pub(crate) meeting: Meeting,
+}
+
+#[derive(Args)]
+pub(crate) struct InspectArgs {
+    /// The log
+    pub(crate) log: PathBuf,
+
+    /// Where to write the page [default: the log's name with .html]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Open the page in the browser
+    #[arg(long)]
+    pub(crate) open: bool,
 }
 
 #[derive(Args)]

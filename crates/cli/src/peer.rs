@@ -1,6 +1,7 @@
 //! One connection of a command: set-up from the options, offer and answer with all candidates, events to the report.
 
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -22,10 +23,41 @@ const CHANNEL_QUEUE: usize = 1024;
 
 /// Binds the sockets that the options ask for.
 pub(crate) async fn endpoint(options: &Common) -> Result<Endpoint> {
+    for path in [&options.log, &options.pcap].into_iter().flatten() {
+        check_place(path)?;
+    }
     let mut config =
         if options.loopback { EndpointConfig::loopback() } else { EndpointConfig::default() };
     config.addresses.clone_from(&options.udp);
     Ok(Endpoint::bind(config).await?)
+}
+
+/// Whether a file can be made here: told now, and not when the first connection comes.
+fn check_place(path: &Path) -> Result<()> {
+    let shown = path.display();
+    if path.is_dir() {
+        bail!("{shown} is a folder: name a file in it");
+    }
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            bail!("cannot write {shown}: there is no folder {}", folder.display())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The file of a connection: the first has the name that was given, `call.log`, the next `call-2.log`.
+fn numbered(path: &Path, number: u64) -> PathBuf {
+    if number <= 1 {
+        return path.to_owned();
+    }
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(format!("-{number}"));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
 }
 
 /// A connection and what the command needs with it.
@@ -63,13 +95,14 @@ impl Peer {
             configuration.settings.ice_timers.give_up = patience;
         }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Ok(Peer {
-            number,
-            pc: endpoint.connect(configuration).await?,
-            step: options.timeout,
-            report,
-            mirror: None,
-        })
+        let pc = endpoint.connect(configuration).await?;
+        if let Some(path) = &options.log {
+            pc.log_to(numbered(path, number)).await?;
+        }
+        if let Some(path) = &options.pcap {
+            pc.capture_to(numbered(path, number)).await?;
+        }
+        Ok(Peer { number, pc, step: options.timeout, report, mirror: None })
     }
 
     /// An offer with all candidates.
@@ -179,5 +212,22 @@ impl Peer {
             _ => {}
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_connection_has_a_file_of_its_own() {
+        for (name, number, expected) in [
+            ("a/call.log", 1, "a/call.log"),
+            ("a/call.log", 2, "a/call-2.log"),
+            ("call", 12, "call-12"),
+            ("my.call.pcap", 3, "my.call-3.pcap"),
+        ] {
+            assert_eq!(numbered(Path::new(name), number), Path::new(expected));
+        }
     }
 }

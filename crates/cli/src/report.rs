@@ -39,6 +39,8 @@ pub(crate) enum Event<'a> {
     Progress { bytes: u64, size: u64 },
     /// A file is complete.
     Complete { name: &'a str, size: u64, sha256: &'a str },
+    /// A page was made of a log.
+    Page { page: &'a str, bytes: u64, summary: &'a str },
     /// Something failed, but the program goes on.
     Warning { message: String },
     /// The program ends with this reason.
@@ -105,6 +107,7 @@ impl fmt::Display for Event<'_> {
             Event::Complete { name, size, sha256 } => {
                 write!(f, "{name}: complete, {size} bytes, SHA-256 {sha256}")
             }
+            Event::Page { page, summary, .. } => write!(f, "{summary}page: {page}"),
             Event::Warning { message } => write!(f, "warning: {message}"),
             Event::Error { message } => write!(f, "error: {message}"),
         }

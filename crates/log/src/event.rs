@@ -60,6 +60,8 @@ stored! {
         Ice,
         /// The state of `RTCDtlsTransport`.
         Dtls,
+        /// The state of `RTCSctpTransport`.
+        Sctp,
         /// `connectionState`.
         Connection,
     }
@@ -227,9 +229,12 @@ stored! {
         /// The round trip.
         #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
         pub round_trip_us: Option<u64>,
-        /// How long what waits in the pacer will take to leave.
+        /// How long packets wait in queues on the way.
         #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
         pub queue_us: Option<u64>,
+        /// How long what waits in the pacer will take to leave.
+        #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+        pub pacer_us: Option<u64>,
     }
 
     /// What an encoding was given of the estimate.

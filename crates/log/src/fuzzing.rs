@@ -32,8 +32,18 @@ pub fn log(data: &[u8]) {
 }
 
 #[cfg(test)]
+#[path = "../../../fuzz/inputs.rs"]
+mod inputs;
+
+#[cfg(test)]
 mod tests {
+    use super::inputs;
     use crate::header::{FORMAT, VERSION};
+
+    #[test]
+    fn seeds_and_regressions_hold() {
+        inputs::run("log_reader", super::log);
+    }
 
     #[test]
     fn the_body_holds_on_noise() {

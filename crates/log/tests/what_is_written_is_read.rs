@@ -98,11 +98,12 @@ fn event() -> impl Strategy<Value = LogEvent<'static>> {
         StateOf::Gathering,
         StateOf::Ice,
         StateOf::Dtls,
+        StateOf::Sctp,
         StateOf::Connection,
     ]);
     let stream = (direction(), any::<(u32, Option<u32>)>(), text(), text(), text(), text());
     let report = (direction(), any::<(u32, u8, i32, u64, Option<u64>)>());
-    let estimate = any::<(u64, Option<u64>, Option<u64>, Option<u32>, Option<u64>, Option<u64>)>();
+    let estimate = any::<(u64, [Option<u64>; 5], Option<u32>)>();
     prop_oneof![
         (of, text()).prop_map(|(of, state)| LogEvent::State { of, state }),
         (end(), text(), text()).prop_map(|(end, kind, sdp)| LogEvent::Description {
@@ -144,7 +145,11 @@ fn event() -> impl Strategy<Value = LogEvent<'static>> {
             }
         ),
         estimate.prop_map(
-            |(target_bps, pacing_bps, acknowledged_bps, loss_ppm, round_trip_us, queue_us)| {
+            |(
+                target_bps,
+                [pacing_bps, acknowledged_bps, round_trip_us, queue_us, pacer_us],
+                loss_ppm,
+            )| {
                 LogEvent::Estimate(Estimate {
                     target_bps,
                     pacing_bps,
@@ -152,6 +157,7 @@ fn event() -> impl Strategy<Value = LogEvent<'static>> {
                     loss_ppm,
                     round_trip_us,
                     queue_us,
+                    pacer_us,
                 })
             }
         ),

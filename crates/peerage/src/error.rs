@@ -39,6 +39,14 @@ pub enum Error {
         "the endpoint has {0} connections, which is its limit: close some, or raise EndpointConfig::max_connections"
     )]
     TooManyConnections(usize),
+    /// A log or a capture could not be begun.
+    #[error("cannot create {}: {source}", path.display())]
+    Record {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// There is no tokio runtime to run the driver on.
     #[error("no tokio runtime here: call this from within one (for example under #[tokio::main])")]
     NoRuntime,

@@ -12,11 +12,13 @@ mod error;
 mod event;
 mod interfaces;
 mod lifeline;
+mod observe;
 mod peer_connection;
 mod rtp_transceiver;
 mod socket;
 
 pub use bytes::Bytes;
+pub use peerage_log as log;
 pub use peerage_peerconnection::media;
 pub use peerage_peerconnection::{
     BundlePolicy, Certificate, CertificateParams, Configuration, ConnectionState, DataChannelInit,

@@ -14,6 +14,7 @@ mod description;
 mod dtmf;
 mod error;
 mod event;
+mod event_log;
 #[doc(hidden)]
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -48,6 +49,7 @@ pub use net::Input;
 pub use peerage_crypto::{Certificate, CertificateParams, KeyLog, KeyLogWriter, NamedGroup, Rng};
 pub use peerage_ice::{Candidate as IceCandidate, CandidateAddress as IceCandidateAddress};
 pub use peerage_ice::{Ecn, FamilyPolicy, MdnsMode, Protocol, Timers, Transmit};
+pub use peerage_log as log;
 pub use peerage_rtp::payload::{EncodedFrame, FrameInfo};
 pub use rtp::{
     Frame, MAX_LATE_PACKETS, MediaFrame, OutgoingPacket, PacketExtensions, ReceiveMode,

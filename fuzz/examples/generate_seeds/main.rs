@@ -5,6 +5,7 @@ mod congestion;
 mod crypto;
 mod dtls;
 mod ice;
+mod log;
 mod media;
 mod payload;
 mod peerconnection;
@@ -33,6 +34,7 @@ fn main() {
     crypto::write(&Sink);
     dtls::write(&Sink);
     ice::write(&Sink);
+    log::write(&Sink);
     media::write(&Sink);
     payload::write(&Sink);
     peerconnection::write(&Sink);

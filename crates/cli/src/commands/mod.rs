@@ -2,6 +2,7 @@
 
 pub(crate) mod connect;
 pub(crate) mod echo;
+pub(crate) mod inspect;
 mod meeting;
 pub(crate) mod receive;
 pub(crate) mod send;

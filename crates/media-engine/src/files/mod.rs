@@ -5,6 +5,7 @@
 //! [`FrameAssembler`](peerage_rtp::payload::FrameAssembler) gives out. Errors tell where in the file they are.
 
 mod annex_b;
+mod capture;
 mod ebml;
 mod error;
 #[doc(hidden)]
@@ -21,6 +22,7 @@ mod source;
 mod wav;
 
 pub use annex_b::{AccessUnit, AnnexBCodec, AnnexBReader, AnnexBWriter};
+pub use capture::{CAPTURE_LOCAL, CAPTURE_REMOTE, CAPTURE_RTCP_PORT, CAPTURE_RTP_PORT, RtpCapture};
 pub use error::Error;
 pub use ivf::{IvfFrame, IvfHeader, IvfReader, IvfWriter};
 pub use matroska::{MatroskaTracks, MatroskaVideo, MatroskaWriter};

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use peerage_ice::{Candidate, GatheringState};
+use peerage_log::{End, LogEvent};
 
 use super::PeerConnection;
 use crate::description::IceCandidateInit;
@@ -107,6 +108,10 @@ impl PeerConnection {
             ),
         };
         self.take_candidate(now, &candidate, parsed)?;
+        self.log.record(now, || LogEvent::Candidate {
+            end: End::Remote,
+            candidate: candidate.candidate.as_str().into(),
+        });
         self.pump_ice(now);
         Ok(())
     }

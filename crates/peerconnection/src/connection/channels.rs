@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use peerage_log::{Direction, LogEvent};
 use peerage_sctp::{SendError as SctpSendError, SendOptions, StreamId};
 
 use super::PeerConnection;
@@ -130,6 +131,11 @@ impl PeerConnection {
             Ok(()) => {
                 entry.messages_sent += 1;
                 entry.bytes_sent += size as u64;
+                self.log.record(now, || LogEvent::Message {
+                    direction: Direction::Sent,
+                    channel: id,
+                    size: size as u32,
+                });
                 Ok(())
             }
             Err(SctpSendError::BufferFull { data, .. }) => {
@@ -519,6 +525,9 @@ impl PeerConnection {
             self.events.push_back(Event::DataChannelError { channel: handle, detail, message });
         }
         self.events.push_back(Event::DataChannelClosed(handle));
+        if let Some(channel) = channel.id {
+            self.log.record(self.now, || LogEvent::ChannelClosed { channel });
+        }
         if let Some((stream, open)) =
             self.held_open.take_if(|(stream, _)| channel.id == Some(stream.0))
         {

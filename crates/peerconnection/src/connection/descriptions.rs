@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use peerage_ice::{Credentials, GatheringState};
+use peerage_log::End;
 use peerage_sdp::Setup;
 
 use super::PeerConnection;
@@ -81,7 +82,8 @@ impl PeerConnection {
             },
         };
         self.negotiation.check_set_local(description.kind)?;
-        match description.kind {
+        let kind = description.kind;
+        match kind {
             SdpType::Rollback => self.roll_back(now),
             SdpType::Offer => {
                 if description.sdp.is_empty() && !self.negotiation.has_created_offer() {
@@ -103,6 +105,7 @@ impl PeerConnection {
                 self.take_agreed_media(now, true);
             }
         }
+        self.log_description_set(now, End::Local, kind);
         self.after_description();
         Ok(())
     }
@@ -119,7 +122,8 @@ impl PeerConnection {
     ) -> Result<(), Error> {
         self.now = now;
         self.negotiation.check_set_remote(description.kind)?;
-        match description.kind {
+        let kind = description.kind;
+        match kind {
             SdpType::Rollback => self.roll_back(now),
             SdpType::Offer => {
                 let offer = self.parse(SdpType::Offer, description.sdp)?;
@@ -139,6 +143,7 @@ impl PeerConnection {
                 self.take_agreed_media(now, false);
             }
         }
+        self.log_description_set(now, End::Remote, kind);
         self.after_description();
         Ok(())
     }

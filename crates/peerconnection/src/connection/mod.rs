@@ -5,6 +5,7 @@ mod candidates;
 mod channels;
 mod descriptions;
 mod dtmf;
+mod event_log;
 mod media_sections;
 mod packets;
 mod states;
@@ -36,6 +37,7 @@ use crate::config::{Configuration, Settings};
 use crate::dcep::Open;
 use crate::error::Error;
 use crate::event::Event;
+use crate::event_log::Log;
 use crate::jsep::Negotiation;
 use crate::rtp::RtpTransport;
 use crate::state::{ConnectionState, IceConnectionState, IceGatheringState, SignalingState};
@@ -87,6 +89,7 @@ pub struct PeerConnection {
     cname: Text,
 
     rtp: RtpTransport,
+    log: Log,
     transforms: Transforms,
 
     channels: DataChannels,
@@ -160,6 +163,7 @@ impl PeerConnection {
             rtp: RtpTransport::new(&mut rng, cname.clone(), (now, config.wall_clock)),
             transforms: Transforms::default(),
             cname,
+            log: Log::default(),
             channels: DataChannels::default(),
             refused_streams: Vec::new(),
             held_open: None,

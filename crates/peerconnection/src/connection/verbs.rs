@@ -137,6 +137,7 @@ impl PeerConnection {
         if let Event::Message(_, message) = &event {
             self.queued_bytes -= message.len();
         }
+        self.log_event(&event);
         Some(event)
     }
 

@@ -12,6 +12,7 @@ use peerage_rtp::rtcp::{Arrival, REFERENCE_TIME_WRAP_US, TransportFeedback};
 
 use super::packet::Packet;
 use super::{MAX_QUEUED_PACKETS, MAX_QUEUED_RETRANSMISSIONS};
+use crate::event_log::Log;
 
 /// Packets whose reports are waited for: several seconds of 10 Mbit/s.
 const REMEMBERED_PACKETS: usize = 8_192;
@@ -40,6 +41,7 @@ pub(super) struct RateControl {
     results: Vec<PacketResult>,
     /// How many packets reports may still tell of, and since when it counts.
     budget: (u32, Option<Instant>),
+    log: Log,
 }
 
 /// What is to be sent now.
@@ -67,9 +69,15 @@ impl RateControl {
             reference: None,
             results: Vec::new(),
             budget: (REPORTED_PACKETS, None),
+            log: Log::default(),
         };
         control.apply(now);
         Ok(control)
+    }
+
+    /// From now on this one is told.
+    pub(super) fn set_log(&mut self, log: Log) {
+        self.log = log;
     }
 
     // --- what waits ---
@@ -125,7 +133,7 @@ impl RateControl {
         self.history.on_packet_sent(now, &packet);
         self.gcc.on_packet_sent(now, &packet);
         self.pacer.set_congested(self.gcc.target().congested);
-        self.take_probes();
+        self.take_probes(now);
     }
 
     /// Padding was sent, or none if there is nothing to pad with.
@@ -244,11 +252,13 @@ impl RateControl {
         let target = self.gcc.target();
         self.pacer.set_rates(now, target.pacing_rate, target.padding_rate);
         self.pacer.set_congested(target.congested);
-        self.take_probes();
+        self.log.estimate(now, &self.gcc, &self.pacer);
+        self.take_probes(now);
     }
 
-    fn take_probes(&mut self) {
+    fn take_probes(&mut self, now: Instant) {
         while let Some(cluster) = self.gcc.poll_probe() {
+            self.log.probe(now, &cluster);
             self.pacer.add_probe(cluster);
         }
     }

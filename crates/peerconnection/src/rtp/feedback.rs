@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use peerage_log::Direction;
 use peerage_rtp::Ssrc;
 use peerage_rtp::rtcp;
 
@@ -19,6 +20,7 @@ impl RtpTransport {
             return;
         };
         self.statistics.rtcp_received += 1;
+        self.log.rtcp(now, Direction::Received, plain, &self.clock);
         let mut reported = Vec::new();
         for packet in rtcp::packets(plain) {
             match packet {

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use peerage_log::{Direction, Plaintext};
 use peerage_rtp::extension::TransportSequenceNumber;
 use peerage_rtp::receive::{Route, StreamRole};
 use peerage_rtp::repair::rtx;
@@ -26,6 +27,7 @@ impl RtpTransport {
             self.statistics.packets_unprotectable += 1;
             return;
         };
+        self.log.tap(now, Direction::Received, Plaintext::Rtp, plain);
         let Ok(packet) = RtpPacket::parse(plain) else {
             self.statistics.packets_malformed += 1;
             return;
@@ -65,6 +67,8 @@ impl RtpTransport {
                     );
                 }
                 stream.sources.hear(now, &packet, &self.extensions);
+                let (log, layer) = (&self.log, route.layer);
+                log.media_received(now, &packet, &self.extensions, section, codec, layer);
                 if let Some(accepted) = stream.handle(now, codec, &packet) {
                     self.give_out(now, index, &packet, accepted, false);
                 }
@@ -129,6 +133,7 @@ impl RtpTransport {
         let codec = section.codec_repaired_by(packet.payload_type().get()).copied();
         let original = codec.and_then(|codec| PayloadType::new(codec.payload_type));
         let (Some(codec), Some(payload_type)) = (codec, original) else { return };
+        self.log.repair_received(now, packet, &self.extensions);
         let mut restored = std::mem::take(&mut self.scratch);
         restored.clear();
         self.receivers[index].retransmission(packet);

@@ -18,6 +18,7 @@ mod feedback;
 mod forwarding;
 mod frame;
 mod incoming;
+mod log;
 mod outgoing;
 mod packet;
 mod packets;
@@ -58,6 +59,7 @@ use self::routing::Routing;
 use self::send::SendStream;
 use self::senders::Senders;
 use crate::dtmf::DtmfEvent;
+use crate::event_log::Log;
 use crate::jsep::AgreedMedia;
 use crate::transceiver::{TransceiverHandle, Transceivers};
 use crate::transport::srtp::SrtpTransport;
@@ -148,6 +150,7 @@ pub(crate) struct RtpTransport {
     rng: Rng,
     scratch: Vec<u8>,
     statistics: RtpStatistics,
+    log: Log,
 }
 
 impl RtpTransport {
@@ -187,6 +190,7 @@ impl RtpTransport {
             rng,
             scratch: Vec::new(),
             statistics: RtpStatistics::default(),
+            log: Log::default(),
         }
     }
 
@@ -285,6 +289,7 @@ impl RtpTransport {
             rate.set_can_pad(self.padding_stream.is_some());
         }
         self.prepare_rate(now);
+        self.log_ended_streams(now);
         self.schedule_reports(now);
     }
 
@@ -295,6 +300,7 @@ impl RtpTransport {
             // The bounds were checked when the connection was made.
             self.rate = RateControl::new(now, GccConfig::default()).ok().map(Box::new);
             if let Some(rate) = &mut self.rate {
+                rate.set_log(self.log.clone());
                 rate.set_srtp_overhead(srtp.sender.rtp_overhead());
                 rate.route_changed(now, self.ipv4);
             }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use peerage_congestion::Class;
+use peerage_log::Direction;
 use peerage_rtp::rtcp;
 
 use super::congestion::Due;
@@ -46,6 +47,9 @@ impl RtpTransport {
             )));
         }
         let sent = stream.send(now, frame, room, &mut self.outgoing);
+        if sent.is_ok() {
+            self.log.frame_sent(now, stream, frame);
+        }
         for packet in self.outgoing.drain(..) {
             rate.enqueue(now, packet);
         }
@@ -67,6 +71,7 @@ impl RtpTransport {
         let start = buf.len();
         while let Some(packet) = self.rtcp.pop_front() {
             buf.extend_from_slice(&packet);
+            self.log.rtcp(now, Direction::Sent, &packet, &self.clock);
             if srtp.sender.protect_rtcp(buf, start).is_ok() {
                 self.statistics.rtcp_sent += 1;
                 return Some(buf.len() - start);
@@ -89,6 +94,8 @@ impl RtpTransport {
                 }
             };
             let numbered = packet.write(self.clock.at(now), rate.number(), buf);
+            let stream = self.senders.get(packet.ssrc);
+            self.log.rtp_sent(now, &buf[start..], stream, (probe, padding), &self.extensions);
             let sealed = srtp.sender.protect_rtp(buf, start).is_ok();
             let len = buf.len() - start;
             if padding {

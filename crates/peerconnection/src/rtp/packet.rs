@@ -92,8 +92,8 @@ impl Packet {
 pub(super) struct HeaderTemplate {
     bytes: Vec<u8>,
     places: Places,
-    mid: String,
-    rid: String,
+    pub(super) mid: String,
+    pub(super) rid: String,
     /// Packets have transport-wide numbers.
     numbered: bool,
     map: ExtensionMap,

@@ -26,6 +26,8 @@ pub(super) struct ReceivedCodec {
 #[derive(Clone, Debug)]
 pub(super) struct Section {
     pub(super) transceiver: TransceiverHandle,
+    /// Empty if it has none.
+    pub(super) mid: String,
     pub(super) codecs: Vec<ReceivedCodec>,
     rids: Vec<String>,
     /// Sources of retransmissions and whose they are (`a=ssrc-group:FID`).
@@ -118,6 +120,7 @@ impl Section {
         });
         Self {
             transceiver: media.transceiver,
+            mid: media.mid.as_ref().map(|mid| mid.to_string()).unwrap_or_default(),
             codecs: codecs.collect(),
             rids: received.map(|rid| rid.id.to_string()).collect(),
             repaired: groups.collect(),

@@ -283,6 +283,35 @@ impl SendStream {
         })
     }
 
+    pub(super) fn mid(&self) -> &str {
+        &self.header.mid
+    }
+
+    pub(super) fn rid(&self) -> &str {
+        &self.header.rid
+    }
+
+    /// The source of its retransmissions.
+    pub(super) fn repair_ssrc(&self) -> Ssrc {
+        self.rtx.ssrc()
+    }
+
+    /// What the last frame was made into.
+    pub(super) fn format(&self) -> Option<PayloadFormat> {
+        self.current.as_ref().map(|(_, packetizer)| packetizer.format())
+    }
+
+    /// What a payload type stands for, and the rate of its clock.
+    pub(super) fn format_of(&self, payload_type: PayloadType) -> Option<(PayloadFormat, u32)> {
+        let codec = self.codecs.iter().find(|codec| codec.payload_type == payload_type)?;
+        Some((codec.format, codec.clock_rate))
+    }
+
+    /// The timestamp of the last frame on the wire.
+    pub(super) fn last_timestamp(&self) -> Option<u32> {
+        self.last.map(|(timestamp, ..)| timestamp)
+    }
+
     /// Cuts a frame into packets of at most `room` bytes.
     pub(super) fn send(
         &mut self,
