@@ -16,19 +16,20 @@ mod observe;
 mod peer_connection;
 mod rtp_transceiver;
 mod socket;
+mod target_bitrate;
 
 pub use bytes::Bytes;
 pub use peerage_log as log;
 pub use peerage_peerconnection::media;
 pub use peerage_peerconnection::{
-    BundlePolicy, Certificate, CertificateParams, Configuration, ConnectionState, DataChannelInit,
-    DataChannelState, DataChannelStatistics, DtlsSettings, DtlsState, DtlsVersions, DtmfEvent,
-    EncodedFrame, ErrorKind, Frame, FrameInfo, FrameToTransform, FrameTransform, Handshake,
-    IceCandidateInit, IceConnectionState, IceGatheringState, IceServer, IceTransportPolicy, KeyLog,
-    KeyLogWriter, MdnsMode, MediaFrame, Message, NamedGroup, OfferOptions, Priority,
-    RtpEncodingParameters, RtpStatistics, SctpSettings, SdpType, SessionDescription, Settings,
-    SignalingState, Statistics, Transceiver, TransceiverDirection, TransceiverHandle,
-    TransceiverInit, TransportStatistics, clear_prefix,
+    BundlePolicy, Certificate, CertificateParams, Configuration, CongestionSettings,
+    ConnectionState, DataChannelInit, DataChannelState, DataChannelStatistics, DtlsSettings,
+    DtlsState, DtlsVersions, DtmfEvent, EncodedFrame, ErrorKind, Estimate, Frame, FrameInfo,
+    FrameToTransform, FrameTransform, Handshake, IceCandidateInit, IceConnectionState,
+    IceGatheringState, IceServer, IceTransportPolicy, KeyLog, KeyLogWriter, MdnsMode, MediaFrame,
+    Message, NamedGroup, OfferOptions, Priority, RtpEncodingParameters, RtpStatistics,
+    SctpSettings, SdpType, SessionDescription, Settings, SignalingState, Statistics, Transceiver,
+    TransceiverDirection, TransceiverHandle, TransceiverInit, TransportStatistics, clear_prefix,
 };
 
 pub use crate::data_channel::DataChannel;
@@ -38,3 +39,4 @@ pub use crate::event::Event;
 pub use crate::interfaces::InterfacePolicy;
 pub use crate::peer_connection::PeerConnection;
 pub use crate::rtp_transceiver::RtpTransceiver;
+pub use crate::target_bitrate::TargetBitrate;

@@ -14,7 +14,7 @@ use crate::driver::Connection;
 use crate::endpoint::{Endpoint, EndpointConfig};
 use crate::lifeline::Lifeline;
 use crate::rtp_transceiver::RtpTransceiver;
-use crate::{Configuration, DataChannel, Error, Event};
+use crate::{Configuration, DataChannel, Error, Estimate, Event};
 
 /// What can be read of a connection without asking the driver.
 #[derive(Clone, Debug)]
@@ -289,6 +289,14 @@ impl PeerConnection {
     /// W3C `connectionState`.
     pub fn connection_state(&self) -> ConnectionState {
         self.snapshot.borrow().connection
+    }
+
+    /// What congestion control knows of the path; `None` before anything can be sent.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn estimate(&self) -> Result<Option<Estimate>, Error> {
+        self.call(|connection, _| Ok(connection.pc.estimate())).await
     }
 
     /// Counters and facts of the transports and channels.

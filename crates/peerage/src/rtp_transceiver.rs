@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use crate::Error;
 use crate::lifeline::Lifeline;
+use crate::target_bitrate::{Bitrates, TargetBitrate};
 
 /// Frames that wait for [`RtpTransceiver::recv_frame`]: two seconds of video and audio. More are dropped, and the peer is
 /// asked for a keyframe.
@@ -29,6 +30,7 @@ pub struct RtpTransceiver {
     handle: TransceiverHandle,
     kind: MediaKind,
     frames: Frames,
+    bitrates: Bitrates,
 }
 
 impl RtpTransceiver {
@@ -37,8 +39,9 @@ impl RtpTransceiver {
         handle: TransceiverHandle,
         kind: MediaKind,
         frames: Frames,
+        bitrates: Bitrates,
     ) -> Self {
-        Self { lifeline, handle, kind, frames }
+        Self { lifeline, handle, kind, frames, bitrates }
     }
 
     /// Audio or video.
@@ -85,6 +88,11 @@ impl RtpTransceiver {
         self.lifeline
             .call(move |connection, now| connection.pc.send_frame(now, handle, encoding, &frame))
             .await
+    }
+
+    /// What its encodings may send, to be looked at and watched.
+    pub fn target_bitrate(&self) -> TargetBitrate {
+        TargetBitrate::new(self.bitrates.clone())
     }
 
     /// Asks the peer for a keyframe of all that it sends here.

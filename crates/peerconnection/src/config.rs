@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use peerage_congestion::{DataRate, GccConfig};
 use peerage_crypto::{Certificate, CryptoProvider, KeyLog, NamedGroup};
 use peerage_ice::{FamilyPolicy, MdnsMode, Timers};
 
@@ -175,6 +176,8 @@ pub struct Settings {
     pub dtls: DtlsSettings,
     /// SCTP and data channels.
     pub sctp: SctpSettings,
+    /// How much media may be sent.
+    pub congestion: CongestionSettings,
     /// The codecs and header extensions that are negotiated.
     pub media: Capabilities,
     /// Receives the secrets of the session, for packet analysers. Gives away everything: for debugging alone.
@@ -196,6 +199,7 @@ impl Default for Settings {
             ice_timers: Timers::default(),
             dtls: DtlsSettings::default(),
             sctp: SctpSettings::default(),
+            congestion: CongestionSettings::default(),
             media: Capabilities::default(),
             key_log: None,
             max_gso_segments: 1,
@@ -213,6 +217,7 @@ impl fmt::Debug for Settings {
             .field("ice_timers", &self.ice_timers)
             .field("dtls", &self.dtls)
             .field("sctp", &self.sctp)
+            .field("congestion", &self.congestion)
             .field("key_log", &self.key_log.is_some())
             .field("max_gso_segments", &self.max_gso_segments)
             .finish_non_exhaustive()
@@ -230,6 +235,44 @@ pub struct DtlsSettings {
     pub retransmission_timeout: Option<Duration>,
     /// How long a handshake may take before it fails; `None` takes the default of peerage-dtls.
     pub handshake_timeout: Option<Duration>,
+}
+
+/// Bounds of the bitrate of all media that is sent together, in bits a second, headers included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CongestionSettings {
+    /// It never falls below this, unless the peer asks for less.
+    pub min_bitrate: u64,
+    /// It begins here. Where the peer tells nothing of what arrives, it stays here unless much is lost.
+    pub start_bitrate: u64,
+    /// It never rises above this.
+    pub max_bitrate: u64,
+}
+
+impl Default for CongestionSettings {
+    /// 30 kbit/s, 300 kbit/s, 100 Mbit/s.
+    fn default() -> Self {
+        Self { min_bitrate: 30_000, start_bitrate: 300_000, max_bitrate: 100_000_000 }
+    }
+}
+
+impl CongestionSettings {
+    /// For the controller.
+    ///
+    /// # Errors
+    /// `TypeError` if they are not in order.
+    pub(crate) fn bounds(&self) -> Result<GccConfig, Error> {
+        let config = GccConfig {
+            min_rate: DataRate::from_bps(self.min_bitrate),
+            start_rate: DataRate::from_bps(self.start_bitrate),
+            max_rate: DataRate::from_bps(self.max_bitrate),
+        };
+        config.validate().map_err(|error| Error::Type {
+            argument: "settings.congestion",
+            reason: error.to_string(),
+        })?;
+        Ok(config)
+    }
 }
 
 /// SCTP and data channel settings.

@@ -98,6 +98,16 @@ pub enum Event {
     },
     /// The peer pressed a key, or let it go (RFC 4733).
     Dtmf(DtmfEvent),
+    /// What an encoder may use from now on. It is told when it changes by a twentieth, and smaller changes once a second.
+    TargetBitrate {
+        /// The transceiver.
+        transceiver: TransceiverHandle,
+        /// The encoding, 0 without simulcast.
+        encoding: usize,
+        /// Bits a second of encoded media, headers not counted; zero: there is no room for this encoding, and it is to
+        /// pause.
+        bitrate: u64,
+    },
     /// Look this host name up (a STUN or TURN server's) and answer with `host_resolved`.
     ResolveHost {
         /// To be given back.

@@ -34,8 +34,8 @@ mod transport_info;
 
 pub use channel::{DataChannelHandle, DataChannelInfo, DataChannelInit, Priority};
 pub use config::{
-    BundlePolicy, Configuration, DtlsSettings, DtlsVersions, IceTransportPolicy, MAX_ICE_SERVERS,
-    RtcpMuxPolicy, SctpSettings, Settings,
+    BundlePolicy, Configuration, CongestionSettings, DtlsSettings, DtlsVersions,
+    IceTransportPolicy, MAX_ICE_SERVERS, RtcpMuxPolicy, SctpSettings, Settings,
 };
 pub use connection::{PeerConnection, StatsSelector};
 pub use contributing_source::{ContributingSource, SynchronizationSource};
@@ -52,7 +52,7 @@ pub use peerage_ice::{Ecn, FamilyPolicy, MdnsMode, Protocol, Timers, Transmit};
 pub use peerage_log as log;
 pub use peerage_rtp::payload::{EncodedFrame, FrameInfo};
 pub use rtp::{
-    Frame, MAX_LATE_PACKETS, MediaFrame, OutgoingPacket, PacketExtensions, ReceiveMode,
+    Estimate, Frame, MAX_LATE_PACKETS, MediaFrame, OutgoingPacket, PacketExtensions, ReceiveMode,
     ReceivedPacket, RtpStatistics,
 };
 pub use state::{

@@ -17,7 +17,7 @@ use crate::data_channel::{ChannelParts, ChannelShared, ReceiveBudget};
 use crate::lifeline::Lifeline;
 use crate::peer_connection::Snapshot;
 use crate::rtp_transceiver::{FRAME_QUEUE, Frames};
-use crate::{DataChannel, Event, RtpTransceiver};
+use crate::{DataChannel, Event, RtpTransceiver, target_bitrate};
 
 /// Local ufrags that stay routable: the current one and those before a restart, whose packets may be under way.
 const MAX_UFRAGS: usize = 3;
@@ -60,6 +60,17 @@ struct Channel {
     close_after: Option<u64>,
 }
 
+/// A transceiver as the driver sees it.
+#[derive(Debug)]
+struct Media {
+    kind: MediaKind,
+    /// Where its frames go.
+    sender: mpsc::Sender<MediaFrame>,
+    frames: Frames,
+    /// What its encodings may send.
+    bitrates: watch::Sender<Vec<u64>>,
+}
+
 /// A connection in the driver.
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
@@ -75,8 +86,8 @@ pub(crate) struct Connection {
     events: Option<mpsc::Sender<Event>>,
     snapshot: watch::Sender<Snapshot>,
     channels: FxHashMap<DataChannelHandle, Channel>,
-    /// Where frames of transceivers go, for those that anybody has a handle of.
-    media: FxHashMap<TransceiverHandle, (MediaKind, mpsc::Sender<MediaFrame>, Frames)>,
+    /// The transceivers that anybody has a handle of.
+    media: FxHashMap<TransceiverHandle, Media>,
     /// Channels with bytes outstanding: only these are looked at after a drain.
     sending: Vec<DataChannelHandle>,
     budget: Arc<ReceiveBudget>,
@@ -163,22 +174,25 @@ impl Connection {
         handle: TransceiverHandle,
         kind: MediaKind,
     ) -> RtpTransceiver {
-        let (_, _, frames) = self.media.entry(handle).or_insert_with(|| {
+        let pc = &self.pc;
+        let media = self.media.entry(handle).or_insert_with(|| {
             let (sender, receiver) = mpsc::channel(FRAME_QUEUE);
-            (kind, sender, Arc::new(Mutex::new(receiver)))
+            let known = (0..).map_while(|encoding| pc.target_bitrate(handle, encoding));
+            let (bitrates, _) = watch::channel(known.collect());
+            Media { kind, sender, frames: Arc::new(Mutex::new(receiver)), bitrates }
         });
-        let frames = Arc::clone(frames);
+        let (frames, bitrates) = (Arc::clone(&media.frames), media.bitrates.subscribe());
         if self.pc.connection_state() == ConnectionState::Closed {
             // Without its sender: nobody is to wait for frames that cannot come.
             self.media.remove(&handle);
         }
-        RtpTransceiver::new(lifeline, handle, kind, frames)
+        RtpTransceiver::new(lifeline, handle, kind, frames, bitrates)
     }
 
     /// The handle for an event; `None` if the transceiver is gone, or nobody is left to see it.
     fn transceiver(&mut self, handle: TransceiverHandle) -> Option<RtpTransceiver> {
         // One that was stopped is known here alone.
-        let known = self.media.get(&handle).map(|(kind, ..)| *kind);
+        let known = self.media.get(&handle).map(|media| media.kind);
         let kind = known.or_else(|| Some(self.pc.transceiver(handle)?.kind))?;
         let lifeline = self.lifeline.upgrade()?;
         Some(self.open_transceiver(lifeline, handle, kind))
@@ -186,8 +200,8 @@ impl Connection {
 
     fn deliver_frame(&mut self, frame: MediaFrame) {
         let handle = frame.transceiver;
-        let Some((_, frames, _)) = self.media.get(&handle) else { return };
-        if frames.try_send(frame).is_err() {
+        let Some(media) = self.media.get(&handle) else { return };
+        if media.sender.try_send(frame).is_err() {
             // Nobody reads, or too slowly: what is left makes no picture without a keyframe.
             self.unread_frames += 1;
             if self.unread_frames.is_power_of_two() {
@@ -315,6 +329,11 @@ impl Connection {
                 proto::Event::Frame(frame) => {
                     self.deliver_frame(*frame);
                     continue;
+                }
+                proto::Event::TargetBitrate { transceiver, encoding, bitrate } => {
+                    if let Some(media) = self.media.get(&transceiver) {
+                        target_bitrate::set(&media.bitrates, encoding, bitrate);
+                    }
                 }
                 proto::Event::KeyframeRequested { transceiver, encoding } => {
                     if let Some(transceiver) = self.transceiver(transceiver) {

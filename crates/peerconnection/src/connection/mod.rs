@@ -3,6 +3,8 @@
 
 mod candidates;
 mod channels;
+#[cfg(test)]
+mod congestion_tests;
 mod descriptions;
 mod dtmf;
 mod event_log;
@@ -120,6 +122,7 @@ impl PeerConnection {
     /// (`InvalidAccessError`), a setting out of its range (`TypeError`).
     pub fn new(now: Instant, mut config: Configuration, mut rng: Rng) -> Result<Self, Error> {
         check_settings(&mut config.settings)?;
+        let bitrates = config.settings.congestion.bounds()?;
         let provider = config.settings.provider.clone().unwrap_or_else(default_provider);
         let expired = |certificate: &Arc<Certificate>| certificate.expires() <= config.wall_clock;
         if let Some(index) = config.certificates.iter().position(expired) {
@@ -160,7 +163,7 @@ impl PeerConnection {
             held_back: Vec::new(),
             max_segments: config.settings.max_gso_segments,
             transceivers: Transceivers::default(),
-            rtp: RtpTransport::new(&mut rng, cname.clone(), (now, config.wall_clock)),
+            rtp: RtpTransport::new(&mut rng, cname.clone(), (now, config.wall_clock), bitrates),
             transforms: Transforms::default(),
             cname,
             log: Log::default(),

@@ -1,7 +1,7 @@
 //! What takes a peer that misbehaves, or an unlucky loss: seen from inside, for no public call brings it about.
 
 #[path = "../../tests/common/mod.rs"]
-mod common;
+pub(super) mod common;
 
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use super::PeerConnection;
 use crate::error::Error;
 use crate::event::Event;
 use crate::media::{MediaKind, RtpCodec};
-use crate::rtp::{Frame, RtpEvent};
+use crate::rtp::{Estimate, Frame, RtpEvent};
 use crate::transceiver::{
     RtpEncodingParameters, Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit,
     check_ids,
@@ -221,6 +221,7 @@ impl PeerConnection {
             return Err(Error::InvalidModification { field: "encodings" });
         }
         transceiver.sender.encodings = encodings;
+        self.rtp.arrange_targets(now, &self.transceivers);
         Ok(())
     }
 
@@ -275,9 +276,23 @@ impl PeerConnection {
         let mtu = self.config.settings.mtu;
         if self.transforms.has(Way::Sending, handle) {
             let Some(frame) = self.transform_sent(handle, encoding, frame) else { return Ok(()) };
-            return self.rtp.send_frame(now, handle, encoding, &frame, mtu);
+            self.rtp.send_frame(now, handle, encoding, &frame, mtu)?;
+        } else {
+            self.rtp.send_frame(now, handle, encoding, frame, mtu)?;
         }
-        self.rtp.send_frame(now, handle, encoding, frame, mtu)
+        self.pump_rtp();
+        Ok(())
+    }
+
+    /// Bits a second of encoded media that an encoding may use now, 0 without simulcast; zero where it is paused. `None` if
+    /// it is not sent, or before the connection is up. [`Event::TargetBitrate`] tells of changes.
+    pub fn target_bitrate(&self, handle: TransceiverHandle, encoding: usize) -> Option<u64> {
+        self.rtp.target_bitrate(handle, encoding)
+    }
+
+    /// What congestion control knows of the path; `None` before anything can be sent.
+    pub fn estimate(&self) -> Option<Estimate> {
+        self.rtp.estimate(self.now)
     }
 
     /// Asks the peer for a keyframe of the video that it sends on a transceiver (RFC 4585 §6.3.1). Requests that follow each

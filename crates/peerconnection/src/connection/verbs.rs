@@ -133,7 +133,10 @@ impl PeerConnection {
                 self.pump_sctp(self.now, true);
             }
         }
-        let event = self.events.pop_front()?;
+        let Some(event) = self.events.pop_front() else {
+            let (transceiver, encoding, bitrate) = self.rtp.poll_target(self.now)?;
+            return Some(Event::TargetBitrate { transceiver, encoding, bitrate });
+        };
         if let Event::Message(_, message) = &event {
             self.queued_bytes -= message.len();
         }
@@ -330,7 +333,7 @@ impl PeerConnection {
     fn start_srtp(&mut self, now: Instant) {
         match self.dtls.srtp() {
             None => {}
-            Some(Ok(srtp)) => self.rtp.connected(now, srtp),
+            Some(Ok(srtp)) => self.rtp.connected(now, srtp, &self.transceivers),
             Some(Err(error)) => self.events.push_back(Event::DtlsError {
                 detail: ErrorDetail::DtlsFailure,
                 message: error.to_string(),

@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use peerage_congestion::Class;
 use peerage_rtp::payload::telephone_event::{EventChange, EventReceiver, EventSender, dtmf_event};
 use peerage_rtp::payload::{AssemblerConfig, FrameAssembler};
 use peerage_rtp::{RtpPacket, RtpTimestamp};
@@ -151,7 +152,9 @@ impl RtpTransport {
                     packet.timestamp = tone.timestamp.wrapping_add(since as u32);
                     let payload_type = tone.codec.payload_type;
                     let packet = stream.event(now, payload_type, &packet);
-                    if let Some(rate) = self.rate.as_deref_mut().filter(|rate| rate.has_room()) {
+                    if let Some(rate) =
+                        self.rate.as_deref_mut().filter(|rate| rate.has_room(Class::Audio))
+                    {
                         rate.enqueue(now, packet);
                     }
                 }

@@ -28,14 +28,14 @@ impl RtpTransport {
                     if let Some(stream) = self.senders.get_mut(request.sources.media) {
                         stream.counters.picture_losses += 1;
                     }
-                    self.keyframe_requested(request.sources.media);
+                    self.peer_wants_keyframe(request.sources.media);
                 }
                 Ok(rtcp::Packet::FullIntraRequest(request)) => {
                     for entry in request.entries.iter() {
                         if let Some(stream) = self.senders.get_mut(entry.ssrc) {
                             stream.counters.full_intra_requests += 1;
                         }
-                        self.keyframe_requested(entry.ssrc);
+                        self.peer_wants_keyframe(entry.ssrc);
                     }
                 }
                 Ok(rtcp::Packet::SenderReport(report)) => {
@@ -54,31 +54,46 @@ impl RtpTransport {
                 Ok(rtcp::Packet::ExtendedReport(report)) => {
                     self.take_extended_report(now, &report, &reported);
                 }
+                Ok(rtcp::Packet::CongestionControlFeedback(feedback)) => {
+                    if let Some(rate) = &mut self.rate {
+                        rate.stream_feedback(now, &feedback);
+                    }
+                }
+                Ok(rtcp::Packet::Remb(remb)) => {
+                    if let Some(rate) = &mut self.rate {
+                        rate.remote_estimate(now, remb.bitrate);
+                    }
+                }
+                Ok(rtcp::Packet::Tmmbr(request)) => self.limit_requested(now, &request),
                 Ok(rtcp::Packet::Nack(nack)) => self.send_again(now, &nack),
                 Ok(rtcp::Packet::Goodbye(goodbye)) => {
                     for ssrc in goodbye.sources.iter() {
                         self.forget(ssrc);
+                        self.lift_limits_of(ssrc);
                     }
                 }
                 Ok(_) => {}
                 // What follows cannot be told apart any more.
                 Err(_) => {
                     self.statistics.packets_malformed += 1;
-                    return;
+                    break;
                 }
             }
         }
+        self.update_targets(now, false);
     }
 
-    /// The round trip, from what the peer says of our reports (RFC 3550 §6.4.1).
+    /// The round trip and the losses, from what the peer says of our reports (RFC 3550 §6.4.1).
     pub(super) fn take_reports(
         &mut self,
         now: Instant,
         reports: rtcp::List<'_, rtcp::ReportBlock>,
     ) {
+        let mut lost: Option<u8> = None;
         for block in reports.iter() {
             let Some(stream) = self.senders.get_mut(block.ssrc) else { continue };
             stream.counters.report = Some((now, block));
+            lost = lost.max(Some(block.fraction_lost));
             let (last, delay) = (block.last_sender_report, block.delay_since_last_sender_report);
             if let Some(round_trip) = peerage_rtp::round_trip(self.clock.at(now), last, delay) {
                 stream.counters.round_trips.add(round_trip);
@@ -87,6 +102,17 @@ impl RtpTransport {
                     rate.round_trip(now, round_trip);
                 }
             }
+        }
+        if let (Some(rate), Some(lost)) = (&mut self.rate, lost) {
+            rate.loss_reported(now, f64::from(lost) / 256.0);
+        }
+    }
+
+    /// A request of the peer. While frames are left out one would be left out as well, and the application is asked for
+    /// one when there is room again.
+    fn peer_wants_keyframe(&mut self, ssrc: Ssrc) {
+        if self.senders.get(ssrc).is_some_and(|stream| !stream.load.is_halted()) {
+            self.keyframe_requested(ssrc);
         }
     }
 

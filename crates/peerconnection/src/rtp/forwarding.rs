@@ -111,7 +111,8 @@ impl RtpTransport {
                 reason: "nothing is sent on this transceiver, as agreed with the peer",
             });
         };
-        let Some(rate) = self.rate.as_deref_mut().filter(|rate| rate.has_room()) else {
+        let class = stream.class(packet.payload_type);
+        let Some(rate) = self.rate.as_deref_mut().filter(|rate| rate.has_room(class)) else {
             return Err(Error::Operation(format!(
                 "{MAX_QUEUED_PACKETS} packets wait to be sent already"
             )));

@@ -4,16 +4,15 @@
 use std::time::Instant;
 
 use peerage_log::{Direction, Plaintext};
-use peerage_rtp::extension::TransportSequenceNumber;
 use peerage_rtp::receive::{Route, StreamRole};
 use peerage_rtp::repair::rtx;
 use peerage_rtp::rtcp::{self, FeedbackSources};
-use peerage_rtp::{PayloadType, RtpPacket, SequenceNumber, Ssrc};
+use peerage_rtp::{PayloadType, RtpPacket, Ssrc};
 
 use super::receive::ReceiveStream;
 use super::{
-    FEEDBACK_INTERVAL, KEYFRAME_REQUEST_INTERVAL, MAX_NACK_PAIRS, MAX_QUEUED_FRAMES,
-    MAX_RECEIVE_STREAMS, RtpEvent, RtpTransport, Target,
+    KEYFRAME_REQUEST_INTERVAL, MAX_NACK_PAIRS, MAX_QUEUED_FRAMES, MAX_RECEIVE_STREAMS, RtpEvent,
+    RtpTransport, Target,
 };
 
 impl RtpTransport {
@@ -23,6 +22,7 @@ impl RtpTransport {
             self.statistics.packets_dropped += 1;
             return;
         };
+        let sealed = datagram.len();
         let Ok(plain) = srtp.receiver.unprotect_rtp(datagram) else {
             self.statistics.packets_unprotectable += 1;
             return;
@@ -32,17 +32,12 @@ impl RtpTransport {
             self.statistics.packets_malformed += 1;
             return;
         };
-        if let Some(arrivals) = &mut self.arrivals
-            && let Some(number) = packet.extension::<TransportSequenceNumber>(&self.extensions)
-        {
-            arrivals.record(now, SequenceNumber(number.0));
-            self.last_arrival = packet.ssrc();
-            self.next_feedback.get_or_insert(now + FEEDBACK_INTERVAL);
-        }
+        self.arrivals.record(now, &packet, sealed, &self.extensions);
         let Some(route) = self.routing.find(&packet, &self.extensions) else {
             self.statistics.packets_dropped += 1;
             return;
         };
+        self.report_estimate(now);
         self.statistics.packets_received += 1;
         self.statistics.bytes_received += packet.payload().len() as u64;
         match self.target(&packet, &route) {

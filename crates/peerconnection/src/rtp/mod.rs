@@ -10,14 +10,18 @@
 //! concern.
 
 mod arena;
+mod arrivals;
 mod congestion;
 mod counters;
 mod dtmf;
+mod estimate;
 mod extended_reports;
 mod feedback;
 mod forwarding;
 mod frame;
 mod incoming;
+mod limits;
+mod load;
 mod log;
 mod outgoing;
 mod packet;
@@ -30,7 +34,9 @@ mod senders;
 mod snapshot;
 mod sources;
 mod statistics;
+mod targets;
 
+pub use estimate::Estimate;
 pub use frame::{Frame, MediaFrame};
 pub use packets::{OutgoingPacket, PacketExtensions, ReceiveMode, ReceivedPacket};
 pub use send::MAX_LATE_PACKETS;
@@ -44,20 +50,24 @@ use std::time::{Duration, Instant, SystemTime};
 
 use peerage_congestion::GccConfig;
 use peerage_crypto::Rng;
+#[cfg(test)]
 use peerage_rtp::extension::ExtensionKind;
-use peerage_rtp::receive::{StreamRole, TransportArrivals};
+use peerage_rtp::receive::StreamRole;
 use peerage_rtp::{ExtensionMap, NtpClock, NtpTime, Ssrc};
 use peerage_sdp::Text;
 use rustc_hash::FxHashMap;
 
+use self::arrivals::ArrivalReports;
 use self::congestion::RateControl;
 use self::extended_reports::ReferenceTimes;
 use self::forwarding::Forwarding;
+use self::limits::Answers;
 use self::packet::Packet;
 use self::receive::ReceiveStream;
 use self::routing::Routing;
 use self::send::SendStream;
 use self::senders::Senders;
+use self::targets::Targets;
 use crate::dtmf::DtmfEvent;
 use crate::event_log::Log;
 use crate::jsep::AgreedMedia;
@@ -82,8 +92,6 @@ const MAX_REPORT_LEN: usize = 900;
 const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(300);
 /// Between reports on average (RFC 3550 §6.2: 5 s, or less where the bandwidth allows; browsers send video's every second).
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// How often arrivals are told to a sender that estimates the path (transport-wide feedback).
-const FEEDBACK_INTERVAL: Duration = Duration::from_millis(50);
 /// The round trip before it was measured.
 const FIRST_ROUND_TRIP: Duration = Duration::from_millis(100);
 
@@ -116,10 +124,7 @@ pub(crate) struct RtpTransport {
     by_ssrc: FxHashMap<u32, Target>,
     /// Streams that miss packets: only these are looked at when a timer is due.
     repairing: Vec<usize>,
-    arrivals: Option<TransportArrivals>,
-    /// The source of the last packet in it.
-    last_arrival: Ssrc,
-    next_feedback: Option<Instant>,
+    arrivals: ArrivalReports,
     round_trip: Duration,
     /// Times of ends that only receive.
     references: ReferenceTimes,
@@ -128,6 +133,12 @@ pub(crate) struct RtpTransport {
     paused: Vec<SendStream>,
     /// What waits to be sent, and how fast it leaves; there once something is to be sent.
     rate: Option<Box<RateControl>>,
+    /// Bounds of what may be sent.
+    bitrates: GccConfig,
+    /// What each encoding may use of it.
+    targets: Targets,
+    /// Limits of the peer that are to be confirmed.
+    answers: Answers,
     /// The packets of the frame that is being cut.
     outgoing: VecDeque<Packet>,
     /// The stream that padding goes by: the one of video with retransmission that sent last.
@@ -154,8 +165,13 @@ pub(crate) struct RtpTransport {
 }
 
 impl RtpTransport {
-    /// `clock` is a moment by both clocks.
-    pub(crate) fn new(rng: &mut Rng, cname: Text, clock: (Instant, SystemTime)) -> Self {
+    /// `clock` is a moment by both clocks; `bitrates` bound what is sent, and were checked.
+    pub(crate) fn new(
+        rng: &mut Rng,
+        cname: Text,
+        clock: (Instant, SystemTime),
+        bitrates: GccConfig,
+    ) -> Self {
         let mut rng = rng.fork();
         let unix = clock.1.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
@@ -166,14 +182,15 @@ impl RtpTransport {
             streams_received: 0,
             by_ssrc: FxHashMap::default(),
             repairing: Vec::new(),
-            arrivals: None,
-            last_arrival: Ssrc(0),
-            next_feedback: None,
+            arrivals: ArrivalReports::default(),
             round_trip: FIRST_ROUND_TRIP,
             references: ReferenceTimes::default(),
             senders: Senders::default(),
             paused: Vec::new(),
             rate: None,
+            bitrates,
+            targets: Targets::default(),
+            answers: Answers::default(),
             outgoing: VecDeque::new(),
             padding_stream: None,
             ipv4: false,
@@ -195,9 +212,14 @@ impl RtpTransport {
     }
 
     /// DTLS is up.
-    pub(crate) fn connected(&mut self, now: Instant, srtp: SrtpTransport) {
+    pub(crate) fn connected(
+        &mut self,
+        now: Instant,
+        srtp: SrtpTransport,
+        transceivers: &Transceivers,
+    ) {
         self.srtp = Some(srtp);
-        self.prepare_rate(now);
+        self.prepare_rate(now, transceivers);
         self.schedule_reports(now);
     }
 
@@ -210,9 +232,11 @@ impl RtpTransport {
         self.rate = None;
         self.rtcp.clear();
         self.next_report = None;
-        self.next_feedback = None;
         self.playouts.clear();
         self.next_event_end = None;
+        self.arrivals.clear();
+        self.targets = Targets::default();
+        self.answers = Answers::default();
     }
 
     /// Follows what descriptions have settled.
@@ -248,10 +272,7 @@ impl RtpTransport {
             .iter()
             .map(|stream| (stream.ssrc(), stream.transceiver(), stream.layer(), StreamRole::Media));
         self.routing.configure(agreed, known);
-        let feedback = self.extensions.id(ExtensionKind::TransportSequenceNumber).is_some();
-        if feedback && self.arrivals.is_none() {
-            self.arrivals = Some(TransportArrivals::new(now));
-        }
+        self.arrivals.configure(now, agreed, &self.extensions, self.bitrates.max_rate);
         let mut before = self.senders.take();
         before.append(&mut self.paused);
         for media in agreed.iter().filter(|media| media.agreement.direction.sends()) {
@@ -287,24 +308,30 @@ impl RtpTransport {
             rate.retain(|packet| senders.get(packet.ssrc).is_some());
             self.padding_stream = self.padding_stream.filter(|ssrc| senders.get(*ssrc).is_some());
             rate.set_can_pad(self.padding_stream.is_some());
+            let sent = senders.iter().flat_map(|s| [s.ssrc(), s.rtx_ssrc()]);
+            rate.retain_streams(&sent.map(|ssrc| ssrc.0).collect());
         }
-        self.prepare_rate(now);
+        self.prepare_rate(now, transceivers);
         self.log_ended_streams(now);
         self.schedule_reports(now);
     }
 
     /// Makes the pacer once something is to be sent and can be.
-    fn prepare_rate(&mut self, now: Instant) {
+    fn prepare_rate(&mut self, now: Instant, transceivers: &Transceivers) {
         let Some(srtp) = &self.srtp else { return };
         if self.rate.is_none() && !self.senders.is_empty() {
             // The bounds were checked when the connection was made.
-            self.rate = RateControl::new(now, GccConfig::default()).ok().map(Box::new);
+            self.rate = RateControl::new(now, self.bitrates).ok().map(Box::new);
             if let Some(rate) = &mut self.rate {
                 rate.set_log(self.log.clone());
                 rate.set_srtp_overhead(srtp.sender.rtp_overhead());
                 rate.route_changed(now, self.ipv4);
             }
         }
+        if let Some(rate) = &mut self.rate {
+            rate.set_reported(now, self.senders.iter().any(|stream| stream.load.is_reported()));
+        }
+        self.arrange_targets(now, transceivers);
     }
 
     /// ICE has selected another pair.
@@ -327,10 +354,15 @@ impl RtpTransport {
         let nack =
             self.repairing.iter().filter_map(|&index| self.receivers[index].nack_due()).min();
         let rate = self.rate.as_ref().and_then(|rate| rate.poll_timeout());
-        [self.next_report, self.next_feedback, nack, rate, self.dtmf_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        let timers = [
+            self.next_report,
+            self.arrivals.poll_timeout(),
+            nack,
+            rate,
+            self.answers.due(),
+            self.dtmf_timeout(),
+        ];
+        timers.into_iter().flatten().min()
     }
 
     /// When the next packet is to leave, while there is a path.
@@ -342,17 +374,18 @@ impl RtpTransport {
         if !self.repairing.is_empty() {
             self.send_nacks(now);
         }
-        if let Some(rate) = &mut self.rate {
-            rate.handle_timeout(now);
-        }
         self.handle_dtmf(now);
-        if self.next_feedback.is_some_and(|at| at <= now) {
-            self.next_feedback = None;
-            self.send_feedback();
+        if let Some(rate) = &mut self.rate
+            && rate.handle_timeout(now)
+        {
+            self.update_targets(now, false);
         }
+        self.report_arrivals(now);
+        self.answer_limits(now);
         if self.next_report.is_some_and(|at| at <= now) {
             self.next_report = None;
             self.report(now);
+            self.update_targets(now, false);
             self.schedule_reports(now);
         }
     }
@@ -378,6 +411,11 @@ impl RtpTransport {
     #[cfg(test)]
     pub(crate) fn mid_extension(&self) -> u8 {
         self.extensions.id(ExtensionKind::Mid).expect("agreed on")
+    }
+
+    /// What is known of the path; `None` before anything can be sent.
+    pub(crate) fn estimate(&self, now: Instant) -> Option<Estimate> {
+        self.rate.as_ref().map(|rate| rate.estimate(now))
     }
 
     pub(crate) fn statistics(&self) -> RtpStatistics {

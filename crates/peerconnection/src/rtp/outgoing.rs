@@ -8,7 +8,7 @@ use peerage_rtp::rtcp;
 
 use super::congestion::Due;
 use super::frame::Frame;
-use super::{MAX_QUEUED_PACKETS, RtpTransport};
+use super::{KEYFRAME_REQUEST_INTERVAL, MAX_QUEUED_PACKETS, RtpTransport};
 use crate::error::Error;
 use crate::transceiver::TransceiverHandle;
 
@@ -36,9 +36,21 @@ impl RtpTransport {
         };
         let refused =
             || Error::Operation(format!("{MAX_QUEUED_PACKETS} packets wait to be sent already"));
-        let Some(rate) = self.rate.as_deref_mut().filter(|rate| rate.has_room()) else {
+        let class = stream.class(frame.payload_type);
+        let Some(rate) = self.rate.as_deref_mut().filter(|rate| rate.has_room(class)) else {
             return Err(refused());
         };
+        if class == Class::Video && !stream.admits(frame, rate.is_behind(now), rate.has_recovered())
+        {
+            self.statistics.frames_left_out += 1;
+            let ask =
+                rate.has_recovered() && stream.load.keyframe_due(now, KEYFRAME_REQUEST_INTERVAL);
+            if ask {
+                let ssrc = stream.ssrc();
+                self.keyframe_requested(ssrc);
+            }
+            return Ok(());
+        }
         let room = mtu - overhead;
         if frame.data.len() / room >= MAX_QUEUED_PACKETS {
             return Err(Error::Operation(format!(
@@ -96,18 +108,21 @@ impl RtpTransport {
             let numbered = packet.write(self.clock.at(now), rate.number(), buf);
             let stream = self.senders.get(packet.ssrc);
             self.log.rtp_sent(now, &buf[start..], stream, (probe, padding), &self.extensions);
+            let stream = self.senders.get_mut(packet.ssrc);
+            let by_stream = stream.as_ref().is_some_and(|stream| stream.load.by_stream);
             let sealed = srtp.sender.protect_rtp(buf, start).is_ok();
             let len = buf.len() - start;
             if padding {
                 rate.padded(now, sealed.then_some(len));
             }
             if sealed {
-                if numbered {
-                    rate.sent(now, len, probe, padding);
+                if numbered || by_stream {
+                    let identity = by_stream.then(|| packet.identity());
+                    rate.sent(now, len, probe, padding, identity);
                 }
                 self.statistics.packets_sent += 1;
                 self.statistics.bytes_sent += packet.payload_len() as u64;
-                if let Some(stream) = self.senders.get_mut(packet.ssrc) {
+                if let Some(stream) = stream {
                     if packet.class == Class::Video && stream.can_pad() {
                         self.padding_stream = Some(packet.ssrc);
                         rate.set_can_pad(true);

@@ -81,6 +81,12 @@ impl Packet {
         self.len() - usize::from(self.header_len)
     }
 
+    /// The source and the number that it has on the wire.
+    pub(super) fn identity(&self) -> (Ssrc, SequenceNumber) {
+        let word = |at: usize| u16::from_be_bytes([self.header[at], self.header[at + 1]]);
+        (Ssrc(u32::from(word(8)) << 16 | u32::from(word(10))), SequenceNumber(word(2)))
+    }
+
     /// Bytes before SRTP.
     pub(super) fn len(&self) -> usize {
         self.header.len() + self.payload.len()

@@ -50,16 +50,6 @@ impl RtpTransport {
         self.senders.iter().next().map_or(self.report_ssrc, SendStream::ssrc)
     }
 
-    pub(super) fn send_feedback(&mut self) {
-        // The feedback is about the transport, but libwebrtc takes only what names a source of its own.
-        let sources = FeedbackSources { sender: self.own_ssrc(), media: self.last_arrival };
-        let Some(arrivals) = &mut self.arrivals else { return };
-        let mut packet = Vec::new();
-        while arrivals.report(sources, &mut packet) && self.rtcp.len() < MAX_QUEUED_RTCP {
-            self.rtcp.push_back(std::mem::take(&mut packet));
-        }
-    }
-
     pub(super) fn schedule_reports(&mut self, now: Instant) {
         let any = !self.senders.is_empty() || !self.routing.is_empty();
         if self.srtp.is_none() || !any {

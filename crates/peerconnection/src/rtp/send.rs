@@ -16,12 +16,12 @@ use peerage_sdp::{Feedback, RidDirection};
 use super::arena::Arena;
 use super::counters::OutboundCounters;
 use super::frame::Frame;
+use super::load::Load;
 use super::packet::{HeaderTemplate, Packet};
 use super::packets::OutgoingPacket;
 use super::snapshot::Outbound;
 use crate::error::Error;
 use crate::jsep::AgreedMedia;
-use crate::media::uri;
 use crate::transceiver::{RtpEncodingParameters, TransceiverHandle};
 
 /// What a retransmission adds to a packet (RFC 4588 §4).
@@ -116,6 +116,7 @@ pub(super) struct SendStream {
     ssrc: Ssrc,
     header: HeaderTemplate,
     arena: Arena,
+    pub(super) load: Load,
     /// The codec of the last packet has retransmissions.
     repairable: bool,
     codecs: Vec<Codec>,
@@ -160,6 +161,7 @@ impl SendStream {
             ssrc: Ssrc(ssrc),
             header: HeaderTemplate::new(Ssrc(ssrc), "", "", false, extensions),
             arena: Arena::default(),
+            load: Load::new(),
             repairable: false,
             codecs: Vec::new(),
             current: None,
@@ -195,12 +197,8 @@ impl SendStream {
     ) {
         self.encoding = encoding;
         let mid = media.mid.as_ref().map_or("", |mid| mid.as_str());
-        // The peer takes transport-wide numbers on this section.
-        let numbered =
-            media.agreement.extensions.iter().any(|extension| {
-                extension.direction.sends() && *extension.uri == *uri::TRANSPORT_CC
-            });
-        self.header = HeaderTemplate::new(self.ssrc, mid, rid, numbered, extensions);
+        self.load.configure(media);
+        self.header = HeaderTemplate::new(self.ssrc, mid, rid, self.load.numbered, extensions);
         let codecs = media.agreement.codecs.iter().filter_map(|codec| {
             let fmtp = codec.remote_fmtp.as_deref().unwrap_or("");
             Some(Codec {
@@ -254,12 +252,42 @@ impl SendStream {
         self.ssrc
     }
 
+    /// The source of retransmissions.
+    pub(super) fn rtx_ssrc(&self) -> Ssrc {
+        self.rtx.ssrc()
+    }
+
     pub(super) fn transceiver(&self) -> TransceiverHandle {
         self.transceiver
     }
 
     pub(super) fn encoding(&self) -> usize {
         self.encoding
+    }
+
+    /// Whether it is video, by the first codec that was agreed on.
+    pub(super) fn is_video(&self) -> bool {
+        self.codecs.first().is_some_and(|codec| codec.format.is_video())
+    }
+
+    /// How urgent a frame is; as the first codec has it where its own is unknown.
+    pub(super) fn class(&self, payload_type: Option<u8>) -> Class {
+        let codec = self.codec(payload_type).ok().or(self.codecs.first());
+        codec.map_or(Class::Video, Codec::class)
+    }
+
+    /// Whether decoding can begin at a frame.
+    pub(super) fn is_keyframe(&self, frame: &Frame) -> bool {
+        let found =
+            || self.codec(frame.payload_type).is_ok_and(|c| c.format.is_keyframe(&frame.data));
+        frame.info.keyframe.unwrap_or_else(found)
+    }
+
+    /// Whether a frame is to be sent though this much waits; see [`Load::admits`].
+    pub(super) fn admits(&mut self, frame: &Frame, behind: bool, recovered: bool) -> bool {
+        // Looked at only where it decides.
+        let is_keyframe = recovered && self.load.is_halted() && self.is_keyframe(frame);
+        self.load.admits(behind, recovered, is_keyframe)
     }
 
     /// The payload type under which a format is sent.
@@ -339,6 +367,7 @@ impl SendStream {
         let timestamp = RtpTimestamp(frame.timestamp.wrapping_add(self.offset));
         let (header, arena, next) = (&self.header, &mut self.arena, &mut self.next);
         let (packets, octets, ssrc) = (&mut self.packets, &mut self.octets, self.ssrc);
+        let load = &mut self.load;
         let mut emit = |parts: &[&[u8]], marker: bool| {
             let payload = arena.copy(parts);
             *packets = packets.wrapping_add(1);
@@ -346,7 +375,9 @@ impl SendStream {
             let sequence_number = SequenceNumber(*next as u16);
             *next += 1;
             let fields = RtpHeader { marker, payload_type, sequence_number, timestamp, ssrc };
-            out.push_back(header.packet(class, fields, payload));
+            let packet = header.packet(class, fields, payload);
+            load.count(&packet);
+            out.push_back(packet);
         };
         // The peer may have chosen a mid of any length.
         let max_payload = room.saturating_sub(header.len() + RETRANSMISSION_ROOM);
@@ -467,6 +498,7 @@ impl SendStream {
         if class == Class::Video && marker {
             self.counters.frame(now, FrameFacts::default(), true);
         }
+        self.load.count(&made);
         if number >= self.next {
             self.next = number + 1;
             self.last = Some((timestamp.0, now, clock_rate));

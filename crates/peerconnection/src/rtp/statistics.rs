@@ -30,6 +30,8 @@ pub struct RtpStatistics {
     pub packets_dropped: u64,
     /// Received packets that the application did not take in time, where it takes packets.
     pub received_packets_dropped: u64,
+    /// Frames of ours that were not sent because too much waited already.
+    pub frames_left_out: u64,
     /// Frames that the application did not take in time.
     pub frames_dropped: u64,
 }

@@ -1,6 +1,7 @@
 //! `RTCRtpTransceiverInit` and `RTCRtpEncodingParameters` (webrtc-pc §5.1, §5.2.5).
 
 use super::TransceiverDirection;
+use crate::channel::Priority;
 
 /// How a transceiver begins.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,7 +36,9 @@ pub struct RtpEncodingParameters {
     pub rid: String,
     /// Whether it is sent.
     pub active: bool,
-    /// Bits a second at most.
+    /// `priority`: its share beside the other streams of the connection (RFC 8835 §4.1).
+    pub priority: Priority,
+    /// Bits a second of encoded media at most.
     pub max_bitrate: Option<u64>,
     /// Frames a second at most.
     pub max_framerate: Option<f64>,
@@ -50,6 +53,7 @@ impl Default for RtpEncodingParameters {
         Self {
             rid: String::new(),
             active: true,
+            priority: Priority::default(),
             max_bitrate: None,
             max_framerate: None,
             scale_resolution_down_by: None,

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "every test program uses its own part")]
 
+pub mod call;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};

@@ -24,6 +24,7 @@ pub mod fuzzing;
 pub mod h264;
 mod h265;
 mod join;
+mod keyframe;
 pub mod opus;
 mod packetizer;
 pub mod red;

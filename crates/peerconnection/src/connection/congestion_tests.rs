@@ -1,0 +1,174 @@
+//! Feedback about what we send, from peers that lie: seen from inside, for only an end that has the keys can send it.
+
+use std::time::Duration;
+
+use peerage_rtp::rtcp::{
+    BitrateLimit, CongestionControlFeedback, Ecn, FeedbackSources, PacketMetric, Remb,
+    StreamFeedback, Tmmbr, TransportFeedbackBuilder,
+};
+use peerage_rtp::{SequenceNumber, Ssrc};
+
+use super::tests::common::call::Call;
+use super::tests::common::config;
+use crate::{Input, Protocol};
+
+fn call(seed: u64) -> Call {
+    use peerage_netsim::{LinkConfig, Queue, Rate};
+    let path = LinkConfig::new().rate(Rate::mbit(2)).delay(Duration::from_millis(20));
+    let mut call = Call::new(seed, config(), config(), path.queue(Queue::bytes(100_000)));
+    call.run(Duration::from_secs(5));
+    call
+}
+
+/// Hands `a` RTCP of `b` that no call of `b` sends.
+fn inject(call: &mut Call, packet: Vec<u8>) {
+    let mut data = call.pair.b.pc.rtp.seal(packet);
+    let (source, destination) = (call.pair.b.address, call.pair.a.address);
+    let protocol = Protocol::Udp;
+    let input = Input { source, destination, protocol, ecn: None, data: &mut data };
+    call.pair.a.pc.handle_input(call.pair.now, input).unwrap();
+}
+
+fn sources() -> FeedbackSources {
+    FeedbackSources { sender: Ssrc(0xbad), media: Ssrc(0) }
+}
+
+/// An empty receiver report goes first (RFC 3550 §6.1).
+fn compound() -> Vec<u8> {
+    vec![0x80, 201, 0, 1, 0, 0, 0x0b, 0xad]
+}
+
+fn ssrcs(call: &Call) -> [Ssrc; 2] {
+    [call.audio, call.video]
+        .map(|handle| Ssrc(call.pair.a.pc.transceivers.get(handle).unwrap().sender.ssrcs[0].0))
+}
+
+#[track_caller]
+fn audio_still_flows(call: &mut Call) {
+    let seen = call.run(Duration::from_secs(2));
+    assert!(seen.audio_frames >= 98, "{seen:?}");
+    assert!(seen.audio_gap < Duration::from_millis(200), "{seen:?}");
+}
+
+#[test]
+fn reports_on_packets_never_sent_change_nothing() {
+    let mut call = call(200);
+    let before = call.pair.a.pc.estimate().unwrap();
+    let mut builder = TransportFeedbackBuilder::new();
+    for round in 0..200u64 {
+        // All but a few of these numbers are ahead of ours, or long gone; times run backwards.
+        let base = SequenceNumber((round * 331 + 20_000) as u16);
+        let arrival = Duration::from_secs(10_000 - 40 * round);
+        builder.begin(base, arrival);
+        for index in 0..500 {
+            builder.push(base.plus(index), arrival);
+        }
+        let mut packet = compound();
+        builder.write(sources(), round as u8, &mut packet);
+        inject(&mut call, packet);
+    }
+    let after = call.pair.a.pc.estimate().unwrap();
+    assert_eq!(after.in_flight, before.in_flight);
+    audio_still_flows(&mut call);
+    assert!(call.target_kbps() > 300, "{}", call.target_kbps());
+}
+
+#[test]
+fn a_receiver_whose_clock_runs_back_stops_nothing() {
+    let mut call = call(201);
+    let mut builder = TransportFeedbackBuilder::new();
+    for round in 0..100u64 {
+        call.run(Duration::from_millis(20));
+        let arrival = Duration::from_millis(1_000_000 - 64 * round);
+        builder.begin(SequenceNumber(0), arrival);
+        // The numbers of a transport begin at zero: these were all sent.
+        for index in 0..600 {
+            builder.push(SequenceNumber(index), arrival);
+        }
+        let mut packet = compound();
+        builder.write(sources(), round as u8, &mut packet);
+        inject(&mut call, packet);
+    }
+    audio_still_flows(&mut call);
+    assert!(call.target_kbps() > 20, "{}", call.target_kbps());
+}
+
+#[test]
+fn thousands_of_reports_are_not_all_read() {
+    let mut call = call(202);
+    // One run-length chunk after the other: 65,535 packets in 40 bytes.
+    let mut report =
+        vec![0x8f, 205, 0, 0, 0, 0, 0x0b, 0xad, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 1, 0];
+    for _ in 0..8 {
+        report.extend([0x1f, 0xff]);
+    }
+    report.extend([0, 7, 0, 0]);
+    let words = (report.len() / 4 - 1) as u16;
+    report[2..4].copy_from_slice(&words.to_be_bytes());
+    let mut packet = compound();
+    packet.extend(report);
+    for _ in 0..5_000 {
+        inject(&mut call, packet.clone());
+    }
+    audio_still_flows(&mut call);
+}
+
+#[test]
+fn limits_are_answered_and_audio_goes_on() {
+    let mut call = call(203);
+    let media = ssrcs(&call);
+    let before = call.pair.a.pc.statistics().rtp.rtcp_sent;
+    for _ in 0..2_000 {
+        for bitrate in [u64::MAX, 0] {
+            let limits = media.map(|ssrc| BitrateLimit { ssrc, bitrate, overhead: 40 });
+            let mut packet = compound();
+            Tmmbr { sources: sources(), limits: (&limits).into() }.write(&mut packet);
+            inject(&mut call, packet);
+        }
+    }
+    audio_still_flows(&mut call);
+    assert_eq!(call.target_kbps(), 0, "video pauses");
+    let answers = call.pair.a.pc.statistics().rtp.rtcp_sent - before;
+    assert!((2..60).contains(&answers), "{answers} answers, reports among them");
+    // The source that asked says goodbye.
+    let mut packet = compound();
+    packet.extend([0x81, 203, 0, 1, 0, 0, 0x0b, 0xad]);
+    inject(&mut call, packet);
+    call.run(Duration::from_secs(3));
+    assert!(call.target_kbps() > 300, "{}", call.target_kbps());
+}
+
+#[test]
+fn an_estimate_of_nothing_pauses_video_alone() {
+    let mut call = call(204);
+    for bitrate in [u64::MAX, 1, 0] {
+        let mut packet = compound();
+        Remb { sources: sources(), bitrate, ssrcs: (&[Ssrc(1)]).into() }.write(&mut packet);
+        inject(&mut call, packet);
+    }
+    audio_still_flows(&mut call);
+    assert_eq!(call.target_kbps(), 0);
+    let mut packet = compound();
+    Remb { sources: sources(), bitrate: 5_000_000, ssrcs: (&[Ssrc(1)]).into() }.write(&mut packet);
+    inject(&mut call, packet);
+    call.run(Duration::from_secs(10));
+    assert!(call.target_kbps() > 300, "{}", call.target_kbps());
+}
+
+#[test]
+fn reports_by_stream_of_strangers_are_noise() {
+    let mut call = call(205);
+    let metrics = vec![PacketMetric::Received { ecn: Ecn::Ce, arrival_offset: 0x1FFD }; 400];
+    for round in 0..1_000u32 {
+        let [audio, video] = ssrcs(&call);
+        let ssrc = [audio, video, Ssrc(round)][round as usize % 3];
+        let begin = SequenceNumber((round * 97) as u16);
+        let streams = [StreamFeedback { ssrc, begin, metrics: (&metrics).into() }];
+        let mut packet = compound();
+        CongestionControlFeedback::new(Ssrc(0xbad), round.wrapping_mul(0x9999_9999), &streams)
+            .write(&mut packet);
+        inject(&mut call, packet);
+    }
+    audio_still_flows(&mut call);
+    assert!(call.target_kbps() > 300, "{}", call.target_kbps());
+}

@@ -1,0 +1,248 @@
+//! What each encoding may use: the estimate shared out by priority (RFC 8835 §4.1) and by the bounds of the encodings, less
+//! what headers take, and told to the application when it changes.
+
+use std::time::{Duration, Instant};
+
+use peerage_congestion::{
+    Allocator, DataRate, Encoding, GccConfig, MAX_ENCODINGS, MAX_STREAMS, StreamConfig,
+};
+use peerage_rtp::Ssrc;
+use rustc_hash::FxHashMap;
+
+use super::RtpTransport;
+use super::congestion::RateControl;
+use super::send::SendStream;
+use crate::transceiver::{TransceiverHandle, Transceivers};
+
+/// Shares are made this often at most.
+const PERIOD: Duration = Duration::from_millis(50);
+/// A change is told at once if it is at least this part of what was told last ...
+const CHANGE: f64 = 0.05;
+/// ... and after this time if it is less.
+const NEWS: Duration = Duration::from_secs(1);
+/// What audio is given, in bits a second of its payload, where the application sets nothing.
+const AUDIO_MIN: u64 = 16_000;
+const AUDIO_MAX: u64 = 64_000;
+/// Below this video is paused.
+const VIDEO_MIN: u64 = 30_000;
+/// Bounds of the layers of a simulcast, the second best and those below, where the application sets none.
+const LAYERS_BELOW: [(u64, u64); 2] = [(150_000, 700_000), (VIDEO_MIN, 200_000)];
+const TOP_LAYER_MIN: u64 = 600_000;
+
+/// An encoding that is sent.
+struct Entry {
+    transceiver: TransceiverHandle,
+    encoding: usize,
+    ssrc: Ssrc,
+    audio: bool,
+    share: Share,
+    /// Bits a second of payload, and those that were told last.
+    bitrate: u64,
+    told: Option<(u64, Instant)>,
+    /// It is among those to be told.
+    waits: bool,
+}
+
+/// Where an encoding's rate comes from, headers included.
+#[derive(Clone, Copy)]
+enum Share {
+    /// It has this rate whatever the path carries.
+    Fixed(DataRate),
+    /// Its place among the allocations.
+    Allocated(usize),
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Targets {
+    allocator: Allocator,
+    entries: Vec<Entry>,
+    by_encoding: FxHashMap<(TransceiverHandle, usize), usize>,
+    /// Places of entries that are to be told.
+    waiting: Vec<usize>,
+    updated: Option<Instant>,
+}
+
+impl Targets {
+    /// Bits a second for an encoding; `None` if it is not sent.
+    pub(super) fn get(&self, transceiver: TransceiverHandle, encoding: usize) -> Option<u64> {
+        self.by_encoding.get(&(transceiver, encoding)).map(|&index| self.entries[index].bitrate)
+    }
+
+    /// The next change to be told, with the newest value.
+    pub(super) fn poll(&mut self, now: Instant) -> Option<(TransceiverHandle, usize, u64)> {
+        let entry = &mut self.entries[self.waiting.pop()?];
+        entry.waits = false;
+        entry.told = Some((entry.bitrate, now));
+        Some((entry.transceiver, entry.encoding, entry.bitrate))
+    }
+
+    /// Takes what the encodings that are sent are bounded by, and gives what they can use together.
+    fn arrange<'a>(
+        &mut self,
+        streams: impl Iterator<Item = &'a SendStream>,
+        transceivers: &Transceivers,
+        rate: &RateControl,
+        bounds: GccConfig,
+    ) -> DataRate {
+        let before = std::mem::take(self);
+        let overhead = rate.overhead();
+        let mut configs: Vec<StreamConfig> = Vec::new();
+        let mut shared = Vec::new();
+        for stream in streams {
+            let (transceiver, encoding) = (stream.transceiver(), stream.encoding());
+            let Some(sender) = transceivers.get(transceiver).map(|t| &t.sender) else { continue };
+            let Some(parameters) = sender.encodings.get(encoding) else { continue };
+            let audio = !stream.is_video();
+            let within = match audio {
+                true => audio_bounds(stream, parameters.max_bitrate, overhead),
+                false => {
+                    let max =
+                        parameters.max_bitrate.map(|max| stream.load.with_headers(max, overhead));
+                    video_bounds(encoding, sender.encodings.len(), max, bounds.max_rate.as_bps())
+                }
+            };
+            let index = self.entries.len();
+            let mut share = Share::Fixed(DataRate::ZERO);
+            if parameters.active && rate.is_reported() && !stream.load.is_reported() {
+                // Nobody tells of its packets: the estimate is about the others.
+                share = Share::Fixed(match audio {
+                    true => within.max,
+                    false => within.max.min(bounds.start_rate),
+                });
+            } else if parameters.active {
+                let id = u64::from(transceiver.0);
+                let priority = f64::from(parameters.priority.weight()) / 256.0;
+                if configs.last().is_none_or(|config| config.id != id) {
+                    let encodings = Default::default();
+                    configs.push(StreamConfig { id, priority, always: audio, encodings });
+                }
+                if let Some(config) = configs.last_mut()
+                    && config.encodings.len() < MAX_ENCODINGS
+                {
+                    config.priority = config.priority.max(priority);
+                    shared.push((index, id, config.encodings.len()));
+                    config.encodings.push(within);
+                }
+            }
+            let old = before.by_encoding.get(&(transceiver, encoding));
+            let old = old.map(|&old| &before.entries[old]);
+            let waits = old.is_some_and(|old| old.waits);
+            if waits {
+                self.waiting.push(index);
+            }
+            self.by_encoding.insert((transceiver, encoding), index);
+            self.entries.push(Entry {
+                transceiver,
+                encoding,
+                ssrc: stream.ssrc(),
+                audio,
+                share,
+                bitrate: old.map_or(0, |old| old.bitrate),
+                told: old.and_then(|old| old.told),
+                waits,
+            });
+        }
+        for config in configs.into_iter().take(MAX_STREAMS) {
+            // Ids are those of transceivers, each once; bounds are in order.
+            let _ = self.allocator.add(config);
+        }
+        let allocations = self.allocator.allocations();
+        let places: FxHashMap<(u64, usize), usize> = allocations
+            .iter()
+            .enumerate()
+            .map(|(place, allocation)| ((allocation.stream, allocation.encoding), place))
+            .collect();
+        for (index, id, encoding) in shared {
+            if let Some(&place) = places.get(&(id, encoding)) {
+                self.entries[index].share = Share::Allocated(place);
+            }
+        }
+        self.allocator.demand()
+    }
+}
+
+/// Bounds of audio, headers included.
+fn audio_bounds(stream: &SendStream, max: Option<u64>, overhead: u64) -> Encoding {
+    let headers = stream.load.audio_headers(overhead);
+    let max = max.unwrap_or(AUDIO_MAX).saturating_add(headers);
+    let min = max.min(AUDIO_MIN + headers);
+    Encoding { min: DataRate::from_bps(min), max: DataRate::from_bps(max) }
+}
+
+/// Bounds of an encoding of video, headers included.
+fn video_bounds(index: usize, count: usize, max: Option<u64>, most: u64) -> Encoding {
+    let below = count.saturating_sub(index + 1);
+    let (min, default) = match below {
+        0 if count > 1 => (TOP_LAYER_MIN, most),
+        0 => (VIDEO_MIN, most),
+        below => LAYERS_BELOW[below.min(LAYERS_BELOW.len()) - 1],
+    };
+    let min = if index == 0 { VIDEO_MIN } else { min };
+    let max = max.unwrap_or(default).min(most);
+    Encoding { min: DataRate::from_bps(min.min(max)), max: DataRate::from_bps(max) }
+}
+
+impl RtpTransport {
+    /// Takes the bounds of all encodings: after each negotiation, and when the application changes them.
+    pub(crate) fn arrange_targets(&mut self, now: Instant, transceivers: &Transceivers) {
+        let Some(rate) = self.rate.as_deref_mut() else { return };
+        let demand = self.targets.arrange(self.senders.iter(), transceivers, rate, self.bitrates);
+        rate.set_demand(now, demand);
+        self.update_targets(now, true);
+    }
+
+    /// Shares out what may be sent now.
+    pub(super) fn update_targets(&mut self, now: Instant, at_once: bool) {
+        let Some(rate) = self.rate.as_deref_mut() else { return };
+        let targets = &mut self.targets;
+        let recent = targets.updated.is_some_and(|at| now.saturating_duration_since(at) < PERIOD);
+        if targets.entries.is_empty() || (recent && !at_once) {
+            return;
+        }
+        targets.updated = Some(now);
+        let allocations = targets.allocator.allocate(rate.media_rate(now));
+        let overhead = rate.overhead();
+        for (index, entry) in targets.entries.iter_mut().enumerate() {
+            let share = match entry.share {
+                Share::Fixed(rate) => rate,
+                Share::Allocated(place) => allocations[place].rate,
+            };
+            let Some(stream) = self.senders.get(entry.ssrc) else { continue };
+            let (share, load) = (share.as_bps().min(stream.load.limit()), &stream.load);
+            entry.bitrate = match entry.audio {
+                true => share.saturating_sub(load.audio_headers(overhead)),
+                false => load.without_headers(share, overhead),
+            };
+            let news = match entry.told {
+                None => true,
+                Some((told, at)) => {
+                    let change = entry.bitrate.abs_diff(told);
+                    let old = now.saturating_duration_since(at) >= NEWS;
+                    change > 0
+                        && (old
+                            || (told == 0) != (entry.bitrate == 0)
+                            || change as f64 >= CHANGE * told as f64)
+                }
+            };
+            if news && !entry.waits {
+                entry.waits = true;
+                targets.waiting.push(index);
+            }
+        }
+    }
+
+    /// Bits a second that an encoding may use; `None` if it is not sent.
+    pub(crate) fn target_bitrate(
+        &self,
+        transceiver: TransceiverHandle,
+        encoding: usize,
+    ) -> Option<u64> {
+        self.targets.get(transceiver, encoding)
+    }
+
+    /// The next target that has changed.
+    pub(crate) fn poll_target(&mut self, now: Instant) -> Option<(TransceiverHandle, usize, u64)> {
+        self.targets.poll(now)
+    }
+}
