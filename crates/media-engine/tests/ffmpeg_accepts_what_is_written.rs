@@ -140,15 +140,20 @@ fn ivf_case(format: PayloadFormat, encoder: &str, arguments: &str, video: Matros
         assert!(again.map(|frame| frame.unwrap().data).eq(frames.iter().cloned()));
     }
 
-    let tracks = MatroskaTracks { video: Some((video, 320, 240)), audio: None };
-    for seekable in [false, true] {
+    // Without dimensions the first keyframe tells them.
+    for (seekable, width, height) in [(false, 320, 240), (true, 0, 0)] {
+        let tracks = MatroskaTracks { video: Some((video, width, height)), audio: None };
         let out = scratch.path("out.webm");
-        let mut writer = MatroskaWriter::new(File::create(&out).unwrap(), tracks.clone()).unwrap();
+        let mut writer = MatroskaWriter::new(File::create(&out).unwrap(), tracks).unwrap();
         for frame in &assembled {
             writer.write_video(time(frame), frame.keyframe, &frame.data).unwrap();
         }
         if seekable { writer.finish_seekable() } else { writer.finish() }.unwrap();
         assert_decodes(&out, "v:0", frames.len());
+        // PixelWidth of two bytes, then PixelHeight of one (RFC 9559 §5.1.4.1.28.6).
+        let said = [0xB0, 0x82, 1, 64, 0xBA, 0x81, 240];
+        let written = std::fs::read(&out).unwrap();
+        assert!(written.windows(said.len()).any(|window| window == said));
     }
 
     if format == PayloadFormat::Av1 {

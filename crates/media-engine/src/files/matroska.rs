@@ -9,8 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use peerage_rtp::payload::{
-    NalUnits,
-    av1::{ObuType, Obus},
+    NalUnits, Vp8FrameHeader, Vp9FrameHeader,
+    av1::{ObuType, Obus, sequence_header_dimensions},
     h264::sps_dimensions,
 };
 
@@ -74,7 +74,7 @@ pub enum MatroskaVideo {
 /// What is in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MatroskaTracks {
-    /// Video: codec, width and height. A width of 0 takes the dimensions of the first keyframe, for H.264.
+    /// Video: codec, width and height. A width of 0 takes the dimensions of the first keyframe.
     pub video: Option<(MatroskaVideo, u16, u16)>,
     /// Opus.
     pub audio: Option<OpusHead>,
@@ -264,6 +264,20 @@ impl<W: Write> MatroskaWriter<W> {
         let mut private = Vec::new();
         let mut codec_id = "";
         if let (Some((codec, width, height)), Some(frame)) = (&mut self.tracks.video, keyframe) {
+            if *width == 0 {
+                let known = match codec {
+                    MatroskaVideo::Vp8 => Vp8FrameHeader::read(frame).and_then(|h| h.dimensions),
+                    MatroskaVideo::Vp9 => Vp9FrameHeader::read(frame).and_then(|h| h.dimensions),
+                    MatroskaVideo::Av1 => Obus::new(frame)
+                        .filter_map(Result::ok)
+                        .find(|obu| obu.header.obu_type == ObuType::SEQUENCE_HEADER)
+                        .and_then(|obu| sequence_header_dimensions(obu.payload)),
+                    MatroskaVideo::H264 => NalUnits::new(frame)
+                        .find(|unit| unit[0] & 0x1F == 7)
+                        .and_then(sps_dimensions),
+                };
+                (*width, *height) = known.unwrap_or((*width, *height));
+            }
             codec_id = match codec {
                 MatroskaVideo::Vp8 => "V_VP8",
                 MatroskaVideo::Vp9 => "V_VP9",
@@ -275,10 +289,6 @@ impl<W: Write> MatroskaWriter<W> {
                 MatroskaVideo::H264 => {
                     private = avc_configuration(frame)
                         .ok_or(unwritable("an H.264 keyframe without parameter sets"))?;
-                    let sps = NalUnits::new(frame).find(|unit| unit[0] & 0x1F == 7);
-                    if let (0, Some(dimensions)) = (*width, sps.and_then(sps_dimensions)) {
-                        (*width, *height) = dimensions;
-                    }
                     "V_MPEG4/ISO/AVC"
                 }
             };
