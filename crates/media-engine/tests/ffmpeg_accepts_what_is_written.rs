@@ -152,7 +152,7 @@ fn ivf_case(format: PayloadFormat, encoder: &str, arguments: &str, video: Matros
         assert_decodes(&out, "v:0", frames.len());
         // PixelWidth of two bytes, then PixelHeight of one (RFC 9559 §5.1.4.1.28.6).
         let said = [0xB0, 0x82, 1, 64, 0xBA, 0x81, 240];
-        let written = std::fs::read(&out).unwrap();
+        let written = fs::read(&out).unwrap();
         assert!(written.windows(said.len()).any(|window| window == said));
     }
 
