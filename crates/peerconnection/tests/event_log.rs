@@ -214,6 +214,12 @@ fn a_call_is_told_from_both_ends() {
     };
     assert_eq!(nacked(&log_b, Direction::Sent), statistics.1.nacked_packets);
     assert_eq!(nacked(&log_a, Direction::Received), statistics.1.nacked_packets);
+    let shares = log_a.pick(|event| match event {
+        LogEvent::Allocation(share) => Some(share),
+        _ => None,
+    });
+    assert!(!shares.is_empty() && shares.iter().all(|share| share.ssrc == stream.ssrc));
+
     // The path carries what the probes ask.
     let estimates = log_a.pick(|event| match event {
         LogEvent::Estimate(estimate) => Some(estimate.target_bps),

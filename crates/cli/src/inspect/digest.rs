@@ -58,6 +58,8 @@ enum Line {
     Total,
     /// The stream with this index.
     Stream(usize),
+    /// What the stream with this index may send.
+    Target(usize),
     /// Anything else, by its name.
     Named(&'static str),
 }
@@ -281,6 +283,10 @@ impl Builder {
                 };
                 let name = self.name(Direction::Sent, encoding.ssrc);
                 self.row(at, kind, format!("{name}: {text}"), None);
+                if let Some(index) = self.stream(at, Direction::Sent, encoding.ssrc) {
+                    let key = (Chart::Sent, Line::Target(index));
+                    self.series.add(key, Sum::Mean, at, encoding.target_bps as f64, 1.0);
+                }
             }
             LogEvent::KeyframeRequest { direction, ssrc } => {
                 let about = opposite(direction);
@@ -476,6 +482,7 @@ impl Builder {
             let label = match line {
                 Line::Total => "all".to_owned(),
                 Line::Named(name) => name.to_owned(),
+                Line::Target(index) => format!("target of {}", self.streams[index].label),
                 Line::Stream(index) => {
                     let stream = &self.streams[index];
                     match both_ways {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use peerage_congestion::{Controller, Gcc, Pacer, ProbeCluster, ProbeClusterId};
 use peerage_log::{
-    Direction, Estimate, Frame as LoggedFrame, LogEvent, Packet, PacketRole, Plaintext, Report,
+    Direction, Encoding, Estimate, Frame as LoggedFrame, LogEvent, Packet, PacketRole, Plaintext, Report,
     Rtcp, RtcpKind, Stream,
 };
 use peerage_rtp::extension::TransportSequenceNumber;
@@ -132,6 +132,13 @@ impl Log {
                 },
             );
         });
+    }
+
+    /// An encoding is told what it may send.
+    #[inline]
+    pub(super) fn allocation(&self, now: Instant, ssrc: Ssrc, encoding: usize, target_bps: u64) {
+        let (ssrc, encoding) = (ssrc.0, encoding as u32);
+        self.record(now, || LogEvent::Allocation(Encoding { ssrc, encoding, target_bps }));
     }
 
     /// The path is about to be probed.

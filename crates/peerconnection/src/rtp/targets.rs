@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use super::RtpTransport;
 use super::congestion::RateControl;
 use super::send::SendStream;
+use crate::event_log::Log;
 use crate::transceiver::{TransceiverHandle, Transceivers};
 
 /// Shares are made this often at most.
@@ -70,8 +71,13 @@ impl Targets {
     }
 
     /// The next change to be told, with the newest value.
-    pub(super) fn poll(&mut self, now: Instant) -> Option<(TransceiverHandle, usize, u64)> {
+    pub(super) fn poll(
+        &mut self,
+        now: Instant,
+        log: &Log,
+    ) -> Option<(TransceiverHandle, usize, u64)> {
         let entry = &mut self.entries[self.waiting.pop()?];
+        log.allocation(now, entry.ssrc, entry.encoding, entry.bitrate);
         entry.waits = false;
         entry.told = Some((entry.bitrate, now));
         Some((entry.transceiver, entry.encoding, entry.bitrate))
@@ -243,6 +249,6 @@ impl RtpTransport {
 
     /// The next target that has changed.
     pub(crate) fn poll_target(&mut self, now: Instant) -> Option<(TransceiverHandle, usize, u64)> {
-        self.targets.poll(now)
+        self.targets.poll(now, &self.log)
     }
 }
