@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use peerage_congestion::{Controller, Gcc, Pacer, ProbeCluster, ProbeClusterId};
 use peerage_log::{
-    Direction, Encoding, Estimate, Frame as LoggedFrame, LogEvent, Packet, PacketRole, Plaintext, Report,
-    Rtcp, RtcpKind, Stream,
+    Direction, Encoding, Estimate, Frame as LoggedFrame, LogEvent, Packet, PacketRole, Plaintext,
+    Report, Rtcp, RtcpKind, Stream,
 };
 use peerage_rtp::extension::TransportSequenceNumber;
 use peerage_rtp::payload::PayloadFormat;
