@@ -35,11 +35,13 @@ fn calling(seed: u64, codecs: &[&str]) -> (Pair, TransceiverHandle) {
 }
 
 fn frames(events: &[Event]) -> Vec<&MediaFrame> {
-    let frame = |event| match event {
-        &Event::Frame(ref frame) => Some(&**frame),
-        _ => None,
-    };
-    events.iter().filter_map(frame).collect()
+    let mut frames = Vec::new();
+    for event in events {
+        if let Event::Frame(frame) = event {
+            frames.push(&**frame);
+        }
+    }
+    frames
 }
 
 #[test]
