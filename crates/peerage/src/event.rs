@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use peerage_peerconnection::{
-    ConnectionState, DtmfEvent, Handshake, IceCandidateInit, IceConnectionState, IceGatheringState,
-    SignalingState,
+    ConnectionState, DtlsState, DtmfEvent, Handshake, IceCandidateInit, IceConnectionState,
+    IceGatheringState, SctpTransportState, SignalingState,
 };
 
 use crate::{DataChannel, RtpTransceiver};
@@ -32,6 +32,10 @@ pub enum Event {
         /// The peer's address.
         remote: SocketAddr,
     },
+    /// The state of the DTLS transport changed.
+    DtlsStateChange(DtlsState),
+    /// The state of the SCTP transport changed, or there is one now.
+    SctpStateChange(SctpTransportState),
     /// The DTLS handshake is over, and the peer's certificate matches its description.
     HandshakeComplete(Handshake),
     /// DTLS failed; the text says how.

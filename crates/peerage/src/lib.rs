@@ -21,15 +21,18 @@ mod target_bitrate;
 pub use bytes::Bytes;
 pub use peerage_log as log;
 pub use peerage_peerconnection::media;
+pub use peerage_peerconnection::stats;
 pub use peerage_peerconnection::{
     BundlePolicy, Certificate, CertificateParams, Configuration, CongestionSettings,
-    ConnectionState, DataChannelInit, DataChannelState, DataChannelStatistics, DtlsSettings,
-    DtlsState, DtlsVersions, DtmfEvent, EncodedFrame, ErrorKind, Estimate, Frame, FrameInfo,
-    FrameToTransform, FrameTransform, Handshake, IceCandidateInit, IceConnectionState,
-    IceGatheringState, IceServer, IceTransportPolicy, KeyLog, KeyLogWriter, MdnsMode, MediaFrame,
-    Message, NamedGroup, OfferOptions, Priority, RtpEncodingParameters, RtpStatistics,
-    SctpSettings, SdpType, SessionDescription, Settings, SignalingState, Statistics, Transceiver,
-    TransceiverDirection, TransceiverHandle, TransceiverInit, TransportStatistics, clear_prefix,
+    ConnectionState, ContributingSource, DataChannelInit, DataChannelState, DataChannelStatistics,
+    DtlsSettings, DtlsState, DtlsTransportInfo, DtlsVersions, DtmfEvent, EncodedFrame, ErrorKind,
+    Estimate, Frame, FrameInfo, FrameToTransform, FrameTransform, Handshake, IceCandidate,
+    IceCandidateInit, IceConnectionState, IceGatheringState, IceParameters, IceServer,
+    IceTransportInfo, IceTransportPolicy, KeyLog, KeyLogWriter, MdnsMode, MediaFrame, Message,
+    NamedGroup, OfferOptions, Priority, RtpEncodingParameters, RtpStatistics, SctpSettings,
+    SctpTransportInfo, SctpTransportState, SdpType, SessionDescription, Settings, SignalingState,
+    Statistics, SynchronizationSource, Transceiver, TransceiverDirection, TransceiverHandle,
+    TransceiverInit, TransportStatistics, clear_prefix,
 };
 
 pub use crate::data_channel::DataChannel;

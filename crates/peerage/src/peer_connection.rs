@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use peerage_peerconnection::media::MediaKind;
+use peerage_peerconnection::stats::StatsReport;
 use peerage_peerconnection::{
-    ConnectionState, DataChannelInit, IceCandidateInit, IceConnectionState, IceGatheringState,
-    OfferOptions, SessionDescription, SignalingState, Statistics, TransceiverInit,
+    ConnectionState, DataChannelInit, DtlsTransportInfo, IceCandidateInit, IceConnectionState,
+    IceGatheringState, IceTransportInfo, OfferOptions, SctpTransportInfo, SessionDescription,
+    SignalingState, Statistics, TransceiverInit,
 };
 use tokio::sync::{Mutex, mpsc, watch};
 
@@ -297,6 +299,38 @@ impl PeerConnection {
     /// [`Error::ConnectionClosed`] only.
     pub async fn estimate(&self) -> Result<Option<Estimate>, Error> {
         self.call(|connection, _| Ok(connection.pc.estimate())).await
+    }
+
+    /// `getStats`: everything that is monitored, as webrtc-stats has it.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn get_stats(&self) -> Result<StatsReport, Error> {
+        self.call(|connection, now| Ok(connection.pc.get_stats(now))).await
+    }
+
+    /// The `RTCDtlsTransport` that everything goes over; `None` before there is a description.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn dtls_transport(&self) -> Result<Option<DtlsTransportInfo>, Error> {
+        self.call(|connection, _| Ok(connection.pc.dtls_transport())).await
+    }
+
+    /// The `RTCIceTransport` beneath it; `None` before there is a description.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn ice_transport(&self) -> Result<Option<IceTransportInfo>, Error> {
+        self.call(|connection, _| Ok(connection.pc.ice_transport())).await
+    }
+
+    /// The `RTCSctpTransport` of all data channels; `None` before data channels are agreed on.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn sctp_transport(&self) -> Result<Option<SctpTransportInfo>, Error> {
+        self.call(|connection, _| Ok(connection.pc.sctp_transport())).await
     }
 
     /// Counters and facts of the transports and channels.

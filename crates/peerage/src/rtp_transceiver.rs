@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use peerage_peerconnection::media::{MediaKind, RtpCodec};
+use peerage_peerconnection::stats::StatsReport;
 use peerage_peerconnection::{
-    Frame, FrameTransform, MediaFrame, RtpEncodingParameters, Transceiver, TransceiverDirection,
+    ContributingSource, DtlsTransportInfo, Frame, FrameTransform, MediaFrame,
+    RtpEncodingParameters, StatsSelector, SynchronizationSource, Transceiver, TransceiverDirection,
     TransceiverHandle,
 };
 use tokio::sync::{Mutex, mpsc};
@@ -93,6 +95,71 @@ impl RtpTransceiver {
     /// What its encodings may send, to be looked at and watched.
     pub fn target_bitrate(&self) -> TargetBitrate {
         TargetBitrate::new(self.bitrates.clone())
+    }
+
+    /// `RTCRtpSender.getStats`: the streams that are sent here, and what they refer to.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`], or OperationError once the transceiver is gone.
+    pub async fn sender_stats(&self) -> Result<StatsReport, Error> {
+        self.stats_of(StatsSelector::Sender(self.handle)).await
+    }
+
+    /// `RTCRtpReceiver.getStats`: the streams that are received here, and what they refer to.
+    ///
+    /// # Errors
+    /// As [`sender_stats`](Self::sender_stats).
+    pub async fn receiver_stats(&self) -> Result<StatsReport, Error> {
+        self.stats_of(StatsSelector::Receiver(self.handle)).await
+    }
+
+    async fn stats_of(&self, selector: StatsSelector) -> Result<StatsReport, Error> {
+        self.lifeline.call(move |connection, now| connection.pc.get_stats_of(now, selector)).await
+    }
+
+    /// `getSynchronizationSources`: who sent here within the last ten seconds, the last first.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn get_synchronization_sources(&self) -> Result<Vec<SynchronizationSource>, Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, now| Ok(connection.pc.get_synchronization_sources(now, handle)))
+            .await
+    }
+
+    /// `getContributingSources`: whose media a mixer has put in within the last ten seconds, the last first.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn get_contributing_sources(&self) -> Result<Vec<ContributingSource>, Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, now| Ok(connection.pc.get_contributing_sources(now, handle)))
+            .await
+    }
+
+    /// `transport` of sender and receiver; `None` until the transceiver is part of a description.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`], or OperationError once the transceiver is gone.
+    pub async fn transport(&self) -> Result<Option<DtlsTransportInfo>, Error> {
+        let handle = self.handle;
+        self.lifeline.call(move |connection, _| connection.pc.transport_of(handle)).await
+    }
+
+    /// Sets `jitterBufferTarget`: how much media whoever plays it is to hold back, as
+    /// [`Receiver`](peerage_peerconnection::Receiver) tells them.
+    ///
+    /// # Errors
+    /// RangeError for more than 4 seconds.
+    pub async fn set_jitter_buffer_target(&self, target: Option<Duration>) -> Result<(), Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, now| {
+                connection.pc.set_jitter_buffer_target(now, handle, target)
+            })
+            .await
     }
 
     /// Asks the peer for a keyframe of all that it sends here.

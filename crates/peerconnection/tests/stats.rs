@@ -185,6 +185,9 @@ fn a_call_is_told_as_it_was() {
     assert_eq!(theirs.transport().unwrap().bytes_received, now.bytes_sent);
     let selected = ours.selected_candidate_pair().unwrap();
     assert_eq!((selected.packets_sent, selected.bytes_sent), (now.packets_sent, now.bytes_sent));
+    assert!(selected.available_outgoing_bitrate.is_some_and(|rate| rate > 300e3), "{selected:?}");
+    let theirs = theirs.selected_candidate_pair().unwrap().available_outgoing_bitrate;
+    assert_eq!(theirs, None, "nothing is sent there");
 }
 
 #[test]

@@ -412,6 +412,8 @@ impl Connection {
                 self.selected = Some((local, remote));
                 Event::SelectedCandidatePairChange { local, remote }
             }
+            proto::Event::DtlsStateChange(state) => Event::DtlsStateChange(state),
+            proto::Event::SctpStateChange(state) => Event::SctpStateChange(state),
             proto::Event::HandshakeComplete(handshake) => Event::HandshakeComplete(handshake),
             proto::Event::DtlsError { message, .. } => Event::TransportError(message),
             _ => return,
