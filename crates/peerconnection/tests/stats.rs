@@ -103,6 +103,7 @@ fn a_call_is_told_as_it_was() {
         (sent.nack_count, sent.pli_count, sent.retransmitted_packets_sent),
         (Some(0), Some(0), Some(0))
     );
+    assert!(sent.target_bitrate.is_some_and(|rate| rate > 100e3), "{sent:?}");
     // Packets wait for their turn, but not for long on a path as good as this one.
     let waited = sent.total_packet_send_delay.unwrap() / sent.packets_sent.unwrap() as f64;
     assert!(waited < 0.1, "{waited} s");

@@ -221,11 +221,6 @@ impl RateControl {
         self.pacer.on_padding_sent(now, size);
     }
 
-    /// What the path is taken to carry, in bits per second, once the peer has reported on it.
-    pub(super) fn estimate(&self) -> Option<u64> {
-        self.reference.map(|_| self.gcc.target().rate.as_bps())
-    }
-
     /// Whether there is a stream that padding can be sent on.
     pub(super) fn set_can_pad(&mut self, can_pad: bool) {
         self.pacer.set_can_pad(can_pad);

@@ -88,11 +88,6 @@ impl RtpTransport {
         all
     }
 
-    /// What the path is taken to carry, in bits per second, once the peer has reported on it.
-    pub(crate) fn available_bitrate(&self) -> Option<u64> {
-        self.rate.as_ref()?.estimate()
-    }
-
     fn sources_of(&self, transceiver: TransceiverHandle) -> impl Iterator<Item = &Sources> {
         let of = move |stream: &&ReceiveStream| stream.transceiver() == transceiver;
         self.receivers.iter().filter(of).map(|stream| &stream.sources)

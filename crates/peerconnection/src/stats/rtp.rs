@@ -188,7 +188,7 @@ dictionary! {
         retransmitted_bytes_sent: u64,
         /// The source of retransmissions, if the peer wants them.
         rtx_ssrc: u32,
-        /// Bits per second that the encoder may make, once the path is estimated.
+        /// Bits per second that the encoder may make; `None` while nothing may be sent.
         target_bitrate: f64,
         /// Bytes that frames should have had. `None`: the encoder is the application's.
         total_encoded_bytes_target: u64,

@@ -190,6 +190,7 @@ impl Gathering<'_> {
             }));
         }
         let encoding = transceiver.sender.encodings.get(stream.encoding);
+        let target = self.pc.rtp.target_bitrate(stream.transceiver, stream.encoding);
         let (width, height) = counters.dimensions.unzip();
         self.roots.push((StatsSelector::Sender(transceiver.handle), id.clone()));
         self.report.insert(Stats::OutboundRtp(OutboundRtpStreamStats {
@@ -208,6 +209,7 @@ impl Gathering<'_> {
             retransmitted_packets_sent: Some(counters.retransmitted_packets),
             retransmitted_bytes_sent: Some(counters.retransmitted_bytes),
             rtx_ssrc: stream.rtx_ssrc,
+            target_bitrate: target.map(|rate| rate as f64),
             frame_width: width.map(u32::from),
             frame_height: height.map(u32::from),
             frames_per_second: of_video(kind, stream.frames_per_second as f64),

@@ -162,7 +162,7 @@ impl Gathering<'_> {
         let path = self.pc.paths.get((pair.local, pair.remote));
         let at = |instant: Option<std::time::Instant>| instant.map(|at| self.pc.milliseconds(at));
         let current = pair.current_round_trip_time;
-        let estimate = self.pc.rtp.available_bitrate().filter(|_| pair.selected);
+        let estimate = self.pc.rtp.estimate(self.now).filter(|e| e.reported && pair.selected);
         self.report.insert(Stats::CandidatePair(IceCandidatePairStats {
             nominated: Some(pair.nominated),
             packets_sent: Some(path.packets_sent),
@@ -173,7 +173,7 @@ impl Gathering<'_> {
             last_packet_received_timestamp: at(path.last_received),
             total_round_trip_time: Some(pair.total_round_trip_time.as_secs_f64()),
             current_round_trip_time: current.map(|time| time.as_secs_f64()),
-            available_outgoing_bitrate: estimate.map(|rate| rate as f64),
+            available_outgoing_bitrate: estimate.map(|e| e.available_outgoing_bitrate as f64),
             requests_received: Some(pair.requests_received),
             requests_sent: Some(pair.requests_sent),
             responses_received: Some(pair.responses_received),
