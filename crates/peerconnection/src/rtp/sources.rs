@@ -78,6 +78,41 @@ impl Sources {
 mod tests {
     use super::*;
 
+    /// A packet mixed of two sources: RFC 3550 §5.1 with the extensions of RFC 6464 and RFC 6465 in one-byte form (RFC 8285
+    /// §4.2).
+    fn mixed(timestamp: u32, own: u8, levels: [u8; 2]) -> Vec<u8> {
+        let mut packet = vec![0x92, 111, 0, 1];
+        for word in [timestamp, 7, 100, 200] {
+            packet.extend(word.to_be_bytes());
+        }
+        packet.extend([0xBE, 0xDE, 0, 2, 0x10, own, 0x21, levels[0], levels[1], 0, 0, 0]);
+        packet.extend([1, 2, 3]);
+        packet
+    }
+
+    #[test]
+    fn a_mixed_packet_tells_who_is_heard_and_how_loud() {
+        let (now, mut sources) = (Instant::now(), Sources::default());
+        let mut map = ExtensionMap::new();
+        map.insert(1, "urn:ietf:params:rtp-hdrext:ssrc-audio-level").unwrap();
+        map.insert(2, "urn:ietf:params:rtp-hdrext:csrc-audio-level").unwrap();
+        let packet = mixed(1000, 0x80 | 20, [30, 127]);
+        sources.hear(now, &RtpPacket::parse(&packet).unwrap(), &map);
+        let own = sources.own().unwrap();
+        assert_eq!((own.source, own.timestamp, own.level), (7, RtpTimestamp(1000), Some(20)));
+        let heard = |sources: &Sources| -> Vec<_> {
+            sources.contributing().iter().map(|heard| (heard.source, heard.level)).collect()
+        };
+        assert_eq!(heard(&sources), [(100, Some(30)), (200, Some(127))]);
+        // What comes late changes nothing; without the extensions no level is told.
+        let late = mixed(500, 1, [1, 1]);
+        sources.hear(now, &RtpPacket::parse(&late).unwrap(), &map);
+        assert_eq!(sources.own(), Some(own));
+        let next = mixed(2000, 1, [1, 1]);
+        sources.hear(now, &RtpPacket::parse(&next).unwrap(), &ExtensionMap::new());
+        assert_eq!(heard(&sources), [(100, None), (200, None)]);
+    }
+
     #[test]
     fn a_peer_that_names_ever_new_sources_is_not_remembered_for_ever() {
         let (start, mut sources) = (Instant::now(), Sources::default());

@@ -154,3 +154,15 @@ fn linear_level(level: u8) -> f64 {
         level => 10f64.powf(-f64::from(level) / 20.0),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::linear_level;
+
+    #[test]
+    fn levels_become_linear() {
+        assert_eq!((linear_level(0), linear_level(127)), (1.0, 0.0));
+        assert!((linear_level(6) - 0.501).abs() < 0.001, "about half");
+        assert!(linear_level(126) > 0.0);
+    }
+}
