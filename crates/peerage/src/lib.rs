@@ -29,11 +29,14 @@ pub use peerage_peerconnection::{
     Estimate, Frame, FrameInfo, FrameToTransform, FrameTransform, Handshake, IceCandidate,
     IceCandidateInit, IceConnectionState, IceGatheringState, IceParameters, IceServer,
     IceTransportInfo, IceTransportPolicy, KeyLog, KeyLogWriter, MdnsMode, MediaFrame, Message,
-    NamedGroup, OfferOptions, Priority, RtpEncodingParameters, RtpStatistics, SctpSettings,
-    SctpTransportInfo, SctpTransportState, SdpType, SessionDescription, Settings, SignalingState,
-    Statistics, SynchronizationSource, Transceiver, TransceiverDirection, TransceiverHandle,
-    TransceiverInit, TransportStatistics, clear_prefix,
+    NamedGroup, OfferOptions, OutgoingPacket, PacketExtensions, Priority, ReceiveMode,
+    ReceivedPacket, RtpEncodingParameters, RtpStatistics, SctpSettings, SctpTransportInfo,
+    SctpTransportState, SdpType, SessionDescription, Settings, SignalingState, Statistics,
+    SynchronizationSource, Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit,
+    TransportStatistics, clear_prefix,
 };
+/// RTP itself, for those who work with packets: headers, payload formats, and [`forward`](peerage_rtp::forward) for servers.
+pub use peerage_rtp as rtp;
 
 pub use crate::data_channel::DataChannel;
 pub use crate::endpoint::{Endpoint, EndpointConfig};

@@ -1,4 +1,5 @@
-//! The handle of a transceiver: `RTCRtpTransceiver` with its sender and receiver, carrying encoded frames.
+//! The handle of a transceiver: `RTCRtpTransceiver` with its sender and receiver, carrying encoded frames or
+//! RTP packets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,10 +7,11 @@ use std::time::Duration;
 use peerage_peerconnection::media::{MediaKind, RtpCodec};
 use peerage_peerconnection::stats::StatsReport;
 use peerage_peerconnection::{
-    ContributingSource, DtlsTransportInfo, Frame, FrameTransform, MediaFrame,
-    RtpEncodingParameters, StatsSelector, SynchronizationSource, Transceiver, TransceiverDirection,
-    TransceiverHandle,
+    ContributingSource, DtlsTransportInfo, Frame, FrameTransform, MediaFrame, OutgoingPacket,
+    ReceiveMode, ReceivedPacket, RtpEncodingParameters, StatsSelector, SynchronizationSource,
+    Transceiver, TransceiverDirection, TransceiverHandle,
 };
+use peerage_rtp::payload::PayloadFormat;
 use tokio::sync::{Mutex, mpsc};
 
 use crate::Error;
@@ -20,8 +22,15 @@ use crate::target_bitrate::{Bitrates, TargetBitrate};
 /// asked for a keyframe.
 pub(crate) const FRAME_QUEUE: usize = 128;
 
-/// Where received frames wait, shared by all handles of a transceiver.
-pub(crate) type Frames = Arc<Mutex<mpsc::Receiver<MediaFrame>>>;
+/// Packets that wait for [`RtpTransceiver::recv_rtp`]: a second of video. More are dropped.
+pub(crate) const PACKET_QUEUE: usize = 1024;
+
+/// Where received frames and packets wait, shared by all handles of a transceiver.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) frames: Arc<Mutex<mpsc::Receiver<MediaFrame>>>,
+    pub(crate) packets: Arc<Mutex<mpsc::Receiver<ReceivedPacket>>>,
+}
 
 /// A transceiver of a connection: one m-section of audio or video, both ways.
 ///
@@ -31,7 +40,7 @@ pub struct RtpTransceiver {
     lifeline: Arc<Lifeline>,
     handle: TransceiverHandle,
     kind: MediaKind,
-    frames: Frames,
+    received: Received,
     bitrates: Bitrates,
 }
 
@@ -40,10 +49,10 @@ impl RtpTransceiver {
         lifeline: Arc<Lifeline>,
         handle: TransceiverHandle,
         kind: MediaKind,
-        frames: Frames,
+        received: Received,
         bitrates: Bitrates,
     ) -> Self {
-        Self { lifeline, handle, kind, frames, bitrates }
+        Self { lifeline, handle, kind, received, bitrates }
     }
 
     /// Audio or video.
@@ -69,7 +78,61 @@ impl RtpTransceiver {
 
     /// The next frame that came in, complete and decodable; `None` once the connection is closed. Cancel safe.
     pub async fn recv_frame(&self) -> Option<MediaFrame> {
-        self.frames.lock().await.recv().await
+        self.received.frames.lock().await.recv().await
+    }
+
+    /// Chooses between frames, the default, and packets for what comes in: [`recv_rtp`](Self::recv_rtp) then has what
+    /// [`recv_frame`](Self::recv_frame) had.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`], or InvalidAccessError once the transceiver is gone.
+    pub async fn set_receive_mode(&self, mode: ReceiveMode) -> Result<(), Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, now| connection.pc.set_receive_mode(now, handle, mode))
+            .await
+    }
+
+    /// The next RTP packet that came in, where [`ReceiveMode::Packets`] was chosen; `None` once the connection is closed.
+    /// They come in the order of arrival. Cancel safe.
+    pub async fn recv_rtp(&self) -> Option<ReceivedPacket> {
+        self.received.packets.lock().await.recv().await
+    }
+
+    /// Sends an RTP packet on an encoding, 0 without simulcast. Before the connection is up it is dropped.
+    ///
+    /// # Errors
+    /// InvalidStateError if nothing is sent as agreed with the peer; OperationError if the codec was not agreed on, the
+    /// sequence number is far from those before it, the packet is too long, or too much waits to be sent.
+    pub async fn send_rtp(&self, encoding: usize, packet: OutgoingPacket) -> Result<(), Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, now| connection.pc.send_rtp(now, handle, encoding, &packet))
+            .await
+    }
+
+    /// The payload type under which packets of a format are sent here; `None` if it was not agreed on.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn sending_payload_type(&self, format: PayloadFormat) -> Result<Option<u8>, Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, _| Ok(connection.pc.sending_payload_type(handle, format)))
+            .await
+    }
+
+    /// Asks the peer for a keyframe of one of its sources: [`ReceivedPacket::ssrc`].
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn request_keyframe_from(&self, ssrc: u32) -> Result<(), Error> {
+        self.lifeline
+            .call(move |connection, now| {
+                connection.pc.request_keyframe_from(now, ssrc);
+                Ok(())
+            })
+            .await
     }
 
     /// Sends an encoded frame. Before the connection is up it is dropped.

@@ -86,6 +86,12 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// The source was [retired](crate::Sender::retire_stream).
+    #[error("the state of source {ssrc:#x} was let go, and it must not send again (RFC 3711 §9.1)")]
+    StreamRetired {
+        /// The source.
+        ssrc: u32,
+    },
     /// A primitive failed.
     #[error("the crypto provider failed: {0}")]
     Crypto(#[from] peerage_crypto::Error),

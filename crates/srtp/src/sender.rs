@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use peerage_crypto::CryptoProvider;
+use rustc_hash::FxHashSet;
 
 use crate::{
     Config, Error, MasterKey, ProtectionProfile, SenderStatistics,
@@ -30,8 +31,14 @@ pub struct Sender {
     rtp: Streams<RtpStream>,
     /// The index of each stream's next RTCP packet.
     rtcp: Streams<u64>,
+    /// Sources whose state was let go. Nothing is protected for them again, since an index could come twice under a key
+    /// (RFC 3711 §9.1).
+    retired: FxHashSet<u32>,
     statistics: SenderStatistics,
 }
+
+/// Sources that a [`Sender`] remembers as [retired](Sender::retire_stream), at most.
+const MAX_RETIRED: usize = 1 << 16;
 
 struct RtpStream {
     /// The highest index; before the first packet the rollover counter only.
@@ -55,6 +62,7 @@ impl Sender {
             rtcp_packets: 0,
             rtp: Streams::new(config.max_streams),
             rtcp: Streams::new(config.max_streams),
+            retired: FxHashSet::default(),
             statistics: SenderStatistics::default(),
             config,
         })
@@ -180,7 +188,27 @@ impl Sender {
         Ok(index)
     }
 
+    /// Lets go what is kept for a source that has ended for good, to make room for others. From then on its packets are
+    /// refused. Beyond 65,536 retired sources nothing is let go.
+    pub fn retire_stream(&mut self, ssrc: u32) {
+        let known = self.rtp.find(ssrc).is_some() || self.rtcp.find(ssrc).is_some();
+        if known && self.retired.len() < MAX_RETIRED {
+            self.retired.insert(ssrc);
+            self.rtp.remove(ssrc);
+            self.rtcp.remove(ssrc);
+        }
+    }
+
+    /// Whether a source that is not in the table may come into it.
+    fn check_new(&self, ssrc: u32) -> Result<(), Error> {
+        match self.retired.contains(&ssrc) {
+            true => Err(Error::StreamRetired { ssrc }),
+            false => Ok(()),
+        }
+    }
+
     fn add_stream(&mut self, ssrc: u32, rollover_counter: u32) -> Result<usize, Error> {
+        self.check_new(ssrc)?;
         let stream = RtpStream {
             highest: u64::from(rollover_counter) << 16,
             started: false,
@@ -205,6 +233,7 @@ impl Sender {
         let slot = match self.rtcp.find(ssrc) {
             Some(slot) => slot,
             None => {
+                self.check_new(ssrc)?;
                 let limit = self.config.max_streams;
                 self.rtcp.insert(ssrc, 0).ok_or(Error::TooManyStreams { limit })?
             }
@@ -340,5 +369,22 @@ mod tests {
         sender.protect_rtcp(&mut rtcp.clone(), 0).expect("the last index");
         let refused = sender.protect_rtcp(&mut { rtcp }, 0);
         assert_eq!(refused, Err(Error::IndexExhausted { ssrc: 7, kind: "SRTCP" }));
+    }
+
+    #[test]
+    fn a_retired_source_makes_room_and_does_not_come_back() {
+        let profile = ProtectionProfile::AeadAes128Gcm;
+        let key = MasterKey::new(profile, &[1; 16], &[0; 12]).expect("lengths fit");
+        let config = Config { max_streams: 2, ..Config::default() };
+        let mut sender = Sender::new(&default_provider(), &key, config).expect("a sender");
+        let rtp = |ssrc| vec![0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, ssrc];
+        for ssrc in 0..200 {
+            sender.protect_rtp(&mut rtp(ssrc), 0).expect("there is room");
+            sender.retire_stream(ssrc.into());
+        }
+        let refused = sender.protect_rtp(&mut rtp(7), 0);
+        assert_eq!(refused, Err(Error::StreamRetired { ssrc: 7 }));
+        let refused = sender.protect_rtcp(&mut vec![0x80, 201, 0, 1, 0, 0, 0, 7], 0);
+        assert_eq!(refused, Err(Error::StreamRetired { ssrc: 7 }));
     }
 }

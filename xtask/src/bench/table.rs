@@ -141,6 +141,42 @@ const ROWS: &[Row] = &[
         beside: &[("str0m", "datachannel/idle/str0m"), ("rtc", "datachannel/idle/rtc")],
         aim: Some(Aim::Fixed(20.0)),
     },
+    Row {
+        what: "RTP forwarded to 10 receivers",
+        unit: "k/s",
+        convert: same,
+        better: Better::More,
+        ours: "forward/packets/peerage",
+        beside: &[("str0m, without estimation", "forward/packets/str0m")],
+        aim: Some(Aim::Fixed(1_000.0)),
+    },
+    Row {
+        what: "RTP forwarded and rewritten",
+        unit: "k/s",
+        convert: same,
+        better: Better::More,
+        ours: "forward/packets/peerage, rewritten",
+        beside: &[],
+        aim: Some(Aim::Fixed(1_000.0)),
+    },
+    Row {
+        what: "idle tick, 1 stream",
+        unit: "ns",
+        convert: same,
+        better: Better::Less,
+        ours: "forward/idle/1",
+        beside: &[],
+        aim: None,
+    },
+    Row {
+        what: "idle tick, 1,000 streams: as with 1",
+        unit: "ns",
+        convert: same,
+        better: Better::Less,
+        ours: "forward/idle/1000",
+        beside: &[("100 streams", "forward/idle/100")],
+        aim: None,
+    },
 ];
 
 /// A row with its figures, in the row's unit.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use peerage_peerconnection::{
     self as proto, ConnectionState, DataChannelHandle, DataChannelState, MediaFrame, Message,
-    PeerConnection as Protocol, SendError, TransceiverHandle, media::MediaKind,
+    PeerConnection as Protocol, ReceivedPacket, SendError, TransceiverHandle, media::MediaKind,
 };
 use rustc_hash::FxHashMap;
 use tokio::sync::{Mutex, mpsc, watch};
@@ -16,7 +16,7 @@ use super::routes::{MAX_ROUTES_PER_CONNECTION, Path, Routes};
 use crate::data_channel::{ChannelParts, ChannelShared, ReceiveBudget};
 use crate::lifeline::Lifeline;
 use crate::peer_connection::Snapshot;
-use crate::rtp_transceiver::{FRAME_QUEUE, Frames};
+use crate::rtp_transceiver::{FRAME_QUEUE, PACKET_QUEUE, Received};
 use crate::{DataChannel, Event, RtpTransceiver, target_bitrate};
 
 /// Local ufrags that stay routable: the current one and those before a restart, whose packets may be under way.
@@ -64,11 +64,24 @@ struct Channel {
 #[derive(Debug)]
 struct Media {
     kind: MediaKind,
-    /// Where its frames go.
-    sender: mpsc::Sender<MediaFrame>,
-    frames: Frames,
+    frames: mpsc::Sender<MediaFrame>,
+    packets: mpsc::Sender<ReceivedPacket>,
+    received: Received,
     /// What its encodings may send.
     bitrates: watch::Sender<Vec<u64>>,
+}
+
+impl Media {
+    fn new(kind: MediaKind, bitrates: Vec<u64>) -> Self {
+        let (frames, frames_out) = mpsc::channel(FRAME_QUEUE);
+        let (packets, packets_out) = mpsc::channel(PACKET_QUEUE);
+        let received = Received {
+            frames: Arc::new(Mutex::new(frames_out)),
+            packets: Arc::new(Mutex::new(packets_out)),
+        };
+        let (bitrates, _) = watch::channel(bitrates);
+        Self { kind, frames, packets, received, bitrates }
+    }
 }
 
 /// A connection in the driver.
@@ -98,6 +111,7 @@ pub(crate) struct Connection {
     selected: Option<Path>,
     dropped_events: u64,
     unread_frames: u64,
+    unread_packets: u64,
 }
 
 impl Connection {
@@ -130,6 +144,7 @@ impl Connection {
             selected: None,
             dropped_events: 0,
             unread_frames: 0,
+            unread_packets: 0,
         };
         (connection, reader)
     }
@@ -176,17 +191,15 @@ impl Connection {
     ) -> RtpTransceiver {
         let pc = &self.pc;
         let media = self.media.entry(handle).or_insert_with(|| {
-            let (sender, receiver) = mpsc::channel(FRAME_QUEUE);
             let known = (0..).map_while(|encoding| pc.target_bitrate(handle, encoding));
-            let (bitrates, _) = watch::channel(known.collect());
-            Media { kind, sender, frames: Arc::new(Mutex::new(receiver)), bitrates }
+            Media::new(kind, known.collect())
         });
-        let (frames, bitrates) = (Arc::clone(&media.frames), media.bitrates.subscribe());
+        let (received, bitrates) = (media.received.clone(), media.bitrates.subscribe());
         if self.pc.connection_state() == ConnectionState::Closed {
             // Without its sender: nobody is to wait for frames that cannot come.
             self.media.remove(&handle);
         }
-        RtpTransceiver::new(lifeline, handle, kind, frames, bitrates)
+        RtpTransceiver::new(lifeline, handle, kind, received, bitrates)
     }
 
     /// The handle for an event; `None` if the transceiver is gone, or nobody is left to see it.
@@ -201,7 +214,7 @@ impl Connection {
     fn deliver_frame(&mut self, frame: MediaFrame) {
         let handle = frame.transceiver;
         let Some(media) = self.media.get(&handle) else { return };
-        if media.sender.try_send(frame).is_err() {
+        if media.frames.try_send(frame).is_err() {
             // Nobody reads, or too slowly: what is left makes no picture without a keyframe.
             self.unread_frames += 1;
             if self.unread_frames.is_power_of_two() {
@@ -211,6 +224,19 @@ impl Connection {
                     "frames are not read: call recv_frame"
                 );
                 self.pc.request_keyframe(Instant::now(), handle);
+            }
+        }
+    }
+
+    fn deliver_packets(&mut self) {
+        while let Some(packet) = self.pc.poll_rtp() {
+            let Some(media) = self.media.get(&packet.transceiver) else { continue };
+            if media.packets.try_send(packet).is_err() {
+                self.unread_packets += 1;
+                if self.unread_packets.is_power_of_two() {
+                    let (connection, dropped) = (self.id, self.unread_packets);
+                    tracing::debug!(connection, dropped, "packets are not read: call recv_rtp");
+                }
             }
         }
     }
@@ -296,6 +322,7 @@ impl Connection {
     /// Takes the state machine's events to the handles; what the driver has to do itself goes into `requests`.
     pub(crate) fn deliver_events(&mut self, requests: &mut Vec<Request>) {
         let mut changed = false;
+        self.deliver_packets();
         self.pc.set_receive_paused(self.budget.exhausted());
         while let Some(event) = self.pc.poll_event() {
             match event {

@@ -32,6 +32,11 @@ impl Forwarding {
         self.transceivers.contains(&transceiver)
     }
 
+    /// Lets go what waits.
+    pub(super) fn clear(&mut self) {
+        self.received.clear();
+    }
+
     /// Forgets transceivers that are gone.
     pub(super) fn retain(&mut self, lives: impl Fn(TransceiverHandle) -> bool) {
         self.transceivers.retain(|&transceiver| lives(transceiver));

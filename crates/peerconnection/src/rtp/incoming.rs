@@ -60,7 +60,9 @@ impl RtpTransport {
                         codec,
                         packets,
                     );
+                    self.assembly.recount(self.receivers.iter());
                 }
+                let stream = &mut self.receivers[index];
                 stream.sources.hear(now, &packet, &self.extensions);
                 let (log, layer) = (&self.log, route.layer);
                 log.media_received(now, &packet, &self.extensions, section, codec, layer);
@@ -159,6 +161,8 @@ impl RtpTransport {
             self.queued_frames += 1;
             self.events.push_back(RtpEvent::Frame(frame));
         }
+        self.settle_budget(index);
+        let stream = &mut self.receivers[index];
         if stream.nack_due().is_some() && !self.repairing.contains(&index) {
             self.repairing.push(index);
         }
@@ -207,6 +211,7 @@ impl RtpTransport {
     pub(super) fn forget(&mut self, ssrc: Ssrc) {
         let Some(Target::Media(gone)) = self.by_ssrc.remove(&ssrc.0) else { return };
         self.receivers.swap_remove(gone);
+        self.assembly.recount(self.receivers.iter());
         let moved = self.receivers.len();
         self.by_ssrc.retain(|_, target| {
             let (Target::Media(index) | Target::Repair(index)) = target;

@@ -11,6 +11,7 @@
 
 mod arena;
 mod arrivals;
+mod budget;
 mod congestion;
 mod counters;
 mod dtmf;
@@ -58,6 +59,7 @@ use peerage_sdp::Text;
 use rustc_hash::FxHashMap;
 
 use self::arrivals::ArrivalReports;
+use self::budget::AssemblyBudget;
 use self::congestion::RateControl;
 use self::extended_reports::ReferenceTimes;
 use self::forwarding::Forwarding;
@@ -121,6 +123,7 @@ pub(crate) struct RtpTransport {
     receivers: Vec<ReceiveStream>,
     /// Streams of the peer that ever were: numbers them.
     streams_received: u64,
+    assembly: AssemblyBudget,
     by_ssrc: FxHashMap<u32, Target>,
     /// Streams that miss packets: only these are looked at when a timer is due.
     repairing: Vec<usize>,
@@ -180,6 +183,7 @@ impl RtpTransport {
             routing: Routing::default(),
             receivers: Vec::new(),
             streams_received: 0,
+            assembly: AssemblyBudget::default(),
             by_ssrc: FxHashMap::default(),
             repairing: Vec::new(),
             arrivals: ArrivalReports::default(),
@@ -227,6 +231,8 @@ impl RtpTransport {
     pub(crate) fn disconnected(&mut self) {
         self.srtp = None;
         self.receivers.clear();
+        self.assembly.recount(self.receivers.iter());
+        self.forwarding.clear();
         self.by_ssrc.clear();
         self.repairing.clear();
         self.rate = None;
@@ -259,6 +265,7 @@ impl RtpTransport {
             agreed.iter().find(of).is_some_and(|media| media.agreement.direction.receives())
         };
         self.receivers.retain(wanted);
+        self.assembly.recount(self.receivers.iter());
         self.repairing.clear();
         self.by_ssrc.clear();
         for (index, stream) in self.receivers.iter().enumerate() {
@@ -299,7 +306,15 @@ impl RtpTransport {
         }
         // A source that is held goes on with its numbers when it sends again: begun anew under the same key they could
         // be those of packets that were sealed already, which SRTP must not do (RFC 3711 §3.3.1, §9.1).
-        before.retain(|stream| transceivers.get(stream.transceiver()).is_some());
+        before.retain(|stream| {
+            let lives = transceivers.get(stream.transceiver()).is_some();
+            if let Some(srtp) = self.srtp.as_mut().filter(|_| !lives) {
+                // They are never used again.
+                srtp.sender.retire_stream(stream.ssrc().0);
+                srtp.sender.retire_stream(stream.rtx_ssrc().0);
+            }
+            lives
+        });
         self.forwarding.retain(|transceiver| transceivers.get(transceiver).is_some());
         self.paused = before;
         // What a stream that ended had still to say is not wanted any more.

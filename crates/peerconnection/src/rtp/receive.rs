@@ -42,6 +42,8 @@ pub(super) struct ReceiveStream {
     asked: Option<Instant>,
     pub(super) counters: InboundCounters,
     pub(super) sources: Sources,
+    /// See [`count_bytes`](Self::count_bytes).
+    counted: usize,
 }
 
 /// A packet to be given out.
@@ -80,6 +82,7 @@ impl ReceiveStream {
             asked: None,
             counters: InboundCounters::default(),
             sources: Sources::default(),
+            counted: 0,
         }
     }
 
@@ -97,6 +100,27 @@ impl ReceiveStream {
 
     pub(super) fn rid(&self) -> Option<&Word> {
         self.rid.as_ref()
+    }
+
+    /// Bytes of incomplete frames, as they were counted last.
+    pub(super) fn counted_bytes(&self) -> usize {
+        self.counted
+    }
+
+    /// Counts the bytes of incomplete frames: before, and now.
+    pub(super) fn count_bytes(&mut self) -> (usize, usize) {
+        let held = self.current.as_ref().map_or(0, |(_, assembler)| assembler.buffered_bytes());
+        (std::mem::replace(&mut self.counted, held), held)
+    }
+
+    /// Gives up all that is incomplete.
+    pub(super) fn give_up(&mut self) {
+        if let (Some((codec, assembler)), Some(newest)) =
+            (&mut self.current, self.sequence.highest())
+        {
+            assembler.give_up_before(newest + 1);
+            self.wants_keyframe |= codec.format.is_video();
+        }
     }
 
     /// Changes between frames and packets. What is under way is given up.

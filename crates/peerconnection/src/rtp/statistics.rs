@@ -28,6 +28,8 @@ pub struct RtpStatistics {
     pub packets_malformed: u64,
     /// Packets of no section, before the keys, or of one stream too many.
     pub packets_dropped: u64,
+    /// Times that a stream gave up its incomplete frames because all streams together held too many bytes.
+    pub assemblies_given_up: u64,
     /// Received packets that the application did not take in time, where it takes packets.
     pub received_packets_dropped: u64,
     /// Frames of ours that were not sent because too much waited already.
