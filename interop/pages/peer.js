@@ -218,6 +218,7 @@
       pc.oniceconnectionstatechange = () => event("state", name, { kind: "ice", value: pc.iceConnectionState });
       pc.onicegatheringstatechange = () => event("state", name, { kind: "gathering", value: pc.iceGatheringState });
       pc.onsignalingstatechange = () => event("state", name, { kind: "signaling", value: pc.signalingState });
+      pc.onnegotiationneeded = () => event("negotiation_needed", name, {});
       pc.ontrack = ({ track, streams }) => {
         const element = document.createElement(track.kind);
         element.autoplay = element.playsInline = true;
@@ -253,7 +254,11 @@
         const transceiver = this.pc.getTransceivers().find((t) => t.sender === sender);
         const is = (codec, other) => codec.mimeType.toLowerCase() === `${track.kind}/${other.toLowerCase()}`;
         const all = RTCRtpReceiver.getCapabilities(track.kind).codecs;
-        const codecs = all.filter((codec) => is(codec, name) || is(codec, "rtx") || (name === "red" && is(codec, "opus")));
+        const own = all.filter((codec) => is(codec, name));
+        // Of the same clock: browsers take events at 8000 Hz where they can, and count them in the audio's clock.
+        const event = (codec) => is(codec, "telephone-event") && codec.clockRate === own[0]?.clockRate;
+        const beside = all.filter((codec) => is(codec, "rtx") || event(codec) || (name === "red" && is(codec, "opus")));
+        const codecs = own.concat(beside);
         if (!codecs.some((codec) => is(codec, name))) throw new Error(`this browser has no codec ${name}`);
         transceiver.setCodecPreferences(codecs);
       }
@@ -265,7 +270,7 @@
       const codec = (s) => report.get(s.codecId)?.mimeType ?? null;
       const [audio, video] = [inbound("audio"), inbound("video")];
       return {
-        audio: { codec: codec(audio), energy: audio.totalAudioEnergy, packets: audio.packetsReceived, concealed: audio.concealedSamples },
+        audio: { codec: codec(audio), bytes: audio.bytesReceived, energy: audio.totalAudioEnergy, packets: audio.packetsReceived, concealed: audio.concealedSamples },
         video: {
           codec: codec(video),
           frames_decoded: video.framesDecoded,
@@ -320,9 +325,10 @@
       await rtc.setLocalDescription(await rtc.createOffer({ iceRestart: ice_restart }));
       return { sdp: rtc.localDescription.sdp };
     },
-    answer: async ({ pc, sdp }) => {
+    answer: async ({ pc, sdp, attach = false }) => {
       const { pc: rtc } = connection(pc);
       await rtc.setRemoteDescription({ type: "offer", sdp });
+      if (attach) await window.attachTracks(rtc);
       await rtc.setLocalDescription(await rtc.createAnswer());
       return { sdp: rtc.localDescription.sdp };
     },
@@ -355,6 +361,8 @@
     stats: ({ pc }) => connection(pc).stats(),
     media: (command) => connection(command.pc).media(command),
     media_stats: ({ pc }) => connection(pc).mediaStats(),
+    ...window.trackCommands((name) => connection(name).pc),
+    ...window.toneCommands((name) => connection(name).pc),
   };
 
   function connection(name) {

@@ -329,6 +329,25 @@ impl Pair {
         answerer: End,
         ice_restart: bool,
     ) -> Result<(String, String)> {
+        self.exchange_with(offerer, answerer, ice_restart, false).await
+    }
+
+    /// One round in which the answerer gives tracks to what the offer has made.
+    pub(crate) async fn exchange_attached(
+        &mut self,
+        offerer: End,
+        answerer: End,
+    ) -> Result<(String, String)> {
+        self.exchange_with(offerer, answerer, false, true).await
+    }
+
+    async fn exchange_with(
+        &mut self,
+        offerer: End,
+        answerer: End,
+        ice_restart: bool,
+        attach: bool,
+    ) -> Result<(String, String)> {
         let seen = [offerer.process.events().len(), answerer.process.events().len()];
         let mut offer =
             sdp(offerer.call("offer", json!({"ice_restart": ice_restart})).await?, "offer")?;
@@ -338,7 +357,8 @@ impl Pair {
                 "gathered",
             )?;
         }
-        let mut answer = sdp(answerer.call("answer", json!({"sdp": offer})).await?, "answer")?;
+        let fields = json!({"sdp": offer, "attach": attach});
+        let mut answer = sdp(answerer.call("answer", fields).await?, "answer")?;
         if self.trickle {
             self.forwarders.push(forward(offerer.clone(), seen[0], answerer.clone()));
         } else {
@@ -347,7 +367,13 @@ impl Pair {
                 "gathered",
             )?;
         }
-        offerer.call("accept", json!({"sdp": answer})).await?;
+        let accepted = offerer.call("accept", json!({"sdp": answer})).await;
+        if accepted.is_err() {
+            // The report shows what could not be agreed on.
+            offerer.process.log(&offer);
+            answerer.process.log(&answer);
+        }
+        accepted?;
         if self.trickle {
             self.forwarders.push(forward(answerer, seen[1], offerer));
         }

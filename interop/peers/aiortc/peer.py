@@ -22,7 +22,7 @@ class Aiortc(Tracks):
             raise common.Unsupported("aiortc has no mDNS candidates of its own")
         return RTCPeerConnection(RTCConfiguration(iceServers=[]))
 
-    def watch_connection(self, pc, on_state, on_candidate, on_channel):
+    def watch_connection(self, pc, on_state, on_candidate, on_channel, on_negotiation_needed):
         pc.on("connectionstatechange", lambda: on_state("connection", pc.connectionState))
         pc.on("iceconnectionstatechange", lambda: on_state("ice", pc.iceConnectionState))
         pc.on("icegatheringstatechange", lambda: on_state("gathering", pc.iceGatheringState))

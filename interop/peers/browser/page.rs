@@ -1,11 +1,15 @@
-//! Serves the two files of the page on 127.0.0.1.
+//! Serves the files of the page on 127.0.0.1.
 
 use anyhow::{Context, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 const HTML: &str = include_str!("../../pages/peer.html");
-const SCRIPT: &str = include_str!("../../pages/peer.js");
+const SCRIPTS: [(&str, &str); 3] = [
+    ("/peer.js", include_str!("../../pages/peer.js")),
+    ("/tracks.js", include_str!("../../pages/tracks.js")),
+    ("/tones.js", include_str!("../../pages/tones.js")),
+];
 
 /// Starts serving and returns the page's address.
 pub(crate) async fn serve() -> Result<String> {
@@ -35,8 +39,10 @@ async fn answer(mut stream: TcpStream) -> std::io::Result<()> {
     let path = line.split_whitespace().nth(1).unwrap_or("/");
     let (status, kind, body) = match path {
         "/peer.html" => ("200 OK", "text/html; charset=utf-8", HTML),
-        "/peer.js" => ("200 OK", "text/javascript; charset=utf-8", SCRIPT),
-        _ => ("404 Not Found", "text/plain", ""),
+        _ => match SCRIPTS.iter().find(|(name, _)| *name == path) {
+            Some((_, script)) => ("200 OK", "text/javascript; charset=utf-8", *script),
+            None => ("404 Not Found", "text/plain", ""),
+        },
     };
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n",

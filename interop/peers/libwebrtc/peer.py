@@ -31,7 +31,7 @@ class Libwebrtc(Tracks):
             raise common.Unsupported("libwebrtc leaves mDNS candidates to the browser around it")
         return webrtc.RTCPeerConnection()
 
-    def watch_connection(self, pc, on_state, on_candidate, on_channel):
+    def watch_connection(self, pc, on_state, on_candidate, on_channel, on_negotiation_needed):
         def candidate(event):
             found = event.candidate
             if not found or not found.candidate:
@@ -49,6 +49,7 @@ class Libwebrtc(Tracks):
         pc.on("connectionstatechange", lambda _: on_state("connection", text(pc.connectionState)))
         pc.on("iceconnectionstatechange", lambda _: on_state("ice", text(pc.iceConnectionState)))
         pc.on("icegatheringstatechange", lambda _: on_state("gathering", text(pc.iceGatheringState)))
+        pc.on("negotiationneeded", lambda _: on_negotiation_needed())
         pc.on("signalingstatechange", lambda _: on_state("signaling", text(pc.signalingState)))
         pc.on("datachannel", lambda event: on_channel(event.channel))
         self.watch_tracks(pc)

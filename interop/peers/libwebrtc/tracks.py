@@ -3,6 +3,7 @@
 import array
 import asyncio
 import math
+import time
 
 import webrtc
 
@@ -11,6 +12,15 @@ import common
 WIDTH, HEIGHT, RATE = 320, 180, 15
 # What `canvas` names: another picture of another size.
 OTHER_WIDTH, OTHER_HEIGHT = 240, 240
+
+LIMIT = 10
+# Of each second, what is looked at at once.
+WINDOW = 0.0213
+ROWS, COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
+KEYS = ("123A", "456B", "789C", "*0#D")
+# How much of a window's energy the two frequencies of a key have at least.
+SHARE = 0.7
+QUIET = 1e-5
 
 
 def text(value):
@@ -29,12 +39,79 @@ async def source(kind, name):
     return stream.getTracks()[0], stream
 
 
+def energy_at(samples, frequency, rate):
+    """The energy at one frequency (Goertzel)."""
+    k, a, b = 2 * math.cos(2 * math.pi * frequency / rate), 0.0, 0.0
+    for sample in samples:
+        a, b = sample + k * a - b, a
+    return 2 * (a * a + b * b - k * a * b) / len(samples)
+
+
+def key(samples, rate):
+    """The key that sounds in these samples, or None."""
+    total = sum(sample * sample for sample in samples)
+    if total / len(samples) < QUIET:
+        return None
+    low, row = max((energy_at(samples, frequency, rate), index) for index, frequency in enumerate(ROWS))
+    high, column = max((energy_at(samples, frequency, rate), index) for index, frequency in enumerate(COLUMNS))
+    heard = (low + high) / total > SHARE and min(low, high) / total > 0.1
+    return KEYS[row][column] if heard else None
+
+
+class Listener:
+    """Finds the keys in what is played of a track."""
+
+    def __init__(self, track):
+        self.tones, self.current, self.candidate = [], None, None
+        self.since = self.began = self.position = 0
+        self.task = asyncio.ensure_future(self.listen(track))
+
+    async def listen(self, track):
+        processor = webrtc.MediaStreamTrackProcessor(webrtc.MediaStreamTrackProcessorInit(track, 100))
+        window = []
+        async for data in processor.readable:
+            plane = bytearray(data.allocationSize(webrtc.AudioDataCopyToOptions(plane_index=0, format="f32-planar")))
+            data.copyTo(plane, webrtc.AudioDataCopyToOptions(plane_index=0, format="f32-planar"))
+            rate = int(data.sampleRate)
+            data.close()
+            length = int(WINDOW * rate)
+            window = (window + list(array.array("f", bytes(plane))))[-length:]
+            self.position += len(plane) / 4 / rate * 1000
+            if len(window) == length:
+                self.look(key(window, rate), self.position)
+
+    def look(self, heard, at):
+        # Twice in a row, so that a window that is half a key and half another thing is none.
+        if heard != self.candidate:
+            self.candidate, self.since = heard, at
+        elif heard != self.current:
+            if self.current is not None:
+                self.tones.append({"tone": self.current, "ms": round(self.since - self.began)})
+            self.current, self.began = heard, self.since
+
+
+def living(pc):
+    return [t for t in pc.getTransceivers() if not t.stopped and text(t.direction) != "stopped"]
+
+
+def of_mid(pc, mid):
+    for transceiver in living(pc):
+        if transceiver.mid == mid:
+            return transceiver
+    raise KeyError(f"no transceiver with mid {mid}")
+
+
+def audio(pc):
+    return next(t for t in living(pc) if text(t.receiver.track.kind) == "audio")
+
+
 class Tracks:
     """The commands about media; mixed into the library's class."""
 
     def watch_tracks(self, pc):
         # Nothing else keeps what libwebrtc's own threads work on.
         self.kept = getattr(self, "kept", [])
+        self.listeners = getattr(self, "listeners", {})
         pc.on("track", lambda event: self.kept.append(event.track))
 
     async def media(self, pc, command):
@@ -50,6 +127,9 @@ class Tracks:
             if not any(codec.mimeType.lower() == wanted[0] for codec in codecs):
                 raise common.Unsupported(f"this build of libwebrtc has no codec {name}")
             codecs.sort(key=lambda codec: wanted.index(codec.mimeType.lower()))
+            # Of the same clock: libwebrtc takes events at 8000 Hz where it can, and counts them in the audio's clock.
+            event = lambda codec: codec.mimeType == "audio/telephone-event" and codec.clockRate == codecs[0].clockRate
+            codecs += [codec for codec in webrtc.RTCRtpReceiver.getCapabilities(kind).codecs if event(codec)]
             track, stream = await source(kind, None)
             self.kept += [track, stream]
             sender = pc.addTrack(track, stream)
@@ -66,6 +146,7 @@ class Tracks:
         return {
             "audio": {
                 "codec": codec(audio),
+                "bytes": audio.get("bytesReceived"),
                 "energy": audio.get("totalAudioEnergy"),
                 "packets": audio.get("packetsReceived"),
                 "concealed": audio.get("concealedSamples"),
@@ -85,3 +166,89 @@ class Tracks:
             },
             "sent": [s for s in report.values() if s["type"] == "outbound-rtp"],
         }
+
+    async def tracks(self, pc, command):
+        report = [value.to_json() for value in (await pc.getStats()).values()]
+        told = []
+        for transceiver in living(pc):
+            kind = text(transceiver.receiver.track.kind)
+            inbound = next(
+                (s for s in report if s["type"] == "inbound-rtp" and transceiver.mid and s.get("mid") == transceiver.mid),
+                {},
+            )
+            current = text(transceiver.currentDirection)
+            told.append(
+                {
+                    "mid": transceiver.mid,
+                    "kind": kind,
+                    "direction": text(transceiver.direction),
+                    "current": current,
+                    "sends": transceiver.sender.track is not None,
+                    "received": inbound.get("packetsReceived" if kind == "audio" else "framesDecoded") or 0,
+                    "width": inbound.get("frameWidth"),
+                    "height": inbound.get("frameHeight"),
+                }
+            )
+        return {"tracks": told}
+
+    async def new_track(self, kind, name=None):
+        track, stream = await source(kind, name)
+        self.kept += [track, stream]
+        return track, stream
+
+    async def add_track(self, pc, command):
+        pc.addTrack(*await self.new_track(command["kind"], command.get("source")))
+
+    async def set_direction(self, pc, command):
+        of_mid(pc, command["mid"]).direction = command["direction"]
+
+    async def stop_transceiver(self, pc, command):
+        of_mid(pc, command["mid"]).stop()
+
+    async def replace_track(self, pc, command):
+        transceiver, name = of_mid(pc, command["mid"]), command.get("source")
+        track = None
+        if name is not None:
+            track, _ = await self.new_track(text(transceiver.receiver.track.kind), name)
+        await transceiver.sender.replaceTrack(track)
+
+    async def rollback(self, pc, command):
+        await pc.setLocalDescription(webrtc.RTCSessionDescription("rollback", ""))
+
+    async def attach(self, pc):
+        """Gives every transceiver that an offer has made a track, to be sent both ways."""
+        for transceiver in living(pc):
+            if transceiver.sender.track is None and text(transceiver.direction) == "recvonly":
+                track, _ = await self.new_track(text(transceiver.receiver.track.kind))
+                await transceiver.sender.replaceTrack(track)
+                transceiver.direction = "sendrecv"
+
+    async def dtmf(self, pc, command):
+        dtmf = audio(pc).sender.dtmf
+        end = time.monotonic() + LIMIT
+        while not dtmf.canInsertDTMF and time.monotonic() < end:
+            await asyncio.sleep(0.02)
+        sent, over = [], asyncio.Event()
+
+        def changed(event):
+            sent.append(event.tone)
+            if event.tone == "":
+                over.set()
+
+        dtmf.on("tonechange", changed)
+        dtmf.insertDTMF(command["tones"], command["duration"], command["gap"])
+        try:
+            await asyncio.wait_for(over.wait(), LIMIT)
+        except asyncio.TimeoutError:
+            pass
+        return {"tones": sent}
+
+    async def listen_dtmf(self, pc, command):
+        self.listeners[command["pc"]] = Listener(audio(pc).receiver.track)
+
+    async def heard_dtmf(self, pc, command):
+        listener = self.listeners[command["pc"]]
+        end = time.monotonic() + LIMIT
+        while len(listener.tones) < command.get("count", 0) and time.monotonic() < end:
+            await asyncio.sleep(0.02)
+        return {"tones": listener.tones}

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::channel::{Channel, Mode};
 use crate::media::Mirror;
+use crate::tracks::{self, Tones};
 use crate::{Out, text};
 
 pub(crate) struct Connection {
@@ -21,6 +22,7 @@ pub(crate) struct Connection {
     incoming: Mode,
     channels: Mutex<HashMap<String, Arc<Channel>>>,
     mirror: Mirror,
+    tones: Tones,
     out: Out,
     events: Mutex<Option<JoinHandle<()>>>,
 }
@@ -45,6 +47,7 @@ impl Connection {
             incoming: Mode::from_name(fields["incoming"].as_str().unwrap_or("echo")),
             channels: Mutex::default(),
             mirror: Mirror::default(),
+            tones: Tones::default(),
             out,
             events: Mutex::default(),
         });
@@ -103,6 +106,11 @@ impl Connection {
                     );
                 }
                 Event::Track { transceiver, .. } => self.mirror.reflect(transceiver),
+                Event::ToneChange { tone, .. } => self.tones.began(tone),
+                Event::Dtmf { event, .. } => self.tones.heard(event),
+                Event::NegotiationNeeded => {
+                    self.out.event("negotiation_needed", &self.name, json!({}));
+                }
                 // The source of what we send is what the peer sends.
                 Event::KeyframeRequested { transceiver, .. } => {
                     let _ = transceiver.request_keyframe().await;
@@ -155,6 +163,9 @@ impl Connection {
                 self.pc
                     .set_remote_description(SessionDescription::offer(text(fields, "sdp")?))
                     .await?;
+                if fields["attach"].as_bool().unwrap_or(false) {
+                    tracks::attach(&self.pc).await?;
+                }
                 let answer = self.pc.create_answer().await?;
                 self.pc.set_local_description(answer).await?;
                 self.local_description()
@@ -199,7 +210,10 @@ impl Connection {
                 }))
             }
             "stats" => self.statistics().await,
-            other => bail!("no command {other}"),
+            other => match tracks::run(&self.pc, &self.mirror, &self.tones, other, fields).await? {
+                Some(result) => Ok(result),
+                None => bail!("no command {other}"),
+            },
         }
     }
 

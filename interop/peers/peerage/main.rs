@@ -3,6 +3,7 @@
 mod channel;
 mod connection;
 mod media;
+mod tracks;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -220,6 +220,7 @@ class Connection:
             lambda kind, value: peer.event("state", name, kind=kind, value=value),
             lambda candidate: peer.event("candidate", name, candidate=candidate),
             self.on_channel,
+            lambda: peer.event("negotiation_needed", name),
         )
 
     def on_channel(self, raw):

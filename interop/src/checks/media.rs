@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+use super::tracks;
 use crate::pair::Pair;
 use crate::scenario::Scenario;
 
@@ -58,6 +59,11 @@ pub(super) async fn played(pair: &Pair, scenario: &Scenario) -> Result<()> {
     for (kind, codec) in [("audio", &media.audio), ("video", &media.video)] {
         let Some(codec) = codec else { continue };
         let played = stats[kind]["codec"].as_str().unwrap_or("none");
+        if codec == "red" {
+            // The peer names what is inside; that it came as redundancy, both tell otherwise.
+            redundancy(pair).await?;
+            continue;
+        }
         ensure!(
             played.to_ascii_lowercase().ends_with(&format!("/{}", codec.to_ascii_lowercase())),
             "the {kind} that came back is {played}, not {codec}"
@@ -74,6 +80,24 @@ pub(super) async fn played(pair: &Pair, scenario: &Scenario) -> Result<()> {
         ensure!(frozen <= freezes, "the video froze {frozen} times");
     }
     Ok(())
+}
+
+/// Redundant audio went both ways.
+async fn redundancy(pair: &Pair) -> Result<()> {
+    let came = |stats: &Value| number(&stats["red_frames_in"]) > 20.0;
+    tracks::told(pair, &pair.subject, "redundant audio", came).await?;
+    // The peer does not count what redundancy brings it. But its own packets carry each frame twice, and so must ours.
+    let twice = |stats: &Value| {
+        let audio = &stats["audio"];
+        let sent = stats["sent"].as_array().into_iter().flatten();
+        let sent = sent.filter(|stream| stream["kind"] == "audio");
+        let (packets, bytes) = sent.fold((0.0, 0.0), |(packets, bytes), stream| {
+            (packets + number(&stream["packetsSent"]), bytes + number(&stream["bytesSent"]))
+        });
+        let ours = number(&audio["bytes"]) / number(&audio["packets"]);
+        number(&audio["packets"]) > 50.0 && ours > 0.75 * bytes / packets
+    };
+    tracks::told(pair, &pair.peer, "redundancy in what it receives", twice).await
 }
 
 fn number(value: &Value) -> f64 {

@@ -4,9 +4,13 @@ mod bundle;
 mod close;
 mod connect;
 mod data;
+mod dtmf;
 mod media;
+mod renegotiate;
 mod security;
 mod serve;
+mod switch;
+mod tracks;
 mod transport;
 
 use anyhow::{Result, bail, ensure};
@@ -16,7 +20,7 @@ use crate::pair::{End, Pair};
 use crate::scenario::Scenario;
 
 /// The names that scenarios may use.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 19] = [
     "connect",
     "messages",
     "channels",
@@ -32,6 +36,10 @@ const NAMES: [&str; 15] = [
     "unreliable",
     "echo",
     "bundle",
+    "dtmf",
+    "switch",
+    "renegotiate",
+    "glare",
 ];
 
 /// A check that measures instead of judging alone.
@@ -63,6 +71,10 @@ pub(crate) async fn run(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
         "unreliable" => transport::unreliable(pair, scenario).await,
         "echo" => media::echo(pair, scenario).await,
         "bundle" => bundle::bundle(pair, scenario).await,
+        "dtmf" => dtmf::dtmf(pair, scenario).await,
+        "switch" => switch::switch(pair, scenario).await,
+        "renegotiate" => renegotiate::renegotiate(pair, scenario).await,
+        "glare" => renegotiate::glare(pair, scenario).await,
         THROUGHPUT => transport::throughput(pair, scenario).await,
         other => bail!("scenario {}: there is no check `{other}`", scenario.name),
     }

@@ -5,7 +5,9 @@
 use std::time::{Duration, Instant};
 
 use peerage_congestion::Class;
-use peerage_rtp::payload::telephone_event::{EventChange, EventReceiver, EventSender, dtmf_event};
+use peerage_rtp::payload::telephone_event::{
+    EventChange, EventReceiver, EventReport, EventSender, dtmf_event,
+};
 use peerage_rtp::payload::{AssemblerConfig, FrameAssembler};
 use peerage_rtp::{RtpPacket, RtpTimestamp};
 use smallvec::SmallVec;
@@ -23,6 +25,9 @@ const UPDATE_INTERVAL: Duration = Duration::from_millis(20);
 const PAUSE: Duration = Duration::from_secs(2);
 /// Power of our tones, in dB below 1 mW (RFC 4733 §2.3.4).
 const VOLUME: u8 = 10;
+/// Reports of one packet that are looked at: there is more than one only where events follow without a pause
+/// (RFC 4733 §2.5.1.5), and each may become an event for the application.
+const MAX_REPORTS: usize = 4;
 /// An event of which nothing is heard for so long is over.
 const SILENCE: Duration = Duration::from_millis(500);
 
@@ -278,9 +283,9 @@ impl TelephoneEvents {
 
     /// Takes a packet; what cannot be read is no event.
     pub(super) fn handle(&mut self, now: Instant, packet: &RtpPacket<'_>) {
-        let Ok(changes) = self.receiver.handle(packet.timestamp().0, packet.payload()) else {
-            return;
-        };
+        let payload = packet.payload();
+        let payload = &payload[..payload.len().min(MAX_REPORTS * EventReport::LEN)];
+        let Ok(changes) = self.receiver.handle(packet.timestamp().0, payload) else { return };
         self.last = packet.timestamp();
         for change in &changes {
             match change {
