@@ -13,7 +13,10 @@ from av import AudioFrame, VideoFrame
 import common
 
 WIDTH, HEIGHT, RATE = 320, 180, 15
+# What `canvas` names: another picture of another size.
+OTHER_WIDTH, OTHER_HEIGHT = 240, 240
 SAMPLES, SAMPLE_RATE = 960, 48000
+EPOCH = time.monotonic()
 # 500 Hz: ten milliseconds hold whole periods.
 TONE = array.array("h", (int(8000 * math.sin(2 * math.pi * 500 * i / SAMPLE_RATE)) for i in range(SAMPLES))).tobytes()
 
@@ -47,16 +50,32 @@ class Tone(Generated):
 class Picture(Generated):
     kind = "video"
 
+    def __init__(self, name=None):
+        super().__init__()
+        self.size = (OTHER_WIDTH, OTHER_HEIGHT) if name == "canvas" else (WIDTH, HEIGHT)
+
     async def recv(self):
         index = await self.turn(RATE)
-        frame = VideoFrame(WIDTH, HEIGHT, "yuv420p")
+        frame = VideoFrame(*self.size, "yuv420p")
         for number, plane in enumerate(frame.planes):
             # A ramp that moves, in brightness and in one colour.
             line = bytes((x + (4 * index if number < 2 else 0)) % 220 + 16 for x in range(plane.line_size))
             plane.update(line * plane.height)
-        frame.pts = index * 90000 // RATE
+        # One clock for all, so that one picture can take the place of another.
+        frame.pts = int((time.monotonic() - EPOCH) * 90000)
         frame.time_base = fractions.Fraction(1, 90000)
         return frame
+
+
+def source(kind, name):
+    return Tone() if kind == "audio" else Picture(name)
+
+
+def of_mid(pc, mid):
+    for transceiver in pc.getTransceivers():
+        if transceiver.mid == mid:
+            return transceiver
+    raise KeyError(f"no transceiver with mid {mid}")
 
 
 class Player:
@@ -118,3 +137,32 @@ class Tracks:
                 "height": player and player.height,
             }
         return {"audio": {}, "video": {}, **told}
+
+    async def tracks(self, pc, command):
+        told = []
+        for transceiver in pc.getTransceivers():
+            player = pc.players.get(transceiver.receiver.track)
+            told.append(
+                {
+                    "mid": transceiver.mid,
+                    "kind": transceiver.kind,
+                    "direction": transceiver.direction,
+                    "current": transceiver.currentDirection,
+                    "sends": transceiver.sender.track is not None,
+                    "received": player.frames if player else 0,
+                    "width": player and player.width,
+                    "height": player and player.height,
+                }
+            )
+        return {"tracks": told}
+
+    async def add_track(self, pc, command):
+        pc.addTrack(source(command["kind"], command.get("source")))
+
+    async def set_direction(self, pc, command):
+        of_mid(pc, command["mid"]).direction = command["direction"]
+
+    async def replace_track(self, pc, command):
+        transceiver, name = of_mid(pc, command["mid"]), command.get("source")
+        # The track before is not stopped: the sender would end with it.
+        transceiver.sender.replaceTrack(None if name is None else source(transceiver.kind, name))
