@@ -155,3 +155,43 @@ fn an_offer_that_makes_too_many_transceivers_changes_nothing() {
     assert_eq!(pair.b.pc.transceivers().count(), 140);
     assert!(pair.b.pc.transceivers().all(|transceiver| transceiver.mid.is_none()));
 }
+
+/// RFC 9143 §7.5: the section that the bundle is tagged with goes, and the transport stays.
+#[test]
+fn media_goes_on_when_the_first_section_is_stopped() {
+    let mut pair = Pair::new(5);
+    let now = pair.now;
+    let first = pair.a.pc.add_track(now, MediaKind::Audio, "first", vec!["s".into()]).unwrap();
+    let second = pair.a.pc.add_track(now, MediaKind::Audio, "second", vec!["s".into()]).unwrap();
+    negotiate(now, &mut pair.a, &mut pair.b);
+    assert!(pair.run_until(Duration::from_secs(10), |pair| {
+        [&pair.a, &pair.b]
+            .iter()
+            .all(|peer| peer.pc.connection_state() == ConnectionState::Connected)
+    }));
+    let send = |pair: &mut Pair, timestamp| {
+        let frame = Frame::new(vec![1; 80], timestamp);
+        pair.a.pc.send_frame(pair.now, second, 0, &frame).unwrap();
+        pair.run_for(MS(20));
+    };
+    send(&mut pair, 0);
+    let now = pair.now;
+    pair.a.pc.stop_transceiver(now, first).unwrap();
+    negotiate(now, &mut pair.a, &mut pair.b);
+    for index in 1..10 {
+        send(&mut pair, index * 960);
+    }
+    // And again when what took its place is stopped by the other end.
+    let now = pair.now;
+    let third = pair.a.pc.add_track(now, MediaKind::Audio, "third", vec!["s".into()]).unwrap();
+    negotiate(now, &mut pair.a, &mut pair.b);
+    let mid = pair.a.pc.transceiver(third).unwrap().mid.clone();
+    let there = pair.b.pc.transceivers().find(|transceiver| transceiver.mid == mid).unwrap().handle;
+    pair.b.pc.stop_transceiver(now, there).unwrap();
+    negotiate(now, &mut pair.b, &mut pair.a);
+    for index in 10..20 {
+        send(&mut pair, index * 960);
+    }
+    assert_eq!(frames(&pair.b.events).len(), 20);
+    assert_eq!(pair.a.pc.connection_state(), ConnectionState::Connected);
+}

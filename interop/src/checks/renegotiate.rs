@@ -38,9 +38,8 @@ pub(super) async fn renegotiate(pair: &mut Pair, scenario: &Scenario) -> Result<
     let every = (scenario.parameter("media_every")? as usize).max(1);
     let mut seeded = Seeded(0x9e37_79b9 ^ scenario.parameter("seed")? as u64);
     start(pair).await?;
-    // libwebrtc lets go of the whole transport when the m-section that the bundle is tagged with is rejected, and goes on
-    // with a new one under the old credentials.
-    let keeps_first = matches!(pair.peer.name(), "chromium" | "libwebrtc");
+    // What browsers do when the m-section is rejected that the bundle is tagged with: see the README.
+    let keeps_first = scenario.parameter("keep_first")? > 0.0;
     let mut most = 2;
     let mut changes = Vec::new();
     for round in 1..=rounds {
