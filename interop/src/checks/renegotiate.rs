@@ -67,7 +67,7 @@ pub(super) async fn renegotiate(pair: &mut Pair, scenario: &Scenario) -> Result<
             media(&offer)
         );
         agree(pair).await.with_context(|| what.clone())?;
-        if round % every == 0 || round == rounds {
+        if round.is_multiple_of(every) || round == rounds {
             flowing(pair).await.with_context(|| format!("{what} (before: {changes:?})"))?;
         }
     }
@@ -93,7 +93,7 @@ pub(super) async fn glare(pair: &mut Pair, _scenario: &Scenario) -> Result<()> {
         );
         let before = tracks::list(&polite).await?.len();
         for end in [&polite, &impolite] {
-            let fields = json!({"kind": if round % 2 == 0 { "video" } else { "audio" }});
+            let fields = json!({"kind": if round.is_multiple_of(2) { "video" } else { "audio" }});
             end.call_within("add_track", fields, pair.patience).await?;
         }
         polite.call("offer", json!({})).await.context(what.clone())?;
@@ -171,7 +171,7 @@ async fn change(seeded: &mut Seeded, end: &End, round: usize, keeps_first: bool)
             }
             3 => {
                 let Some(track) = seeded.pick(&with_mid) else { continue };
-                let source = if round % 2 == 0 { "canvas" } else { "camera" };
+                let source = if round.is_multiple_of(2) { "canvas" } else { "camera" };
                 let fields = json!({"mid": track.mid, "source": source});
                 end.call_within("replace_track", fields, limit).await?;
                 let mid = track.mid.as_deref().unwrap_or("?");
