@@ -7,12 +7,17 @@ use serde_json::{Value, json};
 use super::echo;
 use super::tracks::{self, Track, flows};
 use crate::pair::{End, Pair};
+use crate::process::Unsupported;
 use crate::scenario::Scenario;
 
 /// Transceivers that live at once at the most.
 const MOST: usize = 5;
 /// What must come in on a transceiver after a change.
 const MORE: u64 = 5;
+
+/// Why rounds with Firefox end early where we offered first.
+const TWO_MEANINGS: &str = "Firefox gives payload types two meanings in one bundle when it adds an m-section to an offer \
+    whose others have our numbers (RFC 9143 §9.1.1)";
 
 const DIRECTIONS: [&str; 4] = ["sendrecv", "sendonly", "recvonly", "inactive"];
 
@@ -53,10 +58,16 @@ pub(super) async fn renegotiate(pair: &mut Pair, scenario: &Scenario) -> Result<
         changes.push(format!("{} {change}", if peer_acts { "peer" } else { "subject" }));
         let live = tracks::list(&actor).await?.len();
         most = most.max(live);
-        let (offer, answer) = pair
-            .exchange_attached(actor, other)
-            .await
-            .with_context(|| format!("{what} (before: {changes:?})"))?;
+        let exchanged = pair.exchange_attached(actor, other).await;
+        if let Err(error) = &exchanged
+            && peer_acts
+            && pair.peer.name() == "firefox"
+            && format!("{error:#}").contains("means another codec in the same bundle")
+        {
+            pair.note("rounds", round as u64 - 1);
+            return Err(Unsupported(TWO_MEANINGS.to_owned()).into());
+        }
+        let (offer, answer) = exchanged.with_context(|| format!("{what} (before: {changes:?})"))?;
         let media = |sdp: &str| {
             sdp.lines().filter(|l| l.starts_with("m=audio") || l.starts_with("m=video")).count()
         };
