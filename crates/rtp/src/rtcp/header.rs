@@ -23,7 +23,8 @@ pub struct RawPacket<'a> {
     pub packet_type: u8,
     /// Five bits: a count of reports or sources, a feedback message type, or a subtype.
     pub count: u8,
-    /// What follows the first four bytes, without padding. Its length is a multiple of 4.
+    /// What follows the first four bytes, without padding. Its length is a multiple of 4, but for transport-wide
+    /// feedback.
     pub body: &'a [u8],
     /// Bytes of padding that were there.
     pub padding: u8,
@@ -51,8 +52,12 @@ impl<'a> RawPacket<'a> {
             // RFC 3550 §6.4.1: the last octet counts the padding, itself included, a multiple of four.
             padding = body.last().copied().unwrap_or(0);
             let kept = body.len().checked_sub(usize::from(padding));
+            // Transport-wide feedback ends where its last delta does, and libwebrtc marks the one to three bytes up to
+            // the next word as padding (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
+            let is_whole = padding % 4 == 0
+                || (packet_type == packet_type::TRANSPORT_FEEDBACK && first & 0x1F == 15);
             body = match kept {
-                Some(kept) if padding != 0 && padding % 4 == 0 => &body[..kept],
+                Some(kept) if padding != 0 && is_whole => &body[..kept],
                 _ => {
                     let have = body.len();
                     return Err(Error::Padding {

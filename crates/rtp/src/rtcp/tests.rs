@@ -243,3 +243,21 @@ proptest! {
         }
     }
 }
+
+/// libwebrtc's transport-wide feedback ends where its last delta does; the padding up to the next word is counted as such.
+#[test]
+fn feedback_with_padding_of_less_than_a_word_is_read() {
+    // One packet received, a delta of one byte and a padding of one; then a receiver report.
+    let mut compound = vec![0xAF, 205, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2];
+    compound.extend([0, 9, 0, 1, 0, 0, 3, 7]);
+    compound.extend([0x20, 1, 16, 1]);
+    compound.extend([0x80, 201, 0, 1, 0, 0, 0, 1]);
+    let read: Vec<_> = packets(&compound).collect();
+    let [Ok(Packet::TransportFeedback(feedback)), Ok(Packet::ReceiverReport(_))] = &read[..] else {
+        panic!("{read:?}");
+    };
+    assert_eq!(feedback.packets().count(), 1);
+    // Elsewhere padding is whole words (RFC 3550 §6.4.1).
+    compound[0] = 0xA1;
+    assert!(packets(&compound).next().is_some_and(|packet| packet.is_err()));
+}
