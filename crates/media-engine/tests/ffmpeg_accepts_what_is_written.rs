@@ -312,6 +312,25 @@ fn picture_and_sound_in_one_webm() {
     assert_decodes(&out, "a:0", packets.len());
 }
 
+/// RTP counts finer than the file does.
+#[test]
+fn pictures_less_than_a_millisecond_apart() {
+    let Some(scratch) = Scratch::new("close", "libvpx") else { return };
+    let vp8 =
+        scratch.generate("in.ivf", &format!("{PICTURE} -c:v libvpx -cpu-used 8 -auto-alt-ref 0"));
+    let frames: Vec<_> =
+        IvfReader::new(File::open(vp8).unwrap()).unwrap().map(Result::unwrap).collect();
+    let out = scratch.path("out.webm");
+    let tracks = MatroskaTracks { video: Some((MatroskaVideo::Vp8, 320, 240)), audio: None };
+    let mut writer = MatroskaWriter::new(File::create(&out).unwrap(), tracks).unwrap();
+    for (index, frame) in frames.iter().enumerate() {
+        let time = Duration::from_micros(index as u64 / 2 * 40_000 + index as u64 % 2 * 500);
+        writer.write_video(time, frame.data[0] & 1 == 0, &frame.data).unwrap();
+    }
+    writer.finish().unwrap();
+    assert_decodes(&out, "v:0", frames.len());
+}
+
 #[test]
 fn wav() {
     let Some(scratch) = Scratch::new("wav", "pcm_s16le") else { return };

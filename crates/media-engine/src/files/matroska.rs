@@ -113,6 +113,8 @@ pub struct MatroskaWriter<W> {
     cues: Vec<(i64, u64)>,
     cluster_is_cue: bool,
     last_time: i64,
+    /// Time of the last picture, ms.
+    last_video: i64,
 }
 
 impl<W: Write> MatroskaWriter<W> {
@@ -139,10 +141,13 @@ impl<W: Write> MatroskaWriter<W> {
             cues: Vec::new(),
             cluster_is_cue: false,
             last_time: 0,
+            last_video: -1,
         })
     }
 
-    /// Writes a video frame. `time`: since the beginning of the file. Frames before the first keyframe are dropped.
+    /// Writes a video frame. `time`: since the beginning of the file. Frames before the first keyframe are dropped. The
+    /// file counts in milliseconds, and no two pictures have the same: one that comes less than that after another is
+    /// written with the next.
     ///
     /// # Errors
     ///
@@ -160,7 +165,9 @@ impl<W: Write> MatroskaWriter<W> {
             }
             self.start(Some(data))?;
         }
-        let time = milliseconds(time);
+        // Pictures of a call stand in the order in which they are shown, so time only goes forward.
+        let time = milliseconds(time).max(self.last_video + 1);
+        self.last_video = time;
         if codec == MatroskaVideo::H264 {
             // RFC 9559 §27.1 (V_MPEG4/ISO/AVC): lengths in place of start codes.
             let mut sized = Vec::with_capacity(data.len() + 16);
