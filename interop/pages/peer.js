@@ -211,6 +211,7 @@
       this.name = name;
       this.incoming = incoming;
       this.channels = new Map();
+      this.elements = {};
       this.pc = new RTCPeerConnection(config);
       const { pc } = this;
       pc.onicecandidate = ({ candidate }) => event("candidate", name, { candidate: candidate && candidate.candidate ? candidate.toJSON() : null });
@@ -223,6 +224,7 @@
         const element = document.createElement(track.kind);
         element.autoplay = element.playsInline = true;
         element.srcObject = streams[0] ?? new MediaStream([track]);
+        this.elements[track.kind] = element;
         document.body.append(element);
       };
       pc.ondatachannel = ({ channel }) => {
@@ -284,7 +286,7 @@
           packets: video.packetsReceived,
           lost: video.packetsLost,
         },
-        sent: [...report.values()].filter((s) => s.type === "outbound-rtp"),
+        sent: [...report.values()].filter((s) => ["outbound-rtp", "remote-inbound-rtp"].includes(s.type)),
       };
     }
 
@@ -385,6 +387,11 @@
   addEventListener("unhandledrejection", (e) => say({ event: "log", t: now(), text: `unhandled: ${e.reason}` }));
 
   window.interop = {
+    // For media.js, which adds commands.
+    commands,
+    connection,
+    now,
+    pause,
     async exchange(incoming, wait) {
       for (const command of incoming) run(command);
       if (outbox.length === 0) {

@@ -19,7 +19,7 @@ use crate::checks;
 use crate::network::{Namespaces, Network, Wire, sibling};
 use crate::options::Options;
 use crate::pair::{End, Pair, Plot};
-use crate::peers::Peer;
+use crate::peers::{Peer, which};
 use crate::process::{Process, Unsupported};
 use crate::record;
 use crate::scenario::{Role, Scenario, Variant};
@@ -282,6 +282,12 @@ impl Lane {
                 return cell.outcome(Verdict::Skipped, reason);
             }
         }
+        for tool in &cell.scenario.tools {
+            if which(tool).is_none() {
+                let install = format!("{tool} not found; install: sudo apt-get install -y {tool}");
+                return cell.outcome(Verdict::Skipped, install);
+            }
+        }
         if let (Some(_), Some(reason)) = (&cell.scenario.wire, &self.context.no_namespaces) {
             return cell.outcome(
                 Verdict::Skipped,
@@ -336,6 +342,7 @@ impl Lane {
         );
         let network_of_cell = &self.networks[network].1;
         let program = network_of_cell.command(0, &sibling("peerage"));
+        (pair.folder, pair.cell) = (self.context.folder.clone(), cell.name());
         pair.command_line = Some((program, network_of_cell.subject_address()));
         let limit = Duration::from_secs(cell.scenario.timeout);
         let result = match tokio::time::timeout(limit, checks::run(&mut pair, &cell.scenario)).await

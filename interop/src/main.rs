@@ -10,6 +10,7 @@ mod process;
 mod record;
 mod report;
 mod scenario;
+mod test_media;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +43,10 @@ pub(crate) struct Pair {
     pub patience: Duration,
     /// The `peerage` command in the subject's place, and the address that the peer finds it at.
     pub command_line: Option<(Command, IpAddr)>,
+    /// Where files of the run go.
+    pub folder: PathBuf,
+    /// The cell's name, unique within the run.
+    pub cell: String,
     forwarders: Vec<JoinHandle<()>>,
     notes: Mutex<BTreeMap<String, Value>>,
     plots: Mutex<Vec<Plot>>,
@@ -240,6 +245,8 @@ impl Pair {
             trickle,
             patience,
             command_line: None,
+            folder: PathBuf::new(),
+            cell: String::new(),
             forwarders: Vec::new(),
             notes: Mutex::default(),
             plots: Mutex::default(),

@@ -143,7 +143,8 @@ fn python_missing(module: &str, package: &str) -> Option<String> {
     (!works).then(|| format!("the Python module {module} was not found; install: python3 -m pip install {package} (and set PEERAGE_PYTHON)"))
 }
 
-fn which(program: &str) -> Option<PathBuf> {
+/// Where a program is.
+pub(crate) fn which(program: &str) -> Option<PathBuf> {
     if program.contains('/') {
         return Some(PathBuf::from(program)).filter(|file| file.is_file());
     }

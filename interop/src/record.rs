@@ -34,11 +34,14 @@ pub(crate) fn write(
         let path = folder.join(name);
         std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
     };
-    let datagrams = of_session(udp_datagrams(&read(capture)?)?, pair.descriptions());
+    let mut datagrams = of_session(udp_datagrams(&read(capture)?)?, pair.descriptions());
+    shorten(&mut datagrams);
     let keys = String::from_utf8(read(key_log)?).context("the key log is no text")?;
     let session = dtls::decrypt(&datagrams, &KeyLog::parse(&keys))?;
     save("wire.pcap", &write_udp(&datagrams)?)?;
-    save("sctp.pcap", &write_sctp(&session.application_data)?)?;
+    if !session.application_data.is_empty() {
+        save("sctp.pcap", &write_sctp(&session.application_data)?)?;
+    }
     save("keys.log", KeyLog::lines_of(&keys, &[session.client_random]).as_bytes())?;
     for (index, (kind, sdp)) in pair.descriptions().iter().enumerate() {
         let round = if index < 2 { String::new() } else { format!("-{}", index / 2 + 1) };
@@ -61,6 +64,22 @@ pub(crate) fn write(
         "dtls": {"version": session.version, "cipher_suite": format!("{:#06x}", session.cipher_suite)},
     });
     save("about.json", format!("{}\n", serde_json::to_string_pretty(&about)?).as_bytes())
+}
+
+/// Bytes of media that a recording keeps: a second or two.
+const MEDIA_LIMIT: usize = 200_000;
+
+/// Leaves out all media after the first [`MEDIA_LIMIT`] bytes.
+fn shorten(datagrams: &mut Vec<Datagram>) {
+    let mut media = 0;
+    datagrams.retain(|datagram| {
+        // RFC 7983 §7.
+        if !datagram.payload.first().is_some_and(|first| (128..192).contains(first)) {
+            return true;
+        }
+        media += datagram.payload.len();
+        media <= MEDIA_LIMIT
+    });
 }
 
 /// What travelled between addresses where the two ends checked connectivity: a kept process may still be saying goodbye to

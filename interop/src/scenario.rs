@@ -59,6 +59,9 @@ pub(crate) struct Scenario {
     /// Numbers for the check.
     #[serde(default)]
     pub parameters: BTreeMap<String, f64>,
+    /// Programs beside the peers, that are packages of the same name.
+    #[serde(default)]
+    pub tools: Vec<String>,
     /// The codecs of a case with media.
     #[serde(default)]
     pub media: Option<Media>,
@@ -91,8 +94,10 @@ pub(crate) struct Expect {
 pub(crate) struct Quick {
     /// Instead of the case's own.
     pub trickle: Option<Vec<bool>>,
-    /// Instead of the case's own.
+    /// Instead of the case's own; none leaves the case out.
     pub roles: Option<Vec<Role>>,
+    /// Instead of the case's own.
+    pub peers: Option<Vec<String>>,
     /// Over the case's own.
     pub parameters: BTreeMap<String, f64>,
 }
@@ -155,6 +160,7 @@ impl Scenario {
         let quick = std::mem::take(&mut self.quick);
         self.trickle = quick.trickle.unwrap_or(self.trickle);
         self.roles = quick.roles.unwrap_or(self.roles);
+        self.peers = quick.peers.unwrap_or(self.peers);
         self.parameters.extend(quick.parameters);
         self.reference.clear();
         self

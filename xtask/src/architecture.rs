@@ -87,7 +87,16 @@ const ARROWS: [(&str, &[&str]); 17] = [
     // Recordings are opened and checked without the stack that made them.
     (
         "peerage-interop",
-        &["peerage", "peerage-netsim", "peerage-crypto", "peerage-sdp", "peerage-stun"],
+        &[
+            "peerage",
+            "peerage-media",
+            "peerage-netsim",
+            "peerage-crypto",
+            "peerage-rtp",
+            "peerage-sdp",
+            "peerage-srtp",
+            "peerage-stun",
+        ],
     ),
     ("xtask", &[]),
 ];

@@ -21,6 +21,7 @@ const CHROMIUM: [Program; 2] = [
     Program { name: "chromedriver", package: "chromium-driver" },
 ];
 const FIREFOX: [Program; 1] = [Program { name: "firefox-esr", package: "firefox-esr" }];
+const FFMPEG: [Program; 1] = [Program { name: "ffmpeg", package: "ffmpeg" }];
 const CAPTURE: [Program; 1] = [Program { name: "tcpdump", package: "tcpdump" }];
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -51,6 +52,7 @@ fn prepare(options: &Options, runner: &mut std::process::Command) -> Result<()> 
     };
     let mut hints = Vec::new();
     hints.extend(tools::system_programs(&BASICS)?);
+    hints.extend(tools::system_programs(&FFMPEG)?);
     if wants("chromium") {
         hints.extend(tools::system_programs(&CHROMIUM)?);
     }

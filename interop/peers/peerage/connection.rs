@@ -12,8 +12,12 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::channel::{Channel, Mode};
+use crate::layers::{Forwarder, Layers};
 use crate::media::Mirror;
+use crate::player::Player;
+use crate::recorder::{self, Recorder};
 use crate::tracks::{self, Tones};
+use crate::transceivers;
 use crate::{Out, text};
 
 pub(crate) struct Connection {
@@ -23,6 +27,11 @@ pub(crate) struct Connection {
     channels: Mutex<HashMap<String, Arc<Channel>>>,
     mirror: Mirror,
     tones: Tones,
+    player: Player,
+    /// Where incoming media goes in place of the mirror.
+    recorder: Mutex<Option<Arc<Recorder>>>,
+    layers: Mutex<Option<Arc<Layers>>>,
+    forwarder: Mutex<Option<Arc<Forwarder>>>,
     out: Out,
     events: Mutex<Option<JoinHandle<()>>>,
 }
@@ -48,6 +57,10 @@ impl Connection {
             channels: Mutex::default(),
             mirror: Mirror::default(),
             tones: Tones::default(),
+            player: Player::default(),
+            recorder: Mutex::default(),
+            layers: Mutex::default(),
+            forwarder: Mutex::default(),
             out,
             events: Mutex::default(),
         });
@@ -105,15 +118,29 @@ impl Connection {
                         Channel::new(&self.name, raw, self.incoming, self.out.clone()),
                     );
                 }
-                Event::Track { transceiver, .. } => self.mirror.reflect(transceiver),
                 Event::ToneChange { tone, .. } => self.tones.began(tone),
                 Event::Dtmf { event, .. } => self.tones.heard(event),
                 Event::NegotiationNeeded => {
                     self.out.event("negotiation_needed", &self.name, json!({}));
                 }
-                // The source of what we send is what the peer sends.
-                Event::KeyframeRequested { transceiver, .. } => {
-                    let _ = transceiver.request_keyframe().await;
+                Event::Track { transceiver, .. } => {
+                    if let Some(recorder) = held(&self.recorder) {
+                        recorder.take(transceiver);
+                    } else if let Some(layers) = held(&self.layers) {
+                        layers.take(transceiver);
+                    } else {
+                        self.mirror.reflect(transceiver);
+                    }
+                }
+                Event::KeyframeRequested { transceiver, encoding } => {
+                    if self.player.keyframe_requested(transceiver.handle(), encoding) {
+                        continue;
+                    }
+                    match held(&self.forwarder) {
+                        Some(forwarder) => forwarder.keyframe_requested().await,
+                        // The source of what we send is what the peer sends.
+                        None => drop(transceiver.request_keyframe().await),
+                    }
                 }
                 other => self.out.event("log", &self.name, json!({"text": format!("{other:?}")})),
             }
@@ -133,8 +160,25 @@ impl Connection {
         channels.get(label).cloned().with_context(|| format!("no channel {label}"))
     }
 
-    /// Runs one command to its result.
-    pub(crate) async fn run(&self, command: &str, fields: &Value) -> Result<Value> {
+    fn forwarder(&self) -> Result<Arc<Forwarder>> {
+        held(&self.forwarder).context("nothing is handed on here")
+    }
+
+    fn recorder(&self) -> Result<Arc<Recorder>> {
+        held(&self.recorder).context("nothing is recorded here")
+    }
+
+    fn layers(&self) -> Result<Arc<Layers>> {
+        held(&self.layers).context("layers are not told apart here")
+    }
+
+    /// Runs one command to its result. `from` is the other connection that the command names.
+    pub(crate) async fn run(
+        &self,
+        command: &str,
+        fields: &Value,
+        from: Option<Arc<Connection>>,
+    ) -> Result<Value> {
         match command {
             "channel" => {
                 let label = text(fields, "channel")?;
@@ -152,6 +196,45 @@ impl Connection {
                 Ok(json!({}))
             }
             "media_stats" => self.mirror.statistics(&self.pc).await,
+            "receive_media" => {
+                transceivers::receive(&self.pc, fields).await?;
+                Ok(json!({}))
+            }
+            "simulcast" => {
+                transceivers::simulcast(&self.pc, fields).await?;
+                Ok(json!({}))
+            }
+            "play" => {
+                self.player.play(&self.pc, fields).await?;
+                Ok(json!({}))
+            }
+            "played" => Ok(self.player.statistics()),
+            "record" => {
+                recorder::prepare(text(fields, "prefix")?.as_ref())?;
+                hold(&self.recorder, Arc::new(Recorder::new(fields)?));
+                Ok(json!({}))
+            }
+            "recorded" => self.recorder()?.told(fields["end"].as_bool().unwrap_or(false)),
+            "collect" => {
+                hold(&self.layers, Arc::default());
+                Ok(json!({}))
+            }
+            "layers" => Ok(self.layers()?.statistics()),
+            "layer_keyframe" => {
+                self.layers()?.request_keyframe(text(fields, "rid")?).await?;
+                Ok(json!({}))
+            }
+            "forward" => {
+                let from = from.context("there is no such connection to hand on from")?.layers()?;
+                let forwarder = Forwarder::new(&self.pc, from, text(fields, "rid")?).await?;
+                hold(&self.forwarder, Arc::new(forwarder));
+                Ok(json!({}))
+            }
+            "select" => {
+                self.forwarder()?.select(text(fields, "rid")?).await?;
+                Ok(json!({}))
+            }
+            "forwarded" => Ok(self.forwarder()?.statistics()),
             "offer" => {
                 let options =
                     OfferOptions { ice_restart: fields["ice_restart"].as_bool().unwrap_or(false) };
@@ -234,6 +317,14 @@ impl Connection {
             "raw": format!("{statistics:#?}"),
         }))
     }
+}
+
+fn held<T>(place: &Mutex<Option<Arc<T>>>) -> Option<Arc<T>> {
+    place.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn hold<T>(place: &Mutex<Option<Arc<T>>>, value: Arc<T>) {
+    *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
 }
 
 /// W3C's `RTCDataChannelInit`.

@@ -2,8 +2,12 @@
 
 mod channel;
 mod connection;
+mod layers;
 mod media;
+mod player;
+mod recorder;
 mod tracks;
+mod transceivers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -98,10 +102,15 @@ async fn main() -> Result<()> {
             }
             _ => {
                 let connection = connections.get(&command.pc).cloned();
+                // Media is handed on from one connection to another.
+                let from = command.fields["from"].as_str();
+                let from = from.and_then(|from| connections.get(from)).cloned();
                 let out = out.clone();
                 tokio::spawn(async move {
                     let result = match connection {
-                        Some(connection) => connection.run(&command.cmd, &command.fields).await,
+                        Some(connection) => {
+                            connection.run(&command.cmd, &command.fields, from).await
+                        }
                         None => Err(anyhow::anyhow!("no connection {}", command.pc)),
                     };
                     let answer = match result {

@@ -6,12 +6,16 @@ mod connect;
 mod data;
 mod dtmf;
 mod media;
+mod pictures;
+mod play;
 mod renegotiate;
 mod security;
 mod serve;
+mod simulcast;
 mod switch;
 mod tracks;
 mod transport;
+mod write;
 
 use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
@@ -20,7 +24,7 @@ use crate::pair::{End, Pair};
 use crate::scenario::Scenario;
 
 /// The names that scenarios may use.
-const NAMES: [&str; 19] = [
+const NAMES: &[&str] = &[
     "connect",
     "messages",
     "channels",
@@ -40,6 +44,10 @@ const NAMES: [&str; 19] = [
     "switch",
     "renegotiate",
     "glare",
+    "play",
+    "write",
+    "simulcast",
+    "simulcast_send",
 ];
 
 /// A check that measures instead of judging alone.
@@ -75,6 +83,10 @@ pub(crate) async fn run(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
         "switch" => switch::switch(pair, scenario).await,
         "renegotiate" => renegotiate::renegotiate(pair, scenario).await,
         "glare" => renegotiate::glare(pair, scenario).await,
+        "play" => play::play(pair, scenario).await,
+        "write" => write::write(pair, scenario).await,
+        "simulcast" => simulcast::receive(pair, scenario).await,
+        "simulcast_send" => simulcast::send(pair, scenario).await,
         THROUGHPUT => transport::throughput(pair, scenario).await,
         other => bail!("scenario {}: there is no check `{other}`", scenario.name),
     }

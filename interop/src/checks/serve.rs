@@ -1,4 +1,4 @@
-//! S: a person opens the page of `peerage serve` in a browser.
+//! A: a person opens the page of `peerage serve` in a browser.
 
 use std::process::Stdio;
 use std::time::Duration;

@@ -33,6 +33,10 @@ pub struct Session {
     pub cipher_suite: u16,
     /// Names the session in a key log.
     pub client_random: [u8; 32],
+    /// The other half of the seed of keys in DTLS 1.2.
+    pub server_random: [u8; 32],
+    /// Where the DTLS client's hello came from.
+    pub client: Option<SocketAddr>,
     /// What each record of application data carried, in the order of capture.
     pub application_data: Vec<Datagram>,
     /// Encrypted records that opened: application data, handshake, acknowledgements, alerts.
@@ -71,6 +75,8 @@ pub fn decrypt(datagrams: &[Datagram], keys: &KeyLog) -> Result<Session> {
         version: if answer.suite >> 8 == 0x13 { "1.3" } else { "1.2" },
         cipher_suite: answer.suite,
         client_random: hello.random,
+        server_random: answer.random,
+        client: Some(hello.source),
         ..Session::default()
     };
     let mut opener = Opener::new(&session, &answer.random, keys)?;
@@ -116,6 +122,47 @@ pub fn decrypt(datagrams: &[Datagram], keys: &KeyLog) -> Result<Session> {
         }
     }
     Ok(session)
+}
+
+impl Session {
+    /// Keying material of `length` bytes for another protocol, with an empty context: RFC 8446 §7.5 with the labels of RFC
+    /// 9147 §5.9, or RFC 5705 §4.
+    ///
+    /// # Errors
+    /// When the key log lacks the session.
+    pub fn export(&self, keys: &KeyLog, label: &str, length: usize) -> Result<Vec<u8>> {
+        let provider = default_provider();
+        let (_, hash) = suite(self.cipher_suite)?;
+        let secret = |name: &str| {
+            keys.secret(name, &self.client_random)
+                .with_context(|| format!("the key log has no {name} of the session"))
+        };
+        if self.version == "1.2" {
+            let seed = [label.as_bytes(), &self.client_random, &self.server_random].concat();
+            return Ok(prf_12(&*provider, hash, secret("CLIENT_RANDOM")?, &seed, length));
+        }
+        let nothing = provider.hash(hash).current();
+        let master = secret("EXPORTER_SECRET")?;
+        let derived =
+            expand_label(&*provider, hash, master, label.as_bytes(), &nothing, nothing.len())?;
+        expand_label(&*provider, hash, &derived, b"exporter", &nothing, length)
+    }
+}
+
+/// HKDF-Expand-Label (RFC 8446 §7.1) with the prefix of DTLS (RFC 9147 §5.9), without a space.
+fn expand_label(
+    provider: &dyn CryptoProvider,
+    hash: HashAlgorithm,
+    secret: &[u8],
+    label: &[u8],
+    context: &[u8],
+    length: usize,
+) -> Result<Vec<u8>> {
+    let prk = provider.hmac(hash, secret);
+    let mut out = vec![0; length];
+    let head = [(length >> 8) as u8, length as u8, 6 + label.len() as u8];
+    hkdf_expand(&*prk, &[&head, b"dtls13", label, &[context.len() as u8], context], &mut out)?;
+    Ok(out)
 }
 
 struct Hello {
@@ -279,14 +326,8 @@ fn keys_13(
     hash: HashAlgorithm,
     secret: &[u8],
 ) -> Result<Keys> {
-    let prk = provider.hmac(hash, secret);
-    let expand = |label: &[u8], length: usize| -> Result<Vec<u8>> {
-        // RFC 9147 §5.9: HKDF-Expand-Label with "dtls13" in front, without a space.
-        let mut out = vec![0; length];
-        let head = [0, length as u8, 6 + label.len() as u8];
-        hkdf_expand(&*prk, &[&head, b"dtls13", label, &[0]], &mut out)?;
-        Ok(out)
-    };
+    let expand =
+        |label: &[u8], length: usize| expand_label(provider, hash, secret, label, &[], length);
     let length = key_length(algorithm);
     Ok(Keys {
         aead: provider.aead(algorithm, &expand(b"key", length)?)?,
