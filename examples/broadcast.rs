@@ -15,15 +15,16 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let endpoint = Endpoint::bind(EndpointConfig::loopback()).await?;
-    let (publisher, ingress) = pair(&endpoint).await?;
+    // The server has one socket for all.
+    let server = Endpoint::bind(EndpointConfig::loopback()).await?;
+    let (ingress, publisher) = pair(&server).await?;
     let camera = publisher.add_track(MediaKind::Video, "camera", vec!["live".to_owned()]).await?;
     negotiate(&publisher, &ingress).await?;
 
     let mut outputs = Vec::new();
     let mut viewers = Vec::new();
     for _ in 0..3 {
-        let (egress, viewer) = pair(&endpoint).await?;
+        let (egress, viewer) = pair(&server).await?;
         let track = egress.add_track(MediaKind::Video, "camera", vec!["live".to_owned()]).await?;
         negotiate(&egress, &viewer).await?;
         outputs.push((egress, track));
@@ -81,9 +82,11 @@ async fn track_of(connection: &PeerConnection) -> Result<RtpTransceiver> {
     Err("the connection is closed".into())
 }
 
-async fn pair(endpoint: &Endpoint) -> Result<(PeerConnection, PeerConnection)> {
-    let connect = || endpoint.connect(Configuration::default());
-    Ok((connect().await?, connect().await?))
+/// A connection of the server, and one of a client with a socket of its own.
+async fn pair(server: &Endpoint) -> Result<(PeerConnection, PeerConnection)> {
+    let client = Endpoint::bind(EndpointConfig::loopback()).await?;
+    let (here, there) = (Configuration::default(), Configuration::default());
+    Ok((server.connect(here).await?, client.connect(there).await?))
 }
 
 /// Offer and answer, with all candidates inside.

@@ -18,7 +18,8 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 async fn main() -> Result<()> {
     let endpoint = Endpoint::bind(EndpointConfig::loopback()).await?;
     let here = endpoint.connect(Configuration::default()).await?;
-    let peer = endpoint.connect(Configuration::default()).await?;
+    let theirs = Endpoint::bind(EndpointConfig::loopback()).await?;
+    let peer = theirs.connect(Configuration::default()).await?;
     let camera = peer.add_track(MediaKind::Video, "camera", vec!["stream".to_owned()]).await?;
     negotiate(&peer, &here).await?;
 
