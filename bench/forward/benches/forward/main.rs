@@ -69,9 +69,16 @@ fn forward<S: Server>(name: &str, connect: impl Fn(u64) -> S) {
         run(&mut room, WARM_UP);
         let (spent, received) = run(&mut room, MEASURED);
         let expected = MEASURED * BURST * RECEIVERS;
-        assert!(received * 100 > expected * 98, "{name}: {received} of {expected} came");
-        received as f64 / spent.as_secs_f64()
+        if received * 100 > expected * 98 {
+            return received as f64 / spent.as_secs_f64();
+        }
+        assert!(!name.starts_with("peerage"), "{received} of {expected} came");
+        println!("{name:<20} is not measured: {received} of {expected} packets came");
+        f64::NAN
     });
+    if rate.is_nan() {
+        return;
+    }
     println!("{name:<20} forward to {RECEIVERS:<20} {:>10.0} k packets per CPU-s", rate / 1e3);
     figure(&format!("forward/packets/{name}"), rate / 1e3);
 }
