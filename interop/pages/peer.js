@@ -246,10 +246,28 @@
       return channel;
     }
 
-    // Sends the (fake) microphone and camera, each under one codec.
-    async media({ audio, video }) {
+    // A picture that takes any bitrate: the camera's stand-in is too simple to fill a wire.
+    noise() {
+      const canvas = document.createElement("canvas");
+      [canvas.width, canvas.height] = [640, 360];
+      const context = canvas.getContext("2d");
+      const tile = new OffscreenCanvas(960, 540);
+      const pixels = tile.getContext("2d").createImageData(960, 540);
+      for (let at = 0; at < pixels.data.length; at += 4) {
+        const shade = TABLE[(at >> 2) % 65536];
+        pixels.data.set([shade, shade, shade, 255], at);
+      }
+      tile.getContext("2d").putImageData(pixels, 0, 0);
+      const draw = () => context.drawImage(tile, -Math.floor(Math.random() * 320), -Math.floor(Math.random() * 180));
+      draw();
+      this.drawing = setInterval(draw, 33);
+      return canvas.captureStream(30);
+    }
+
+    // Sends the (fake) microphone and camera, each under one codec; in place of the camera noise, where a file stands for it.
+    async media({ audio, video, file }) {
       const wanted = { audio: Boolean(audio), video: video ? { width: 640, height: 360, frameRate: 30 } : false };
-      const stream = await navigator.mediaDevices.getUserMedia(wanted);
+      const stream = file ? this.noise() : await navigator.mediaDevices.getUserMedia(wanted);
       for (const track of stream.getTracks()) {
         const sender = this.pc.addTrack(track, stream);
         const name = track.kind === "audio" ? audio : video;
@@ -285,6 +303,9 @@
           plis: video.pliCount,
           packets: video.packetsReceived,
           lost: video.packetsLost,
+          bytes: video.bytesReceived,
+          frozen_s: video.totalFreezesDuration,
+          retransmitted: video.retransmittedPacketsReceived,
         },
         sent: [...report.values()].filter((s) => ["outbound-rtp", "remote-inbound-rtp"].includes(s.type)),
       };

@@ -344,6 +344,7 @@ impl Lane {
         let program = network_of_cell.command(0, &sibling("peerage"));
         (pair.folder, pair.cell) = (self.context.folder.clone(), cell.name());
         pair.command_line = Some((program, network_of_cell.subject_address()));
+        pair.wire = network_of_cell.wire();
         let limit = Duration::from_secs(cell.scenario.timeout);
         let result = match tokio::time::timeout(limit, checks::run(&mut pair, &cell.scenario)).await
         {

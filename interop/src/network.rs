@@ -7,12 +7,15 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// Start of every namespace name; then the runner's process id and a number.
@@ -47,9 +50,45 @@ pub(crate) enum Network {
 pub(crate) struct Namespaces {
     names: [String; 2],
     wire: Option<Child>,
+    control: Option<Arc<WireControl>>,
+}
+
+/// Changes the emulated wire while it runs, and asks what it has done.
+pub(crate) struct WireControl(Mutex<(ChildStdin, Lines<BufReader<ChildStdout>>)>);
+
+impl WireControl {
+    async fn ask(&self, line: &str) -> Result<Value> {
+        let mut guard = self.0.lock().await;
+        let (input, output) = &mut *guard;
+        input.write_all(format!("{line}\n").as_bytes()).await.context("the wire is gone")?;
+        let answer = tokio::time::timeout(Duration::from_secs(5), output.next_line()).await;
+        let answer = answer.context("the wire does not answer")??.context("the wire is gone")?;
+        let answer: Value = serde_json::from_str(&answer)?;
+        ensure!(answer["event"] != "error", "the wire: {}", answer["text"]);
+        Ok(answer)
+    }
+
+    /// What went each way since the wire is up.
+    pub(crate) async fn stats(&self) -> Result<Value> {
+        self.ask("stats").await
+    }
+
+    /// Gives both directions another rate, with room for so much time in the queue.
+    pub(crate) async fn set_rate(&self, mbit: f64, queue_ms: f64) -> Result<()> {
+        let change = json!({"both": {"rate_mbit": mbit, "queue_ms": queue_ms}});
+        self.ask(&change.to_string()).await.map(drop)
+    }
 }
 
 impl Network {
+    /// The emulated wire, where there is one.
+    pub(crate) fn wire(&self) -> Option<Arc<WireControl>> {
+        match self {
+            Self::Host => None,
+            Self::Namespaces(namespaces) => namespaces.control.clone(),
+        }
+    }
+
     /// The command that runs `program` at one end (0: subject, 1: peer).
     pub(crate) fn command(&self, end: usize, program: &Path) -> Command {
         match self {
@@ -89,7 +128,7 @@ impl Namespaces {
     /// When `ip` fails (not root, no such kernel feature); what was made so far is removed.
     pub(crate) async fn new(number: usize, wire: Option<&Wire>, log: &Path) -> Result<Self> {
         let names = ["a", "b"].map(|end| format!("{PREFIX}-{}-{number}{end}", std::process::id()));
-        let mut made = Self { names, wire: None };
+        let mut made = Self { names, wire: None, control: None };
         for name in &made.names {
             run(&["netns", "add", name]).await?;
             run(&["-n", name, "link", "set", "lo", "up"]).await?;
@@ -154,12 +193,13 @@ impl Namespaces {
         let stderr = std::fs::File::create(log)
             .with_context(|| format!("cannot write {}", log.display()))?;
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr)
             .kill_on_drop(true)
             .spawn()
             .context("cannot start the emulated wire")?;
+        let stdin = child.stdin.take().context("the wire has no standard input")?;
         let stdout = child.stdout.take().context("the wire has no standard output")?;
         self.wire = Some(child);
         let mut lines = BufReader::new(stdout).lines();
@@ -171,7 +211,7 @@ impl Namespaces {
         if first.is_none() {
             bail!("the emulated wire did not come up; its log is {}", log.display());
         }
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        self.control = Some(Arc::new(WireControl(Mutex::new((stdin, lines)))));
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::network::WireControl;
 use crate::process::{Process, Unsupported};
 use crate::scenario::Role;
 
@@ -47,6 +48,8 @@ pub(crate) struct Pair {
     pub folder: PathBuf,
     /// The cell's name, unique within the run.
     pub cell: String,
+    /// The emulated wire, if there is one.
+    pub wire: Option<Arc<WireControl>>,
     forwarders: Vec<JoinHandle<()>>,
     notes: Mutex<BTreeMap<String, Value>>,
     plots: Mutex<Vec<Plot>>,
@@ -247,6 +250,7 @@ impl Pair {
             command_line: None,
             folder: PathBuf::new(),
             cell: String::new(),
+            wire: None,
             forwarders: Vec::new(),
             notes: Mutex::default(),
             plots: Mutex::default(),
@@ -299,6 +303,11 @@ impl Pair {
         let plot = Plot { name: name.to_owned(), bucket_ms: BUCKET_MS, mbit: mbit.collect() };
         self.plots.lock().unwrap_or_else(PoisonError::into_inner).push(plot);
         rate
+    }
+
+    /// Keeps the course of a figure.
+    pub(crate) fn plot(&self, plot: Plot) {
+        self.plots.lock().unwrap_or_else(PoisonError::into_inner).push(plot);
     }
 
     /// Offers and answers, as they were exchanged.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use common::call::Call;
 use common::config;
 use peerage_netsim::{LinkConfig, Loss, Queue, Rate};
-use peerage_peerconnection::Configuration;
 use peerage_peerconnection::media::{MediaKind, uri};
+use peerage_peerconnection::{Configuration, Priority};
 use peerage_sdp::Feedback;
 
 fn seconds(count: u64) -> Duration {
@@ -159,6 +159,23 @@ fn encodings_share_by_priority_and_within_their_bounds() {
     let seen = call.run(seconds(2));
     assert!(seen.audio_frames > 95, "{seen:?}");
     assert_eq!(seen.video_frames, 0);
+}
+
+/// RFC 8835 §4.1: high is four times low.
+#[test]
+fn streams_share_by_priority() {
+    let mut call = call(10, path(3_000));
+    let now = call.pair.now;
+    let pc = &mut call.pair.a.pc;
+    let other = pc.add_track(now, MediaKind::Video, "other", vec!["s".into()]).unwrap();
+    let mut encodings = pc.transceiver(other).unwrap().sender.encodings.clone();
+    encodings[0].priority = Priority::High;
+    pc.set_encodings(now, other, encodings).unwrap();
+    call.pair.negotiate();
+    call.run(seconds(10));
+    let more = call.pair.a.pc.target_bitrate(other, 0).unwrap() / 1_000;
+    let less = call.target_kbps();
+    assert!(less >= 50 && (3 * less..=5 * less).contains(&more), "{less} and {more}");
 }
 
 /// Nothing wakes up more often because there are more streams.

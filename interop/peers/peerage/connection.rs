@@ -133,7 +133,9 @@ impl Connection {
                     }
                 }
                 Event::KeyframeRequested { transceiver, encoding } => {
-                    if self.player.keyframe_requested(transceiver.handle(), encoding) {
+                    if self.player.keyframe_requested(transceiver.handle(), encoding)
+                        || self.mirror.want_keyframe()
+                    {
                         continue;
                     }
                     match held(&self.forwarder) {

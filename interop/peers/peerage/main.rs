@@ -5,7 +5,9 @@ mod connection;
 mod layers;
 mod media;
 mod player;
+mod playing;
 mod recorder;
+mod source;
 mod tracks;
 mod transceivers;
 

@@ -2,15 +2,19 @@
 //! transceiver it came on or, where the runner says so, on another.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use peerage::media::{Capabilities, MediaKind, RtpCodec};
 use peerage::{Frame, FrameInfo, MediaFrame, PeerConnection, RtpTransceiver, TransceiverHandle};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
+
+use crate::playing::Playing;
+use crate::source;
 
 /// Tells tracks of one process apart.
 static NEXT_TRACK: AtomicU64 = AtomicU64::new(0);
@@ -46,6 +50,9 @@ type Tracks = Arc<Mutex<HashMap<TransceiverHandle, Arc<Track>>>>;
 pub(crate) struct Mirror {
     counts: Arc<[AtomicU64; 3]>,
     tracks: Tracks,
+    /// In the mirror's place, where the runner names a file: what is sent, and what of the peer's arrives.
+    source: OnceLock<Arc<source::Control>>,
+    playing: Arc<Mutex<Playing>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -92,9 +99,18 @@ impl Mirror {
             if fields["silence"].as_bool().unwrap_or(false) && kind == MediaKind::Audio {
                 self.track(&transceiver).set_source(Source::Nothing);
                 lock(&self.tasks).push(tokio::spawn(say_nothing(transceiver, codec == "opus")));
+            } else if let (MediaKind::Video, Some(file)) = (kind, fields["file"].as_str()) {
+                let frames = source::read(Path::new(file))?;
+                let control = Arc::clone(self.source.get_or_init(Arc::default));
+                lock(&self.tasks).push(tokio::spawn(source::send(transceiver, frames, control)));
             }
         }
         Ok(())
+    }
+
+    /// The peer wants a keyframe of what is sent: whether one is at hand.
+    pub(crate) fn want_keyframe(&self) -> bool {
+        self.source.get().inspect(|source| source.want_keyframe()).is_some()
     }
 
     /// What is kept of a transceiver.
@@ -112,9 +128,18 @@ impl Mirror {
         Arc::clone(track)
     }
 
-    /// Sends back what comes in on a transceiver, from now on.
+    /// Sends back what comes in on a transceiver, from now on; or only looks at it, where something else is sent.
     pub(crate) fn reflect(&self, transceiver: RtpTransceiver) {
         let mut tasks = lock(&self.tasks);
+        if self.source.get().is_some() {
+            let playing = Arc::clone(&self.playing);
+            tasks.push(tokio::spawn(async move {
+                while let Some(received) = transceiver.recv_frame().await {
+                    lock(&playing).frame(Instant::now(), received.frame.data.len());
+                }
+            }));
+            return;
+        }
         let own = self.track(&transceiver);
         // A track that comes back has its task already.
         if own.reflected.swap(true, Ordering::Relaxed) {
@@ -167,7 +192,25 @@ impl Mirror {
     /// `media_stats`.
     pub(crate) async fn statistics(&self, pc: &PeerConnection) -> Result<Value> {
         let rtp = pc.statistics().await?.rtp;
+        let estimate = pc.estimate().await?;
+        let playing = lock(&self.playing);
+        let sent = self.source.get();
         Ok(json!({
+            "video": {
+                "frames_decoded": playing.frames,
+                "bytes": playing.bytes,
+                "freezes": playing.freezes,
+                "frozen_s": playing.frozen.as_secs_f64(),
+                "nacks": rtp.nacked_packets,
+                "plis": rtp.keyframe_requests_sent,
+            },
+            "sent": {
+                "frames": sent.map(|sent| sent.frames.load(Ordering::Relaxed)),
+                "bytes": sent.map(|sent| sent.bytes.load(Ordering::Relaxed)),
+                "retransmitted": rtp.retransmissions_sent,
+                "left_out": rtp.frames_left_out,
+            },
+            "estimate": format!("{estimate:?}"),
             "frames_in": self.counts[0].load(Ordering::Relaxed),
             "frames_out": self.counts[1].load(Ordering::Relaxed),
             "red_frames_in": self.counts[2].load(Ordering::Relaxed),

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod close;
+mod congestion;
 mod connect;
 mod data;
 mod dtmf;
@@ -48,6 +49,7 @@ const NAMES: &[&str] = &[
     "write",
     "simulcast",
     "simulcast_send",
+    "congestion",
 ];
 
 /// A check that measures instead of judging alone.
@@ -87,6 +89,7 @@ pub(crate) async fn run(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
         "write" => write::write(pair, scenario).await,
         "simulcast" => simulcast::receive(pair, scenario).await,
         "simulcast_send" => simulcast::send(pair, scenario).await,
+        "congestion" => congestion::congestion(pair, scenario).await,
         THROUGHPUT => transport::throughput(pair, scenario).await,
         other => bail!("scenario {}: there is no check `{other}`", scenario.name),
     }

@@ -199,7 +199,7 @@ impl PeerConnection {
                 }
                 peerage_ice::Event::SelectedPairChange(pair) => {
                     self.path = Some((pair.local, pair.remote));
-                    self.rtp.route_changed(now, pair.remote.ip());
+                    self.rtp.route_changed(now, pair.remote.ip(), pair.rtt);
                     self.selected_pair_changed();
                     changed = true;
                     restored = true;

@@ -349,11 +349,20 @@ impl RtpTransport {
         self.arrange_targets(now, transceivers);
     }
 
-    /// ICE has selected another pair.
-    pub(crate) fn route_changed(&mut self, now: Instant, remote: IpAddr) {
+    /// ICE has selected another pair, with the round trip that its checks took.
+    pub(crate) fn route_changed(
+        &mut self,
+        now: Instant,
+        remote: IpAddr,
+        round_trip: Option<Duration>,
+    ) {
         self.ipv4 = remote.to_canonical().is_ipv4();
+        self.round_trip = round_trip.unwrap_or(self.round_trip);
         if let Some(rate) = &mut self.rate {
             rate.route_changed(now, self.ipv4);
+            if let Some(round_trip) = round_trip {
+                rate.round_trip(now, round_trip);
+            }
         }
     }
 

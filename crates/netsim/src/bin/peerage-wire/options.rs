@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 /// An emulated wire between two network namespaces: rate, delay, jitter, queue, loss, reordering, duplication, corruption
 /// and ECN marking, per direction and over time. Prints one JSON line when it is up and one with its statistics at the
-/// end (SIGINT, SIGTERM, --duration-s, or when a namespace goes away). Needs root.
+/// end (SIGINT, SIGTERM, --duration-s, or when a namespace goes away). On standard input it takes lines: `stats`, or a change
+/// at once, such as {"both": {"rate_mbit": 1, "queue_ms": 300}}; each is answered by a line. Needs root.
 #[derive(clap::Parser)]
 #[command(version, about)]
 pub(crate) struct Options {
@@ -128,6 +129,8 @@ struct File {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Entry {
+    /// Since the start; at once if it comes on standard input.
+    #[serde(default)]
     at_ms: u64,
     both: Option<Parameters>,
     left_to_right: Option<Parameters>,

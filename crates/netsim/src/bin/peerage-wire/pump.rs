@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd as _;
 use std::path::Path;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -21,7 +22,7 @@ use serde_json::json;
 use crate::devices;
 use crate::ip::{ecn, set_ecn};
 use crate::namespaces::Namespaces;
-use crate::options::{Link, LinkState, Options};
+use crate::options::{Entry, Link, LinkState, Options};
 
 /// Addresses of the devices, IPv4 and IPv6.
 const ADDRESSES: [[&str; 2]; 2] = [["10.99.0.1", "fd99::1"], ["10.99.0.2", "fd99::2"]];
@@ -71,20 +72,53 @@ pub(crate) fn run(options: &Options, link: Link, namespaces: &Namespaces) -> Res
         "left_addresses": ADDRESSES[0], "right_addresses": ADDRESSES[1],
     }))?;
 
-    let result = pump(&mut network, &mut ends, namespaces, &stop, end);
+    let commands = listen();
+    let result = pump(&mut network, &mut ends, namespaces, &stop, end, (wire, &commands));
     for end in &mut ends {
         if let Some(capture) = &mut end.capture {
             capture.flush().context("cannot write the capture")?;
         }
     }
+    say(&summary("done", &network, &ends, wire))?;
+    result
+}
+
+/// What the wire has done since it is up.
+fn summary(event: &str, network: &Network, ends: &[End; 2], wire: LinkId) -> serde_json::Value {
     let stats = |direction, to: &End| stats_of(&network.link_stats(wire, direction), to.refused);
-    say(&json!({
-        "event": "done",
-        "elapsed_s": start.elapsed().as_secs_f64(),
+    json!({
+        "event": event,
+        "elapsed_s": network.start().elapsed().as_secs_f64(),
         "left_to_right": stats(Direction::Forward, &ends[1]),
         "right_to_left": stats(Direction::Backward, &ends[0]),
-    }))?;
-    result
+    })
+}
+
+/// Lines of standard input, until it ends.
+fn listen() -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in io::stdin().lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Does what a line asks for: `stats`, or a change as in a file's timeline.
+fn obey(line: &str, network: &mut Network, ends: &[End; 2], wire: LinkId) -> Result<()> {
+    if line.trim() == "stats" {
+        return say(&summary("stats", network, ends, wire));
+    }
+    match serde_yaml::from_str::<Entry>(line) {
+        Ok(entry) => {
+            changes(wire, &entry).into_iter().for_each(|change| network.apply(change));
+            say(&json!({"event": "changed"}))
+        }
+        Err(error) => say(&json!({"event": "error", "text": format!("{line}: {error}")})),
+    }
 }
 
 fn open_ends(
@@ -120,7 +154,7 @@ fn open_capture(path: &Path) -> Result<PcapWriter<BufWriter<File>>> {
     create().with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn changes(wire: LinkId, entry: &crate::options::Entry) -> Vec<Change> {
+fn changes(wire: LinkId, entry: &Entry) -> Vec<Change> {
     let mut changes = Vec::new();
     for (direction, parameters) in entry.parameters() {
         let parameters = parameters.clone();
@@ -145,6 +179,7 @@ fn pump(
     namespaces: &Namespaces,
     stop: &SignalFd,
     end: Option<Instant>,
+    (wire, commands): (LinkId, &mpsc::Receiver<String>),
 ) -> Result<()> {
     let mut scratch = vec![0; 65_536];
     // Times of a capture are the world's, so that it can be laid beside logs.
@@ -160,6 +195,9 @@ fn pump(
             if !namespaces.exist() {
                 return Ok(());
             }
+        }
+        while let Ok(line) = commands.try_recv() {
+            obey(&line, network, ends, wire)?;
         }
         while let Some(delivery) = network.poll(now) {
             let to = &mut ends[usize::from(delivery.node == ends[1].node)];
@@ -249,6 +287,8 @@ fn stats_of(stats: &LinkStats, refused: u64) -> serde_json::Value {
         "marked": stats.marked,
         "in_flight": stats.queued + stats.on_wire,
         "refused": refused,
+        "total_queue_ms": stats.total_queue_delay.as_secs_f64() * 1e3,
+        "left_queue": stats.offered - stats.queued,
         "mean_queue_ms": stats.mean_queue_delay().as_secs_f64() * 1e3,
         "max_queue_ms": stats.max_queue_delay.as_secs_f64() * 1e3,
     })

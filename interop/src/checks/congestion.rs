@@ -1,0 +1,202 @@
+//! U and J: video that follows what an emulated wire carries, both ways at once, and how much of it arrives when packets are
+//! lost. What a browser does with itself on the same wire is measured by the same check.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+use tokio::process::Command;
+use tokio::time::{Instant, sleep};
+
+use crate::network::WireControl;
+use crate::pair::{Pair, Plot};
+use crate::scenario::Scenario;
+
+/// How often the wire is asked.
+const LOOK: Duration = Duration::from_millis(500);
+/// Both directions: the name in the wire's statistics, and who receives.
+const WAYS: [(&str, &str); 2] = [("left_to_right", "sent"), ("right_to_left", "received")];
+/// The video that an end without an encoder sends: small, so that it can be padded to any rate.
+const VIDEO: [&str; 27] = [
+    "-f",
+    "lavfi",
+    "-i",
+    "testsrc=size=640x360:rate=30",
+    "-t",
+    "10",
+    "-vf",
+    "boxblur=8:2",
+    "-c:v",
+    "libvpx",
+    "-deadline",
+    "realtime",
+    "-cpu-used",
+    "8",
+    "-b:v",
+    "60k",
+    "-maxrate",
+    "60k",
+    "-bufsize",
+    "60k",
+    "-qmin",
+    "40",
+    "-g",
+    "60",
+    "-f",
+    "ivf",
+    "-y",
+];
+
+/// A stretch of time on a wire that stays as it is.
+struct Phase {
+    name: String,
+    rate_mbit: Option<f64>,
+    /// Before it is measured, and while it is.
+    settle: Duration,
+    measure: Duration,
+}
+
+/// Both ends send video; the wire is measured phase by phase.
+pub(super) async fn congestion(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
+    let wire = pair.wire.clone().context("this case needs an emulated wire")?;
+    let video = make_video(&pair.folder).await?;
+    pair.create("record").await?;
+    let fields = json!({"video": "VP8", "file": video});
+    for end in pair.ends() {
+        end.call_within("media", fields.clone(), pair.patience).await?;
+    }
+    pair.negotiate().await?;
+    pair.connected().await?;
+    let link = scenario.wire.clone().unwrap_or_default();
+    let phases = phases(scenario, link.rate_mbit)?;
+    let queue_ms = link.queue_ms.unwrap_or(300.0);
+    let mut worst = f64::INFINITY;
+    for (index, phase) in phases.iter().enumerate() {
+        if let Some(rate) = phase.rate_mbit.filter(|_| index > 0) {
+            wire.set_rate(rate, queue_ms).await?;
+        }
+        let used = measure(pair, &wire, phase).await?;
+        worst = worst.min(used);
+    }
+    if let Some(rate) = link.rate_mbit.filter(|_| phases.len() > 1) {
+        // The next cell finds the wire as it was.
+        wire.set_rate(rate, queue_ms).await?;
+    }
+    let least = scenario.parameters.get("least_used").copied().unwrap_or(0.0);
+    ensure!(worst >= least, "{worst:.2} of the wire is used where {least} was to be");
+    Ok(())
+}
+
+/// The wire's own rate, and the steps after it.
+fn phases(scenario: &Scenario, rate: Option<f64>) -> Result<Vec<Phase>> {
+    let settle = Duration::from_secs_f64(scenario.parameter("settle_s")?);
+    let measure = Duration::from_secs_f64(scenario.parameter("measure_s")?);
+    let mut phases = vec![Phase { name: String::new(), rate_mbit: rate, settle, measure }];
+    for step in 1..10 {
+        let Some(&rate) = scenario.parameters.get(&format!("step{step}_mbit")) else { break };
+        // What happens right after the step counts as well.
+        let settle = Duration::ZERO;
+        let name = format!("step{step}_");
+        phases.push(Phase { name, rate_mbit: Some(rate), settle, measure });
+    }
+    Ok(phases)
+}
+
+/// Lets media flow, and notes what came of it each way; the smaller share of the rate that was used for media that the
+/// subject sent or received.
+async fn measure(pair: &Pair, wire: &WireControl, phase: &Phase) -> Result<f64> {
+    sleep(phase.settle).await;
+    let before = look(pair, wire).await?;
+    let end = Instant::now() + phase.measure;
+    let (mut last, mut queues, mut rates) = (before.clone(), [vec![], vec![]], [vec![], vec![]]);
+    while Instant::now() < end {
+        sleep(LOOK).await;
+        let stats = wire.stats().await?;
+        let seconds = number(&stats["elapsed_s"]) - number(&last.wire["elapsed_s"]);
+        for (way, (name, _)) in WAYS.iter().enumerate() {
+            let change =
+                |field: &str| number(&stats[name][field]) - number(&last.wire[name][field]);
+            rates[way].push(change("delivered_bytes") * 8e-6 / seconds.max(1e-3));
+            if change("left_queue") > 0.0 {
+                queues[way].push(change("total_queue_ms") / change("left_queue"));
+            }
+        }
+        last.wire = stats;
+    }
+    let after = look(pair, wire).await?;
+    let seconds = number(&after.wire["elapsed_s"]) - number(&before.wire["elapsed_s"]);
+    let mut smaller = f64::INFINITY;
+    for (way, (name, to)) in WAYS.iter().enumerate() {
+        let note = |what: &str, value: f64| {
+            pair.note(&format!("{}{to}_{what}", phase.name), (value * 1e3).round() / 1e3);
+        };
+        let change =
+            |field: &str| number(&after.wire[name][field]) - number(&before.wire[name][field]);
+        let mbit = change("delivered_bytes") * 8e-6 / seconds;
+        note("mbit", mbit);
+        if let Some(rate) = phase.rate_mbit {
+            note("used", mbit / rate);
+            smaller = smaller.min(mbit / rate);
+        }
+        let queue = &mut queues[way];
+        queue.sort_by(f64::total_cmp);
+        note("queue_ms", queue.iter().sum::<f64>() / queue.len().max(1) as f64);
+        note("queue_worst_ms", queue.last().copied().unwrap_or(0.0));
+        let lost = change("lost") + change("dropped_full");
+        note("lost_share", lost / change("offered").max(1.0));
+        let of = |at: &Look, field: &str| number(&at.video[1 - way][field]);
+        for field in ["frames_decoded", "freezes", "frozen_s", "nacks", "retransmitted", "plis"] {
+            if !after.video[1 - way][field].is_null() {
+                note(field, of(&after, field) - of(&before, field));
+            }
+        }
+        note("video_mbit", (of(&after, "bytes") - of(&before, "bytes")) * 8e-6 / seconds);
+        pair.plot(Plot {
+            name: format!("{}{to}_mbit", phase.name),
+            bucket_ms: LOOK.as_secs_f64() * 1e3,
+            mbit: std::mem::take(&mut rates[way]),
+        });
+        ensure!(
+            of(&after, "frames_decoded") > of(&before, "frames_decoded"),
+            "no video was {to} in {seconds:.0} s: {}",
+            after.video[1 - way]
+        );
+    }
+    Ok(if smaller.is_finite() { smaller } else { 1.0 })
+}
+
+/// A moment: the wire's counters, and what subject and peer have received.
+#[derive(Clone)]
+struct Look {
+    wire: Value,
+    video: [Value; 2],
+}
+
+async fn look(pair: &Pair, wire: &WireControl) -> Result<Look> {
+    let wire = wire.stats().await?;
+    let (subject, peer) = tokio::try_join!(
+        pair.subject.call("media_stats", json!({})),
+        pair.peer.call("media_stats", json!({}))
+    )?;
+    Ok(Look { wire, video: [subject["video"].clone(), peer["video"].clone()] })
+}
+
+/// The file of [`VIDEO`], made once.
+async fn make_video(folder: &Path) -> Result<PathBuf> {
+    let path = folder.join("steady.ivf");
+    if path.is_file() {
+        return Ok(path);
+    }
+    let made = Command::new("ffmpeg").args(VIDEO).arg(&path).output().await;
+    let made =
+        made.context("cannot run ffmpeg; on Debian or Ubuntu: sudo apt-get install ffmpeg")?;
+    if !made.status.success() {
+        bail!("ffmpeg made no video: {}", String::from_utf8_lossy(&made.stderr));
+    }
+    Ok(path)
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(0.0)
+}
