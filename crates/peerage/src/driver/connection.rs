@@ -69,6 +69,8 @@ struct Media {
     received: Received,
     /// What its encodings may send.
     bitrates: watch::Sender<Vec<u64>>,
+    /// Sources of which a picture was not read: what follows is dropped until a keyframe comes.
+    skipping: Vec<u32>,
 }
 
 impl Media {
@@ -80,9 +82,12 @@ impl Media {
             packets: Arc::new(Mutex::new(packets_out)),
         };
         let (bitrates, _) = watch::channel(bitrates);
-        Self { kind, frames, packets, received, bitrates }
+        Self { kind, frames, packets, received, bitrates, skipping: Vec::new() }
     }
 }
+
+/// Most sources of one transceiver that are told apart in that.
+const MAX_SKIPPING: usize = 16;
 
 /// A connection in the driver.
 pub(crate) struct Connection {
@@ -212,10 +217,23 @@ impl Connection {
     }
 
     fn deliver_frame(&mut self, frame: MediaFrame) {
-        let handle = frame.transceiver;
-        let Some(media) = self.media.get(&handle) else { return };
+        let (handle, ssrc, keyframe) = (frame.transceiver, frame.ssrc, frame.frame.keyframe);
+        let Some(media) = self.media.get_mut(&handle) else { return };
+        let skips = media.skipping.contains(&ssrc);
+        if skips && keyframe {
+            media.skipping.retain(|source| *source != ssrc);
+        } else if skips {
+            self.unread_frames += 1;
+            if media.frames.capacity() > 0 {
+                self.pc.request_keyframe(Instant::now(), handle);
+            }
+            return;
+        }
         if media.frames.try_send(frame).is_err() {
-            // Nobody reads, or too slowly: what is left makes no picture without a keyframe.
+            // Nobody reads, or too slowly: what follows makes no picture without a keyframe.
+            if media.kind == MediaKind::Video && media.skipping.len() < MAX_SKIPPING {
+                media.skipping.push(ssrc);
+            }
             self.unread_frames += 1;
             if self.unread_frames.is_power_of_two() {
                 tracing::debug!(
@@ -223,7 +241,6 @@ impl Connection {
                     dropped = self.unread_frames,
                     "frames are not read: call recv_frame"
                 );
-                self.pc.request_keyframe(Instant::now(), handle);
             }
         }
     }

@@ -154,8 +154,7 @@ impl RtpTransport {
         while let Some(frame) = stream.poll_frame(now) {
             if self.queued_frames >= MAX_QUEUED_FRAMES {
                 self.statistics.frames_dropped += 1;
-                stream.counters.frames_not_taken += 1;
-                stream.want_keyframe();
+                stream.not_taken();
                 continue;
             }
             self.queued_frames += 1;

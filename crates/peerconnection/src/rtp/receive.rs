@@ -39,12 +39,21 @@ pub(super) struct ReceiveStream {
     /// Ticks of the timestamp a second.
     clock_rate: u32,
     wants_keyframe: bool,
+    /// Packets were asked for in vain: the next keyframe that is whole is gone on from.
+    gave_up: bool,
+    /// A frame was not taken: what follows is dropped until a keyframe comes.
+    skips: bool,
+    /// The packet that is waited for where nobody asks for it, and since when.
+    gap: Option<(u64, Instant)>,
     asked: Option<Instant>,
     pub(super) counters: InboundCounters,
     pub(super) sources: Sources,
     /// See [`count_bytes`](Self::count_bytes).
     counted: usize,
 }
+
+/// How much later than those after it a packet may come where nothing is sent again.
+const MAX_REORDERING: Duration = Duration::from_millis(250);
 
 /// A packet to be given out.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +88,9 @@ impl ReceiveStream {
             nack: codec.nack.then(|| NackGenerator::new(NackConfig::default())),
             clock_rate: codec.clock_rate,
             wants_keyframe: false,
+            gave_up: false,
+            skips: false,
+            gap: None,
             asked: None,
             counters: InboundCounters::default(),
             sources: Sources::default(),
@@ -197,14 +209,20 @@ impl ReceiveStream {
         }
         match codec.format {
             PayloadFormat::TelephoneEvent => self.insert_event(now, codec, packet, sequence),
-            _ => self.insert(codec, packet, sequence),
+            _ => self.insert(now, codec, packet, sequence),
         }
         None
     }
 
-    fn insert(&mut self, codec: &ReceivedCodec, packet: &RtpPacket<'_>, sequence: u64) {
-        if let Some(nack) = &mut self.nack {
-            self.wants_keyframe |= nack.take_key_frame_needed();
+    fn insert(
+        &mut self,
+        now: Instant,
+        codec: &ReceivedCodec,
+        packet: &RtpPacket<'_>,
+        sequence: u64,
+    ) {
+        if self.nack.as_mut().is_some_and(NackGenerator::take_key_frame_needed) {
+            (self.wants_keyframe, self.gave_up) = (true, true);
         }
         let assembler = match &mut self.current {
             Some((current, assembler)) if current.payload_type == codec.payload_type => assembler,
@@ -221,6 +239,19 @@ impl ReceiveStream {
         };
         let payload = Bytes::copy_from_slice(packet.payload());
         assembler.insert(sequence, packet.timestamp().0, packet.marker(), payload, None);
+        if self.nack.is_none() && codec.format.is_video() {
+            // Nobody asks for what is missing: once it is too late to be only out of order, it will not come.
+            let missing = assembler.first_missing();
+            let since = |(number, since): &(u64, Instant)| {
+                Some(*number) == missing && now - *since >= MAX_REORDERING
+            };
+            if let (Some(number), true) = (missing, self.gap.as_ref().is_some_and(since)) {
+                assembler.give_up_before(number + 1);
+            }
+            if self.gap.map(|(number, _)| number) != missing {
+                self.gap = missing.map(|number| (number, now));
+            }
+        }
         self.wants_keyframe |= assembler.needs_keyframe();
     }
 
@@ -252,10 +283,22 @@ impl ReceiveStream {
         }
         let (codec, assembler) = self.current.as_mut()?;
         let payload_type = codec.payload_type;
-        let frame = assembler.poll_frame()?;
+        if self.gave_up
+            && let Some(first) = assembler.complete_keyframe()
+        {
+            // What is missing before it was asked for in vain.
+            assembler.give_up_before(first);
+        }
+        let frame = loop {
+            let frame = assembler.poll_frame()?;
+            if !self.skips || frame.keyframe || !codec.format.is_video() {
+                break frame;
+            }
+            self.counters.frames_not_taken += 1;
+        };
         self.counters.frame(now, &frame, codec.format.is_video());
         if frame.keyframe {
-            self.wants_keyframe = false;
+            (self.wants_keyframe, self.gave_up, self.skips) = (false, false, false);
             if let Some(nack) = &mut self.nack {
                 nack.key_frame(SequenceNumber(frame.first_sequence as u16));
             }
@@ -289,7 +332,7 @@ impl ReceiveStream {
             nack.poll(now, round_trip, out);
             // What was asked for in vain is not waited for any more.
             if nack.take_key_frame_needed() && !self.packets {
-                self.wants_keyframe = true;
+                (self.wants_keyframe, self.gave_up) = (true, true);
             }
         }
     }
@@ -340,6 +383,13 @@ impl ReceiveStream {
     pub(super) fn want_keyframe(&mut self) {
         self.wants_keyframe |=
             self.packets || self.current.as_ref().is_some_and(|(codec, _)| codec.format.is_video());
+    }
+
+    /// A frame finds no room: those after it could not be decoded, so that all are dropped until a keyframe comes.
+    pub(super) fn not_taken(&mut self) {
+        self.counters.frames_not_taken += 1;
+        self.skips = true;
+        self.want_keyframe();
     }
 
     /// The application wants a keyframe. Whether it is to be asked for now; where nobody looks for it, it is asked for once.

@@ -14,7 +14,8 @@ use peerage_stun::{Attribute, Class, Message, MessageBuilder, Method};
 use rustc_hash::FxHasher;
 
 use super::application::Application;
-use super::plan::Plan;
+use super::media::Media;
+use super::plan::{FAULTS_END, Plan};
 
 /// How long a message takes by the way of signaling.
 const SIGNALING_DELAY: Duration = Duration::from_millis(60);
@@ -54,6 +55,7 @@ struct End {
     pc: PeerConnection,
     node: NodeId,
     application: Application,
+    media: Option<Media>,
     /// Signals on their way to this end, in order.
     inbox: Vec<(Instant, Signal)>,
     /// Candidates that came before the description they belong to.
@@ -61,6 +63,17 @@ struct End {
     state: ConnectionState,
     /// Since when the connection is not well, once it was.
     unwell_since: Option<Instant>,
+}
+
+impl End {
+    fn is_done(&self) -> bool {
+        self.application.is_done() && self.media.as_ref().is_none_or(Media::is_done)
+    }
+
+    fn progress(&self) -> String {
+        let media = self.media.as_ref().map(Media::progress).unwrap_or_default();
+        format!("{} {media}", self.application.progress())
+    }
 }
 
 /// A call under way.
@@ -124,10 +137,14 @@ impl Call {
             pc.local_addresses_complete(start);
             let application =
                 Application::new(&mut pc, start, &plan.channels[index], &plan.channels[1 - index]);
+            // A while after the last fault: estimates and queues have settled.
+            let counts_from = start + FAULTS_END + Duration::from_secs(5);
+            let media = plan.media.then(|| Media::new(&mut pc, start, counts_from));
             End {
                 pc,
                 node: host.node,
                 application,
+                media,
                 inbox: Vec::new(),
                 early: Vec::new(),
                 state: ConnectionState::New,
@@ -141,7 +158,7 @@ impl Call {
         self.offer()?;
         loop {
             self.drain()?;
-            if self.ends.iter().all(|end| end.application.is_done()) {
+            if self.ends.iter().all(End::is_done) {
                 let time = self.now - self.start;
                 self.farewell()?;
                 return Ok(Outcome::Complete(time));
@@ -174,12 +191,7 @@ impl Call {
 
     fn stuck(&self) -> String {
         let describe = |end: &End| {
-            format!(
-                "{:?}, signaling {:?}, {}",
-                end.state,
-                end.pc.signaling_state(),
-                end.application.progress()
-            )
+            format!("{:?}, signaling {:?}, {}", end.state, end.pc.signaling_state(), end.progress())
         };
         format!(
             "stuck after {:?}:\n  a: {}\n  b: {}",
@@ -251,12 +263,14 @@ impl Call {
         });
         let timers = self.ends.iter().filter_map(|end| end.pc.poll_timeout());
         let signals = self.ends.iter().filter_map(|end| Some(end.inbox.first()?.0));
+        let frames = self.ends.iter().filter_map(|end| end.media.as_ref()?.next_frame());
         self.hosts
             .network
             .next_timeout()
             .into_iter()
             .chain(timers)
             .chain(signals)
+            .chain(frames)
             .chain(patience)
             .min()
     }
@@ -349,6 +363,9 @@ impl Call {
                 }
                 let end = &mut self.ends[index];
                 end.application.send(&mut end.pc, self.now)?;
+                if let Some(media) = &mut end.media {
+                    media.send(&mut end.pc, self.now);
+                }
                 busy |= self.transmit(index);
                 if !busy {
                     break;
@@ -386,10 +403,16 @@ impl Call {
         self.say(index, || format!("{event:?}"));
         {
             let mut trace = self.trace.lock().expect("nobody panicked in the observer");
-            trace.0.write(format!("{event:?}").as_bytes());
+            match &event {
+                Event::Frame(frame) => trace.0.write(&frame.frame.data),
+                event => trace.0.write(format!("{event:?}").as_bytes()),
+            }
         }
         let now = self.now;
         let end = &mut self.ends[index];
+        if let Some(media) = &mut end.media {
+            media.handle(now, &event).map_err(|error| format!("end {index}: {error}"))?;
+        }
         match event {
             Event::IceCandidate(Some(candidate)) if self.plan.trickle => {
                 let signal = Signal::Candidate(candidate);
@@ -398,6 +421,9 @@ impl Call {
             Event::IceCandidate(None) if !self.plan.trickle => self.signal_candidates(index),
             Event::ConnectionStateChange(state) => {
                 end.state = state;
+                if let (ConnectionState::Connected, Some(media)) = (state, &mut end.media) {
+                    media.begin(now);
+                }
                 end.unwell_since = match state {
                     ConnectionState::Disconnected | ConnectionState::Failed => Some(now),
                     _ => None,

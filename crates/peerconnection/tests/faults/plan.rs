@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     pub zero_checksum: bool,
     pub channels: [Vec<Channel>; 2],
     pub faults: Vec<(Duration, Fault)>,
+    /// Sound and pictures as well, both ways.
+    pub media: bool,
 }
 
 /// Something that happens during the call.
@@ -85,7 +87,23 @@ impl Plan {
             zero_checksum: rng.chance(0.5),
             channels: [channels(rng, 1), channels(rng, 0)],
             faults: faults(rng),
+            media: false,
         }
+    }
+
+    /// The same with sound and pictures. What the path is like for good leaves room for them: a picture at 30 % loss is
+    /// a matter of luck.
+    pub(crate) fn with_media(seed: u64) -> Self {
+        let mut plan = Self::new(seed);
+        plan.media = true;
+        for link in [&mut plan.forward, &mut plan.backward, &mut plan.far] {
+            match &mut link.loss {
+                Loss::None => {}
+                Loss::Random(loss) => *loss = loss.min(0.1),
+                bursty => *bursty = Loss::Random(0.05),
+            }
+        }
+        plan
     }
 
     /// The network, with its timeline.

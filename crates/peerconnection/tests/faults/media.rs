@@ -1,0 +1,204 @@
+//! Sound and pictures at one end: sends frames that tell what they are, follows the target bitrate, and checks that what
+//! comes is whole and can be decoded.
+
+use std::time::{Duration, Instant};
+
+use peerage_peerconnection::media::MediaKind;
+use peerage_peerconnection::{Event, Frame, MediaFrame, PeerConnection, TransceiverHandle};
+
+const AUDIO_INTERVAL: Duration = Duration::from_millis(20);
+const VIDEO_INTERVAL: Duration = Duration::from_millis(40);
+/// Bits a second that pictures have at most.
+const MAX_BITRATE: u64 = 800_000;
+/// How much has to come once nothing is in the way any more.
+const ENOUGH_AUDIO: u32 = 100;
+const ENOUGH_VIDEO: u32 = 20;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Media {
+    audio: TransceiverHandle,
+    video: TransceiverHandle,
+    audio_interval: Duration,
+    video_interval: Duration,
+    /// When the next frames are due; not before the connection is up.
+    due: Option<(Instant, Instant)>,
+    sent: (u32, u32),
+    wants_keyframe: bool,
+    bitrate: u64,
+    last_video: Option<u32>,
+    /// Frames of audio and video that came: in all, and since the moment from which on they count.
+    pub(crate) received: (u32, u32),
+    counted: (u32, u32),
+    counts_from: Instant,
+}
+
+impl Media {
+    /// Adds a track of each kind. What comes from `counts_from` on shows that media goes on.
+    pub(crate) fn new(pc: &mut PeerConnection, now: Instant, counts_from: Instant) -> Self {
+        let mut track = |kind: MediaKind| {
+            pc.add_track(now, kind, kind.as_str(), vec!["stream".into()])
+                .expect("a track may be added")
+        };
+        Self {
+            audio: track(MediaKind::Audio),
+            video: track(MediaKind::Video),
+            audio_interval: AUDIO_INTERVAL,
+            video_interval: VIDEO_INTERVAL,
+            due: None,
+            sent: (0, 0),
+            wants_keyframe: true,
+            bitrate: 100_000,
+            last_video: None,
+            received: (0, 0),
+            counted: (0, 0),
+            counts_from,
+        }
+    }
+
+    /// The same with frames at other intervals.
+    pub(crate) fn with_intervals(self, audio_interval: Duration, video_interval: Duration) -> Self {
+        Self { audio_interval, video_interval, ..self }
+    }
+
+    /// The connection is up: media begins.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.due.get_or_insert((now, now));
+    }
+
+    /// When a frame is due.
+    pub(crate) fn next_frame(&self) -> Option<Instant> {
+        self.due.map(|(audio, video)| audio.min(video))
+    }
+
+    /// Sends the frames that are due.
+    pub(crate) fn send(&mut self, pc: &mut PeerConnection, now: Instant) {
+        while let Some((audio, video)) = self.due {
+            if audio.min(video) > now {
+                return;
+            }
+            if audio <= video {
+                self.due = Some((audio + self.audio_interval, video));
+                self.sent.0 += 1;
+                let timestamp = (self.sent.0 - 1) * (self.audio_interval.as_millis() as u32 * 48);
+                let frame = Frame::new(sound(self.sent.0), timestamp);
+                // While nothing is sent as agreed it is lost, like all live sound.
+                let _ = pc.send_frame(now, self.audio, 0, &frame);
+            } else {
+                self.due = Some((audio, video + self.video_interval));
+                self.send_picture(pc, now);
+            }
+        }
+    }
+
+    fn send_picture(&mut self, pc: &mut PeerConnection, now: Instant) {
+        if self.bitrate == 0 {
+            self.wants_keyframe = true;
+            return;
+        }
+        let keyframe = self.wants_keyframe;
+        let rate = self.bitrate.min(MAX_BITRATE) as f64;
+        let size = rate / 8.0 * self.video_interval.as_secs_f64().min(0.2);
+        let size = if keyframe { size * 3.0 } else { size };
+        let number = self.sent.1 + 1;
+        let timestamp = (now_ticks(number, self.video_interval)) as u32;
+        let frame = Frame::new(picture(number, keyframe, (size as usize).max(30)), timestamp);
+        match pc.send_frame(now, self.video, 0, &frame) {
+            Ok(()) => {
+                self.sent.1 = number;
+                self.wants_keyframe = false;
+            }
+            // A picture is missing now: the next one must not refer to it.
+            Err(_) => self.wants_keyframe = true,
+        }
+    }
+
+    /// Takes an event that concerns media.
+    pub(crate) fn handle(&mut self, now: Instant, event: &Event) -> Result<(), String> {
+        match event {
+            Event::KeyframeRequested { .. } => self.wants_keyframe = true,
+            Event::TargetBitrate { transceiver, bitrate, .. } if *transceiver == self.video => {
+                self.bitrate = *bitrate;
+            }
+            Event::Frame(frame) => self.check(now, frame)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, now: Instant, received: &MediaFrame) -> Result<(), String> {
+        let counts = u32::from(now >= self.counts_from);
+        let data = &received.frame.data[..];
+        if data.first() == Some(&SOUND) {
+            let number = data[1..5].try_into().map(u32::from_be_bytes);
+            let number = number.map_err(|_| "a frame of sound is cut off")?;
+            if *data != *sound(number) {
+                return Err(format!("sound {number} is damaged"));
+            }
+            self.received.0 += 1;
+            self.counted.0 += counts;
+            return Ok(());
+        }
+        let keyframe = received.frame.keyframe;
+        let head = if keyframe { 10 } else { 3 };
+        let number = data
+            .get(head..head + 4)
+            .and_then(|bytes| Some(u32::from_be_bytes(bytes.try_into().ok()?)));
+        let number = number.ok_or("a picture is cut off")?;
+        if *data != *picture(number, keyframe, data.len()) {
+            return Err(format!("picture {number} is damaged"));
+        }
+        if self.last_video.is_some_and(|last| number <= last) {
+            return Err(format!("picture {number} came after {:?}", self.last_video));
+        }
+        if !keyframe && self.last_video != Some(number - 1) {
+            return Err(format!(
+                "picture {number} refers to one that never came; the last was {:?}",
+                self.last_video
+            ));
+        }
+        self.last_video = Some(number);
+        self.received.1 += 1;
+        self.counted.1 += counts;
+        Ok(())
+    }
+
+    /// Whether media goes on now that nothing is in its way.
+    pub(crate) fn is_done(&self) -> bool {
+        self.counted.0 >= ENOUGH_AUDIO && self.counted.1 >= ENOUGH_VIDEO
+    }
+
+    /// For messages.
+    pub(crate) fn progress(&self) -> String {
+        format!(
+            "media: {:?} sent, {:?} received, {:?} of them lately, {} bit/s",
+            self.sent, self.received, self.counted, self.bitrate
+        )
+    }
+}
+
+/// The first byte of all sound: no picture begins so.
+const SOUND: u8 = 0x7e;
+
+fn now_ticks(number: u32, interval: Duration) -> u64 {
+    u64::from(number) * interval.as_millis() as u64 * 90
+}
+
+fn sound(number: u32) -> Vec<u8> {
+    let mut data = vec![SOUND];
+    data.extend(number.to_be_bytes());
+    data.extend((0..40 + number % 40).map(|at| (number.wrapping_mul(31).wrapping_add(at)) as u8));
+    data
+}
+
+/// A VP8 frame by its header (RFC 6386 §9.1), with its number after it, and noise.
+fn picture(number: u32, keyframe: bool, size: usize) -> Vec<u8> {
+    let mut data = match keyframe {
+        true => vec![0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01],
+        false => vec![0x11, 0, 0],
+    };
+    data.extend(number.to_be_bytes());
+    let rest = size.saturating_sub(data.len());
+    data.extend((0..rest).map(|at| (number as usize).wrapping_mul(17).wrapping_add(at * 7) as u8));
+    data
+}
