@@ -121,7 +121,9 @@ impl Targets {
                 let priority = f64::from(parameters.priority.weight()) / 256.0;
                 if configs.last().is_none_or(|config| config.id != id) {
                     let encodings = Default::default();
-                    configs.push(StreamConfig { id, priority, always: audio, encodings });
+                    // Video keeps its least rate too, as browsers' does: once paused, nothing would be sent that shows
+                    // that the path has become better. Upper layers of a simulcast do pause.
+                    configs.push(StreamConfig { id, priority, always: true, encodings });
                 }
                 if let Some(config) = configs.last_mut()
                     && config.encodings.len() < MAX_ENCODINGS
