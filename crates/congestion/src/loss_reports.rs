@@ -13,9 +13,9 @@ use crate::units::DataRate;
 /// Above this share the rate goes down, below the other it goes up (draft-ietf-rmcat-gcc-02 §6).
 const MUCH: f64 = 0.10;
 const LITTLE: f64 = 0.02;
-/// How fast it goes up, per report, and how often at most.
+/// How fast it goes up in a second, and over how long a time at once: reports come at times of their own.
 const INCREASE: f64 = 1.08;
-const INCREASE_PERIOD: Duration = Duration::from_millis(900);
+const LONGEST_INCREASE: Duration = Duration::from_millis(1_500);
 /// It goes down once in this time and a round trip: what was sent before cannot tell of it.
 const DECREASE_PERIOD: Duration = Duration::from_millis(300);
 /// As with [`Gcc`](crate::Gcc).
@@ -64,8 +64,9 @@ impl LossReports {
                 self.lowered = true;
                 self.changed = Some(now);
             }
-        } else if fraction < LITTLE && since.is_none_or(|since| since >= INCREASE_PERIOD) {
-            let raised = self.rate.scaled(INCREASE).min(self.ceiling());
+        } else if fraction < LITTLE {
+            let time = since.unwrap_or(Duration::from_secs(1)).min(LONGEST_INCREASE);
+            let raised = self.rate.scaled(INCREASE.powf(time.as_secs_f64())).min(self.ceiling());
             self.rate = self.rate.max(raised);
             self.changed = Some(now);
         }
