@@ -99,12 +99,13 @@ fn lost_packets_come_out_under_their_own_numbers() {
         !is_media || count % 20 != 7
     });
     pair.b.pc.set_receive_mode(pair.now, theirs, ReceiveMode::Packets).unwrap();
-    let mut packets = film(&mut pair, video, 200);
+    // Of a packet after which none comes nobody knows that it is missing: the last ones are not looked at.
+    let mut packets = film(&mut pair, video, 210);
     let repaired = packets.iter().filter(|packet| packet.repaired).count();
     assert!(repaired > 20, "{repaired}");
     packets.sort_by_key(|packet| packet.sequence);
-    assert_eq!(packets.len(), 600);
-    for (index, packet) in packets.iter().enumerate() {
+    assert!(packets.len() >= 600, "{}", packets.len());
+    for (index, packet) in packets[..600].iter().enumerate() {
         assert_eq!(packet.sequence, packets[0].sequence + index as u64);
         assert_eq!(packet.marker, index % 3 == 2);
     }
