@@ -299,7 +299,9 @@ pub fn negotiate(now: Instant, offerer: &mut Peer, answerer: &mut Peer) {
 
 /// Hands new candidates over, once the other end has a description for them.
 fn trickle(now: Instant, from: &mut Peer, to: &mut Peer) {
-    if !from.trickle || to.pc.remote_description().is_none() {
+    // The description is written out anew each time: asked for only where there is something to hand over.
+    let news = from.trickle && from.seen < from.events.len();
+    if !news || to.pc.remote_description().is_none() {
         return;
     }
     while from.seen < from.events.len() {
