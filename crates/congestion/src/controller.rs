@@ -64,7 +64,8 @@ pub trait Controller {
     /// There is no point in probing far above it. `None` is unlimited.
     fn on_application_limited(&mut self, now: Instant, demand: Option<DataRate>);
 
-    /// The path is another one, as when ICE selects another pair: what was learnt of the old one is forgotten.
+    /// The path is another one, as when ICE selects another pair: what was learnt of the old one is forgotten,
+    /// the limit that the receiver asked for included.
     fn on_route_change(&mut self, now: Instant);
 
     /// Time has passed: call it at [`poll_timeout`](Self::poll_timeout).

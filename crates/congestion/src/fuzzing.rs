@@ -94,7 +94,10 @@ pub fn controller(data: &[u8]) {
                     gcc.on_application_limited(now, Some(DataRate::from_bps(bytes.number()?)));
                 }
                 _ => match bytes.byte()? % 4 {
-                    0 => gcc.on_route_change(now),
+                    0 => {
+                        limit = None;
+                        gcc.on_route_change(now);
+                    }
                     _ => gcc.on_rtt(now, bytes.duration()?),
                 },
             }

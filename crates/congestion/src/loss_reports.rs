@@ -102,6 +102,7 @@ impl Controller for LossReports {
         self.rate = self.rate.min(start);
         self.lowered = false;
         self.changed = None;
+        self.remote_limit = None;
     }
 
     fn handle_timeout(&mut self, _: Instant) {}

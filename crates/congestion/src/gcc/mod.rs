@@ -533,6 +533,8 @@ impl Controller for Gcc {
         self.silence_decreased = None;
         self.jitter_us = 0.0;
         self.unreported_since = None;
+        // What the receiver saw was the old path.
+        self.remote_limit = None;
         // The new path may be as fast as the old one, but a start from there would flood a slower one.
         let start = self.config.start_rate.clamp(self.config.min_rate, self.config.max_rate);
         self.aimd = Aimd::new(self.aimd.rate().min(start));

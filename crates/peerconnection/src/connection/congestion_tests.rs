@@ -139,7 +139,7 @@ fn limits_are_answered_and_audio_goes_on() {
 }
 
 #[test]
-fn an_estimate_of_nothing_pauses_video_alone() {
+fn an_estimate_of_nothing_leaves_video_little_and_audio_alone() {
     let mut call = call(204);
     for bitrate in [u64::MAX, 1, 0] {
         let mut packet = compound();
@@ -147,7 +147,7 @@ fn an_estimate_of_nothing_pauses_video_alone() {
         inject(&mut call, packet);
     }
     audio_still_flows(&mut call);
-    assert_eq!(call.target_kbps(), 0);
+    assert!((1..30).contains(&call.target_kbps()), "{}", call.target_kbps());
     let mut packet = compound();
     Remb { sources: sources(), bitrate: 5_000_000, ssrcs: (&[Ssrc(1)]).into() }.write(&mut packet);
     inject(&mut call, packet);

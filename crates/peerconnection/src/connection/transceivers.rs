@@ -310,7 +310,10 @@ impl PeerConnection {
             let event = match event {
                 RtpEvent::Frame(frame) => match self.transform_received(frame) {
                     Some(frame) => Event::Frame(Box::new(frame)),
-                    None => continue,
+                    None => {
+                        self.rtp.frame_taken();
+                        continue;
+                    }
                 },
                 RtpEvent::KeyframeRequested { transceiver, encoding } => {
                     Event::KeyframeRequested { transceiver, encoding }

@@ -140,6 +140,9 @@ impl PeerConnection {
         if let Event::Message(_, message) = &event {
             self.queued_bytes -= message.len();
         }
+        if let Event::Frame(_) = &event {
+            self.rtp.frame_taken();
+        }
         self.log_event(&event);
         Some(event)
     }

@@ -66,13 +66,14 @@ impl ArrivalReports {
         keep(&mut self.remote, estimated, || Box::new(RemoteEstimator::new(DataRate::ZERO, most)));
     }
 
-    /// Notes a packet of a stream that is known.
+    /// Notes a packet; `routed`: of a stream that is known. Transport-wide numbers count whatever they belong to.
     pub(super) fn record(
         &mut self,
         now: Instant,
         packet: &RtpPacket<'_>,
         len: usize,
         extensions: &ExtensionMap,
+        routed: bool,
     ) {
         if let Some(remote) = &mut self.remote
             && let Some(time) = packet.extension::<AbsoluteSendTime>(extensions)
@@ -84,7 +85,7 @@ impl ArrivalReports {
                 return;
             };
             transport.record(now, SequenceNumber(number.0));
-        } else if let Some(streams) = &mut self.streams {
+        } else if let Some(streams) = self.streams.as_mut().filter(|_| routed) {
             streams.record(now, packet.ssrc(), packet.sequence_number(), rtcp::Ecn::NotEct);
         } else {
             return;
@@ -97,6 +98,13 @@ impl ArrivalReports {
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.due
+    }
+
+    /// A stream has ended.
+    pub(super) fn forget(&mut self, ssrc: Ssrc) {
+        if let Some(streams) = &mut self.streams {
+            streams.remove(ssrc);
+        }
     }
 
     /// Nothing is told any more.
@@ -147,7 +155,7 @@ impl RtpTransport {
             if !more {
                 return;
             }
-            self.rtcp.push_back(std::mem::take(&mut packet));
+            self.push_rtcp(std::mem::take(&mut packet));
         }
     }
 

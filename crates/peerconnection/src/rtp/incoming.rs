@@ -1,7 +1,7 @@
 //! RTP that comes in: opened, told apart by stream, put in order, asked for again where it is missing, and given out as
 //! frames.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use peerage_log::{Direction, Plaintext};
 use peerage_rtp::receive::{Route, StreamRole};
@@ -14,6 +14,9 @@ use super::{
     KEYFRAME_REQUEST_INTERVAL, MAX_NACK_PAIRS, MAX_QUEUED_FRAMES, MAX_RECEIVE_STREAMS, RtpEvent,
     RtpTransport, Target,
 };
+
+/// A source that was silent for so long makes room for others.
+const MAX_SILENCE: Duration = Duration::from_secs(10);
 
 impl RtpTransport {
     /// Takes an RTP packet. Noise is counted and dropped.
@@ -32,15 +35,16 @@ impl RtpTransport {
             self.statistics.packets_malformed += 1;
             return;
         };
-        self.arrivals.record(now, &packet, sealed, &self.extensions);
-        let Some(route) = self.routing.find(&packet, &self.extensions) else {
+        let route = self.routing.find(&packet, &self.extensions);
+        self.arrivals.record(now, &packet, sealed, &self.extensions, route.is_some());
+        let Some(route) = route else {
             self.statistics.packets_dropped += 1;
             return;
         };
         self.report_estimate(now);
         self.statistics.packets_received += 1;
         self.statistics.bytes_received += packet.payload().len() as u64;
-        match self.target(&packet, &route) {
+        match self.target(now, &packet, &route) {
             Some(Target::Media(index)) => {
                 let Some(section) = self.routing.section(&route) else { return };
                 let Some(codec) = section.codec(packet.payload_type().get()) else { return };
@@ -77,7 +81,12 @@ impl RtpTransport {
     }
 
     /// The stream of a source; the first packet of one makes it (RFC 9143 §9.2).
-    pub(super) fn target(&mut self, packet: &RtpPacket<'_>, route: &Route) -> Option<Target> {
+    pub(super) fn target(
+        &mut self,
+        now: Instant,
+        packet: &RtpPacket<'_>,
+        route: &Route,
+    ) -> Option<Target> {
         let ssrc = packet.ssrc();
         if let Some(&target) = self.by_ssrc.get(&ssrc.0) {
             return Some(target);
@@ -85,10 +94,12 @@ impl RtpTransport {
         let section = self.routing.section(route)?;
         let target = match route.role {
             StreamRole::Media => {
-                let codec = section.codec(packet.payload_type().get())?;
-                if self.receivers.len() >= MAX_RECEIVE_STREAMS {
+                section.codec(packet.payload_type().get())?;
+                if self.receivers.len() >= MAX_RECEIVE_STREAMS && !self.forget_silent(now) {
                     return None;
                 }
+                let section = self.routing.section(route)?;
+                let codec = section.codec(packet.payload_type().get())?;
                 let rid = section.rid(route.layer);
                 let (transceiver, layer) = (section.transceiver, route.layer);
                 let packets = self.forwarding.includes(transceiver);
@@ -212,9 +223,14 @@ impl RtpTransport {
         self.receivers.swap_remove(gone);
         self.assembly.recount(self.receivers.iter());
         let moved = self.receivers.len();
-        self.by_ssrc.retain(|_, target| {
+        let arrivals = &mut self.arrivals;
+        arrivals.forget(ssrc);
+        self.by_ssrc.retain(|source, target| {
             let (Target::Media(index) | Target::Repair(index)) = target;
             let stays = *index != gone;
+            if !stays {
+                arrivals.forget(Ssrc(*source));
+            }
             if *index == moved {
                 *index = gone;
             }
@@ -224,5 +240,20 @@ impl RtpTransport {
         for index in self.repairing.iter_mut().filter(|index| **index == moved) {
             *index = gone;
         }
+    }
+
+    /// Makes room: the source that was silent longest is forgotten, if that is long (RFC 3550 §6.3.5). Looked for only
+    /// when there is no room.
+    fn forget_silent(&mut self, now: Instant) -> bool {
+        let silent = |stream: &ReceiveStream| {
+            stream.last_packet().map_or(Duration::MAX, |at| now.saturating_duration_since(at))
+        };
+        let longest = self.receivers.iter().max_by_key(|stream| silent(stream));
+        let Some(longest) = longest.filter(|stream| silent(stream) >= MAX_SILENCE) else {
+            return false;
+        };
+        let ssrc = longest.ssrc();
+        self.forget(ssrc);
+        true
     }
 }

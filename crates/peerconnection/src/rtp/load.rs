@@ -86,6 +86,11 @@ impl Load {
         !self.halted
     }
 
+    /// Packets of the application take the place of frames: nothing is left out of them.
+    pub(super) fn resume(&mut self) {
+        self.halted = false;
+    }
+
     /// Whether frames are left out.
     pub(super) fn is_halted(&self) -> bool {
         self.halted

@@ -149,6 +149,8 @@ pub(crate) struct RtpTransport {
     /// The path is one of IPv4.
     ipv4: bool,
     rtcp: VecDeque<Vec<u8>>,
+    /// The peer takes RTCP that does not begin with a report (RFC 5506).
+    reduced_size: bool,
     events: VecDeque<RtpEvent>,
     queued_frames: usize,
     forwarding: Forwarding,
@@ -199,6 +201,7 @@ impl RtpTransport {
             padding_stream: None,
             ipv4: false,
             rtcp: VecDeque::new(),
+            reduced_size: false,
             events: VecDeque::new(),
             queued_frames: 0,
             forwarding: Forwarding::default(),
@@ -252,6 +255,7 @@ impl RtpTransport {
         agreed: &[AgreedMedia],
         transceivers: &Transceivers,
     ) {
+        self.reduced_size = agreed.iter().all(|media| media.agreement.rtcp_rsize);
         self.extensions = ExtensionMap::new();
         for extension in agreed.iter().flat_map(|media| &media.agreement.extensions) {
             // An identifier that cannot be used was not agreed on.
@@ -367,11 +371,12 @@ impl RtpTransport {
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<RtpEvent> {
-        let event = self.events.pop_front()?;
-        if matches!(event, RtpEvent::Frame(_)) {
-            self.queued_frames -= 1;
-        }
-        Some(event)
+        self.events.pop_front()
+    }
+
+    /// The application has taken a frame, or it was dropped: there is room for another.
+    pub(crate) fn frame_taken(&mut self) {
+        self.queued_frames = self.queued_frames.saturating_sub(1);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {

@@ -35,6 +35,8 @@ pub(super) struct ReceiveStream {
     telephone_events: Option<Box<TelephoneEvents>>,
     sequence: SequenceUnwrapper,
     statistics: ReceiveStatistics,
+    /// Packets that had come when it was reported on last.
+    reported: u64,
     nack: Option<NackGenerator>,
     /// Ticks of the timestamp a second.
     clock_rate: u32,
@@ -46,6 +48,8 @@ pub(super) struct ReceiveStream {
     /// The packet that is waited for where nobody asks for it, and since when.
     gap: Option<(u64, Instant)>,
     asked: Option<Instant>,
+    /// When a packet of the newest keyframe came last.
+    keyframe_comes: Option<Instant>,
     pub(super) counters: InboundCounters,
     pub(super) sources: Sources,
     /// See [`count_bytes`](Self::count_bytes).
@@ -54,6 +58,11 @@ pub(super) struct ReceiveStream {
 
 /// How much later than those after it a packet may come where nothing is sent again.
 const MAX_REORDERING: Duration = Duration::from_millis(250);
+
+/// A keyframe comes no more once none of its packets has come for so long ...
+const KEYFRAME_PAUSE: Duration = Duration::from_millis(300);
+/// ... and however it comes, another is asked for after this time.
+const KEYFRAME_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A packet to be given out.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +94,7 @@ impl ReceiveStream {
             telephone_events: None,
             sequence: SequenceUnwrapper::default(),
             statistics: ReceiveStatistics::new(ssrc, codec.clock_rate),
+            reported: 0,
             nack: codec.nack.then(|| NackGenerator::new(NackConfig::default())),
             clock_rate: codec.clock_rate,
             wants_keyframe: false,
@@ -92,6 +102,7 @@ impl ReceiveStream {
             skips: false,
             gap: None,
             asked: None,
+            keyframe_comes: None,
             counters: InboundCounters::default(),
             sources: Sources::default(),
             counted: 0,
@@ -239,6 +250,9 @@ impl ReceiveStream {
         };
         let payload = Bytes::copy_from_slice(packet.payload());
         assembler.insert(sequence, packet.timestamp().0, packet.marker(), payload, None);
+        if assembler.newest_keyframe() == Some(packet.timestamp().0) {
+            self.keyframe_comes = Some(now);
+        }
         if self.nack.is_none() && codec.format.is_video() {
             // Nobody asks for what is missing: once it is too late to be only out of order, it will not come.
             let missing = assembler.first_missing();
@@ -375,7 +389,17 @@ impl ReceiveStream {
         self.statistics.sender_report(now, info);
     }
 
+    /// When the last packet came.
+    pub(super) fn last_packet(&self) -> Option<Instant> {
+        self.statistics.last_packet_received()
+    }
+
+    /// The block of a report; `None` where nothing came since the last one (RFC 3550 §6.4.1).
     pub(super) fn report(&mut self, now: Instant) -> Option<ReportBlock> {
+        let received = self.statistics.packets_received();
+        if std::mem::replace(&mut self.reported, received) == received {
+            return None;
+        }
         self.statistics.report(now)
     }
 
@@ -404,8 +428,11 @@ impl ReceiveStream {
 
     /// Whether a keyframe is to be asked for now.
     pub(super) fn keyframe_request_due(&mut self, now: Instant, interval: Duration) -> bool {
-        let due = self.wants_keyframe
-            && self.asked.is_none_or(|at| now.saturating_duration_since(at) >= interval);
+        let since = |at: Instant| now.saturating_duration_since(at);
+        // While one comes, another in its place would take the path from it: on a slow one none would ever be whole.
+        let comes = self.keyframe_comes.is_some_and(|at| since(at) < KEYFRAME_PAUSE);
+        let interval = if comes { interval.max(KEYFRAME_PATIENCE) } else { interval };
+        let due = self.wants_keyframe && self.asked.is_none_or(|at| since(at) >= interval);
         if due {
             self.asked = Some(now);
         }

@@ -12,6 +12,10 @@ use super::{
 };
 use crate::transceiver::TransceiverHandle;
 
+/// Packet types of the two (RFC 3550 §12.1).
+const SENDER_REPORT: u8 = 200;
+const RECEIVER_REPORT: u8 = 201;
+
 impl RtpTransport {
     /// Asks the peer for a keyframe of every stream of video of a transceiver: now, or when the last request is long
     /// enough ago.
@@ -41,9 +45,30 @@ impl RtpTransport {
     }
 
     pub(super) fn push_rtcp(&mut self, packet: Vec<u8>) {
-        if self.rtcp.len() < MAX_QUEUED_RTCP {
-            self.rtcp.push_back(packet);
+        if self.rtcp.len() >= MAX_QUEUED_RTCP {
+            return;
         }
+        let is_report = matches!(packet.get(1), Some(&(SENDER_REPORT | RECEIVER_REPORT)));
+        if self.reduced_size || is_report {
+            self.rtcp.push_back(packet);
+            return;
+        }
+        // Without a=rtcp-rsize each begins with a report and has the canonical name (RFC 3550 §6.1, RFC 5506 §5).
+        let mut compound = Vec::with_capacity(packet.len() + 64);
+        let ssrc = self.own_ssrc();
+        rtcp::ReceiverReport { ssrc, reports: (&[][..]).into() }.write(&mut compound);
+        self.write_names(&[ssrc], &mut compound);
+        compound.extend_from_slice(&packet);
+        self.rtcp.push_back(compound);
+    }
+
+    /// The canonical name of sources of ours (RFC 3550 §6.5.1).
+    fn write_names(&self, sources: &[Ssrc], out: &mut Vec<u8>) {
+        let value = self.cname.as_bytes();
+        let items = [rtcp::SdesItem { kind: rtcp::SdesKind::CNAME, value }];
+        let chunk = |&ssrc: &Ssrc| rtcp::SdesChunk { ssrc, items: (&items).into() };
+        let chunks: Vec<_> = sources.iter().map(chunk).collect();
+        rtcp::SourceDescription::new(&chunks).write(out);
     }
 
     pub(super) fn own_ssrc(&self) -> Ssrc {
@@ -71,39 +96,39 @@ impl RtpTransport {
         let mut blocks = blocks.chunks(rtcp::MAX_REPORT_BLOCKS);
         let mut due = Vec::new();
         let mut packet = Vec::with_capacity(512);
-        let mut first = self.own_ssrc();
+        let mut sources = Vec::new();
+        // What a source takes: its report, and its name.
+        let name_len = self.cname.len() + 10;
         for stream in self.senders.iter() {
             let Some(info) = stream.sender_info(now, ntp) else { continue };
             let reports = blocks.next().unwrap_or_default();
-            if !packet.is_empty() && packet.len() + 28 + 24 * reports.len() > MAX_REPORT_LEN {
-                due.push((first, std::mem::take(&mut packet)));
+            let names = (sources.len() + 1) * name_len;
+            if !packet.is_empty() && packet.len() + 28 + 24 * reports.len() + names > MAX_REPORT_LEN
+            {
+                due.push((std::mem::take(&mut sources), std::mem::take(&mut packet)));
             }
-            if packet.is_empty() {
-                first = stream.ssrc();
-            }
+            sources.push(stream.ssrc());
             let (ssrc, reports) = (stream.ssrc(), reports.into());
             rtcp::SenderReport { ssrc, info, reports }.write(&mut packet);
         }
         let own = self.own_ssrc();
         let sends = !packet.is_empty();
         if packet.is_empty() {
+            sources.push(own);
             let reports = blocks.next().unwrap_or_default().into();
             rtcp::ReceiverReport { ssrc: own, reports }.write(&mut packet);
         }
-        due.push((first, packet));
+        due.push((sources, packet));
         for reports in blocks {
             let mut packet = Vec::with_capacity(MAX_REPORT_LEN);
             rtcp::ReceiverReport { ssrc: own, reports: reports.into() }.write(&mut packet);
-            due.push((own, packet));
+            due.push((vec![own], packet));
         }
-        // RFC 3550 §6.1: each compound packet has the canonical name.
-        for (index, (ssrc, mut packet)) in due.into_iter().enumerate() {
-            let value = self.cname.as_bytes();
-            let items = [rtcp::SdesItem { kind: rtcp::SdesKind::CNAME, value }];
-            let chunks = [rtcp::SdesChunk { ssrc, items: (&items).into() }];
-            rtcp::SourceDescription::new(&chunks).write(&mut packet);
+        // RFC 3550 §6.1: each compound packet has the canonical name; §6.5: of each source that reports in it.
+        for (index, (sources, mut packet)) in due.into_iter().enumerate() {
+            self.write_names(&sources, &mut packet);
             if index == 0 {
-                self.write_extended_report(now, ssrc, sends, &mut packet);
+                self.write_extended_report(now, sources[0], sends, &mut packet);
             }
             self.push_rtcp(packet);
         }

@@ -367,13 +367,14 @@ impl SendStream {
         let timestamp = RtpTimestamp(frame.timestamp.wrapping_add(self.offset));
         let (header, arena, next) = (&self.header, &mut self.arena, &mut self.next);
         let (packets, octets, ssrc) = (&mut self.packets, &mut self.octets, self.ssrc);
-        let load = &mut self.load;
+        let (load, anchor) = (&mut self.load, &mut self.anchor);
         let mut emit = |parts: &[&[u8]], marker: bool| {
             let payload = arena.copy(parts);
             *packets = packets.wrapping_add(1);
             *octets = octets.wrapping_add(payload.len() as u32);
             let sequence_number = SequenceNumber(*next as u16);
             *next += 1;
+            *anchor = anchor.map(|anchor| anchor.wrapping_add(1));
             let fields = RtpHeader { marker, payload_type, sequence_number, timestamp, ssrc };
             let packet = header.packet(class, fields, payload);
             load.count(&packet);
@@ -442,9 +443,15 @@ impl SendStream {
         let fields = RtpHeader { marker, payload_type, sequence_number, timestamp, ssrc };
         let payload = self.arena.copy(&[&event.report.write()]);
         self.next += 1;
+        self.shift_anchor();
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload.len() as u32);
         self.header.packet(Class::Audio, fields, payload)
+    }
+
+    /// A number was taken beside those of the application, which go on after it.
+    fn shift_anchor(&mut self) {
+        self.anchor = self.anchor.map(|anchor| anchor.wrapping_add(1));
     }
 
     /// Makes a packet of one of the application's; `overhead` is what SRTP adds.
@@ -458,18 +465,24 @@ impl SendStream {
         let (payload_type, clock_rate) = (codec.payload_type, codec.clock_rate);
         let (class, repairable) = (codec.class(), codec.rtx.is_some());
         let number = match packet.sequence {
-            None => self.next,
+            None => {
+                self.shift_anchor();
+                self.next
+            }
             Some(number) => {
-                let anchor = self.anchor.unwrap_or_else(|| self.next.wrapping_sub(number));
-                let own = number.wrapping_add(anchor);
-                let ahead = own.wrapping_sub(self.next) as i64;
-                if ahead < -(MAX_LATE_PACKETS as i64) || ahead > MAX_JUMP {
+                let mut anchor = self.anchor.unwrap_or_else(|| self.next.wrapping_sub(number));
+                let ahead = number.wrapping_add(anchor).wrapping_sub(self.next) as i64;
+                if ahead < -(MAX_LATE_PACKETS as i64) {
                     return Err(Error::Operation(format!(
-                        "sequence number {number} is too far from those before it"
+                        "sequence number {number} is too far behind those before it"
                     )));
                 }
+                if ahead > MAX_JUMP {
+                    // What lies between was not sent, or not taken: one gap is as good as so many.
+                    anchor = (self.next + 1).wrapping_sub(number);
+                }
                 self.anchor = Some(anchor);
-                own
+                number.wrapping_add(anchor)
             }
         };
         let timestamp = RtpTimestamp(packet.timestamp.wrapping_add(self.offset));
@@ -499,6 +512,7 @@ impl SendStream {
             self.counters.frame(now, FrameFacts::default(), true);
         }
         self.load.count(&made);
+        self.load.resume();
         if number >= self.next {
             self.next = number + 1;
             self.last = Some((timestamp.0, now, clock_rate));

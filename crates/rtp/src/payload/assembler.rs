@@ -316,6 +316,13 @@ impl FrameAssembler {
         complete.then_some(first)
     }
 
+    /// RTP timestamp of the newest keyframe whose beginning is held, whether the rest is there or not.
+    pub fn newest_keyframe(&self) -> Option<u32> {
+        let (first, _) = self.candidate?;
+        let slot = self.slots.get(usize::try_from(first - self.base).ok()?)?;
+        slot.as_ref().map(|slot| slot.timestamp)
+    }
+
     /// The sequence numbers that are missing before the newest packet, oldest first.
     pub fn missing(&self) -> impl Iterator<Item = u64> + '_ {
         let base = self.base;
