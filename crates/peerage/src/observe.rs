@@ -190,13 +190,10 @@ impl Shared {
 }
 
 impl Drop for Spool {
-    /// What is left is written beside the driver, which no disk is to hold up; at once where there is no runtime.
+    /// What is left is half a second's: little enough to be written at once, and the runtime may be at its end, when
+    /// nothing that is spawned runs any more.
     fn drop(&mut self) {
-        let shared = Arc::clone(&self.0);
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(move || shared.drain())),
-            Err(_) => shared.drain(),
-        }
+        self.0.drain();
     }
 }
 
