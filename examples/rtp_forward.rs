@@ -1,8 +1,8 @@
 //! What a peer sends, as plain RTP on a UDP port, for ffmpeg, ffplay or GStreamer.
 //!
-//! `cargo run --example rtp_forward -- 127.0.0.1:5004`, then, within a minute, `ffplay -protocol_whitelist file,udp,rtp
-//! /tmp/rtp_forward.sdp`. Without an address a socket of its own counts what comes. The peer is made here too, and what it sends
-//! is no picture that means anything; an application has a browser there.
+//! `cargo run --example rtp_forward -- 127.0.0.1:5004`, then, within a minute, `ffplay -protocol_whitelist file,udp,rtp`
+//! and the `.sdp` file that it names. Without an address a socket of its own counts what comes. The peer is made here too,
+//! and what it sends is no picture that means anything; an application has a browser there.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -54,7 +54,9 @@ async fn forward(connection: PeerConnection, target: SocketAddr) -> Result<()> {
         "v=0\r\no=- 0 0 IN IP4 {ip}\r\ns=Peerage\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
          m=video {port} RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"
     );
-    std::fs::write(std::env::temp_dir().join("rtp_forward.sdp"), sdp)?;
+    let path = std::env::temp_dir().join("rtp_forward.sdp");
+    std::fs::write(&path, sdp)?;
+    println!("described in {}", path.display());
     let socket = UdpSocket::bind("0.0.0.0:0").await?;
     let track = loop {
         match connection.next_event().await.ok_or("the connection is closed")? {

@@ -7,49 +7,11 @@ use std::time::Duration;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use common::{Pair, negotiate};
+use common::{Pair, calling, frames, vp8};
 use peerage_peerconnection::media::MediaKind;
 use peerage_peerconnection::{
-    ConnectionState, Event, Frame, MediaFrame, RtpEncodingParameters, TransceiverDirection,
-    TransceiverHandle, TransceiverInit,
+    Event, Frame, MediaFrame, RtpEncodingParameters, TransceiverDirection, TransceiverInit,
 };
-
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A pair that sends audio and video from `a` to `b`.
-fn calling(seed: u64) -> (Pair, TransceiverHandle, TransceiverHandle) {
-    let mut pair = Pair::new(seed);
-    let now = pair.now;
-    let audio = pair.a.pc.add_track(now, MediaKind::Audio, "audio", vec!["s".into()]).unwrap();
-    let video = pair.a.pc.add_track(now, MediaKind::Video, "video", vec!["s".into()]).unwrap();
-    negotiate(now, &mut pair.a, &mut pair.b);
-    assert!(pair.run_until(PATIENCE, |pair| {
-        [&pair.a, &pair.b]
-            .iter()
-            .all(|peer| peer.pc.connection_state() == ConnectionState::Connected)
-    }));
-    (pair, audio, video)
-}
-
-/// A VP8 frame: the header of a key frame (RFC 6386 §9.1) or of another, and noise.
-fn vp8(keyframe: bool, size: usize, seed: u8) -> Vec<u8> {
-    let mut data = match keyframe {
-        true => vec![0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01],
-        false => vec![0x11, 0, 0],
-    };
-    data.extend((data.len()..size).map(|at| (at as u8).wrapping_mul(31).wrapping_add(seed)));
-    data
-}
-
-fn frames(events: &[Event]) -> Vec<&MediaFrame> {
-    let mut frames = Vec::new();
-    for event in events {
-        if let Event::Frame(frame) = event {
-            frames.push(&**frame);
-        }
-    }
-    frames
-}
 
 #[test]
 fn frames_arrive_as_they_were_sent() {

@@ -6,41 +6,20 @@ mod common;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Pair, negotiate};
-use peerage_peerconnection::media::MediaKind;
+use common::{Pair, vp8};
 use peerage_peerconnection::{
-    ConnectionState, Event, Frame, MAX_LATE_PACKETS, OutgoingPacket, ReceiveMode, ReceivedPacket,
-    TransceiverHandle,
+    Event, Frame, MAX_LATE_PACKETS, OutgoingPacket, ReceiveMode, ReceivedPacket, TransceiverHandle,
 };
 use peerage_rtp::extension::AudioLevel;
 use peerage_rtp::payload::PayloadFormat;
 
-const PATIENCE: Duration = Duration::from_secs(10);
 const FRAME_TIME: Duration = Duration::from_millis(33);
 
 /// A pair that sends audio and video from `a` to `b`; the handles at `a`, then at `b`.
 fn calling(seed: u64) -> (Pair, [TransceiverHandle; 2], [TransceiverHandle; 2]) {
-    let mut pair = Pair::new(seed);
-    let now = pair.now;
-    let audio = pair.a.pc.add_track(now, MediaKind::Audio, "audio", vec!["s".into()]).unwrap();
-    let video = pair.a.pc.add_track(now, MediaKind::Video, "video", vec!["s".into()]).unwrap();
-    negotiate(now, &mut pair.a, &mut pair.b);
-    assert!(pair.run_until(PATIENCE, |pair| {
-        [&pair.a, &pair.b]
-            .iter()
-            .all(|peer| peer.pc.connection_state() == ConnectionState::Connected)
-    }));
+    let (pair, audio, video) = common::calling(seed);
     let theirs: Vec<_> = pair.b.pc.transceivers().map(|transceiver| transceiver.handle).collect();
     (pair, [audio, video], [theirs[0], theirs[1]])
-}
-
-fn vp8(keyframe: bool, size: usize, seed: u8) -> Vec<u8> {
-    let mut data = match keyframe {
-        true => vec![0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01],
-        false => vec![0x11, 0, 0],
-    };
-    data.extend((data.len()..size).map(|at| (at as u8).wrapping_mul(31).wrapping_add(seed)));
-    data
 }
 
 fn received(pair: &mut Pair) -> Vec<ReceivedPacket> {

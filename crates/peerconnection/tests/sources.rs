@@ -5,11 +5,11 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Pair, negotiate};
+use common::{Pair, frames, negotiate};
 use peerage_peerconnection::media::{Capabilities, MediaKind, RtpCodec};
 use peerage_peerconnection::{
-    ConnectionState, Event, Frame, MediaFrame, RtpEncodingParameters, SignalingState,
-    TransceiverHandle, TransceiverInit,
+    ConnectionState, Frame, RtpEncodingParameters, SignalingState, TransceiverHandle,
+    TransceiverInit,
 };
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -32,16 +32,6 @@ fn calling(seed: u64, codecs: &[&str]) -> (Pair, TransceiverHandle) {
             .all(|peer| peer.pc.connection_state() == ConnectionState::Connected)
     }));
     (pair, handle)
-}
-
-fn frames(events: &[Event]) -> Vec<&MediaFrame> {
-    let mut frames = Vec::new();
-    for event in events {
-        if let Event::Frame(frame) = event {
-            frames.push(&**frame);
-        }
-    }
-    frames
 }
 
 #[test]

@@ -7,36 +7,14 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use common::{Pair, negotiate};
+use common::{Pair, calling, vp8};
 use peerage_peerconnection::media::MediaKind;
 use peerage_peerconnection::stats::{
     DtlsRole, IceCandidatePairState, IceRole, Stats, StatsReport, StatsType,
 };
 use peerage_peerconnection::{
     DtlsState, Event, Frame, Message, SctpTransportState, StatsSelector, TransceiverDirection,
-    TransceiverHandle,
 };
-
-/// A pair that sends audio and video from `a` to `b`.
-fn calling(seed: u64) -> (Pair, TransceiverHandle, TransceiverHandle) {
-    let mut pair = Pair::new(seed);
-    let now = pair.now;
-    let audio = pair.a.pc.add_track(now, MediaKind::Audio, "audio", vec!["s".into()]).unwrap();
-    let video = pair.a.pc.add_track(now, MediaKind::Video, "video", vec!["s".into()]).unwrap();
-    negotiate(now, &mut pair.a, &mut pair.b);
-    pair.connect();
-    (pair, audio, video)
-}
-
-/// A VP8 frame: the header of a key frame of 640x360 (RFC 6386 §9.1) or of another, and noise.
-fn vp8(keyframe: bool, size: usize, seed: u8) -> Vec<u8> {
-    let mut data = match keyframe {
-        true => vec![0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01],
-        false => vec![0x11, 0, 0],
-    };
-    data.extend((data.len()..size).map(|at| (at as u8).wrapping_mul(31).wrapping_add(seed)));
-    data
-}
 
 fn is_media(data: &[u8]) -> bool {
     (128..192).contains(&data[0]) && !(192..224).contains(&data[1])

@@ -8,9 +8,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
+use peerage_peerconnection::media::MediaKind;
 use peerage_peerconnection::{
-    Configuration, ConnectionState, DataChannelHandle, Event, Input, Message, PeerConnection,
-    Protocol, Rng, SdpType,
+    Configuration, ConnectionState, DataChannelHandle, Event, Input, MediaFrame, Message,
+    PeerConnection, Protocol, Rng, SdpType, TransceiverHandle,
 };
 
 /// A datagram on its way.
@@ -311,4 +312,37 @@ fn trickle(now: Instant, from: &mut Peer, to: &mut Peer) {
         }
         from.seen += 1;
     }
+}
+
+/// A pair that sends audio and video from `a` to `b`.
+#[track_caller]
+pub fn calling(seed: u64) -> (Pair, TransceiverHandle, TransceiverHandle) {
+    let mut pair = Pair::new(seed);
+    let now = pair.now;
+    let audio = pair.a.pc.add_track(now, MediaKind::Audio, "audio", vec!["s".into()]).unwrap();
+    let video = pair.a.pc.add_track(now, MediaKind::Video, "video", vec!["s".into()]).unwrap();
+    negotiate(now, &mut pair.a, &mut pair.b);
+    pair.connect();
+    (pair, audio, video)
+}
+
+/// A VP8 frame: the header of a key frame of 640x360 (RFC 6386 §9.1) or of another, and noise.
+pub fn vp8(keyframe: bool, size: usize, seed: u8) -> Vec<u8> {
+    let mut data = match keyframe {
+        true => vec![0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01],
+        false => vec![0x11, 0, 0],
+    };
+    data.extend((data.len()..size).map(|at| (at as u8).wrapping_mul(31).wrapping_add(seed)));
+    data
+}
+
+/// The frames among events.
+pub fn frames(events: &[Event]) -> Vec<&MediaFrame> {
+    let mut frames = Vec::new();
+    for event in events {
+        if let Event::Frame(frame) = event {
+            frames.push(&**frame);
+        }
+    }
+    frames
 }
