@@ -7,6 +7,12 @@
 //! retransmissions as well, and costs the same however much is in flight. What a SACK costs follows what it newly
 //! acknowledges and how many blocks it lists.
 
+mod abandonment;
+#[cfg(test)]
+mod tests;
+
+use abandonment::may_not_retransmit;
+
 use super::rate::{RateEstimator, RateSample, RateStamp};
 use crate::packet::data::FragmentFlags;
 use crate::packet::sack::GapBlock;
@@ -348,71 +354,6 @@ impl Flight {
         }
     }
 
-    fn abandon_message(&mut self, index: usize) {
-        let message = self.chunks[index].message;
-        self.abandoned.push((self.chunks[index].stream, message));
-        let mut at = self.chunks[index].previous;
-        self.abandon_chunk(index);
-        while let Some(index) = self.index(at) {
-            at = self.chunks[index].previous;
-            self.abandon_chunk(index);
-        }
-        let mut at = self.chunks[index].next;
-        while let Some(index) = self.index(at) {
-            at = self.chunks[index].next;
-            self.abandon_chunk(index);
-        }
-        self.advance();
-    }
-
-    /// Gives up the message that the chunk with this unwrapped TSN belongs to, if any of it is still here.
-    pub(crate) fn abandon_containing(&mut self, tsn: u64) {
-        if let Some(index) = self.index(tsn) {
-            self.abandon_message(index);
-        }
-    }
-
-    /// Gives a TSN to the rest of a message that will never be sent, so that FORWARD TSN can name the message even when
-    /// all that was sent of it is acknowledged.
-    pub(crate) fn push_abandoned(&mut self, now: Instant, rest: NewChunk) -> u64 {
-        let tsn = self.push(now, NewChunk { payload: Bytes::new(), ..rest });
-        if let Some(index) = self.index(tsn) {
-            self.abandon_chunk(index);
-        }
-        self.advance();
-        tsn
-    }
-
-    fn abandon_chunk(&mut self, index: usize) {
-        self.leave_flight(index);
-        // The data is of no more use; the header fields are, for FORWARD TSN.
-        let chunk = &mut self.chunks[index];
-        chunk.state = ChunkState::Abandoned;
-        chunk.payload = Bytes::new();
-    }
-
-    /// RFC 3758 §3.5 C2: the point moves over abandoned chunks.
-    fn advance(&mut self) {
-        self.advanced = self.advanced.max(self.base - 1);
-        while let Some(index) = self.index(self.advanced + 1) {
-            if self.chunks[index].state != ChunkState::Abandoned {
-                break;
-            }
-            self.advanced += 1;
-        }
-    }
-
-    /// The TSN to name in FORWARD TSN, if there is a reason to send one.
-    pub(crate) fn forward_point(&self) -> Option<Tsn> {
-        (self.advanced >= self.base).then_some(Tsn(self.advanced as u32))
-    }
-
-    /// The chunks that FORWARD TSN passes over.
-    pub(crate) fn skipped(&self) -> impl Iterator<Item = &SentChunk> + '_ {
-        let count = (self.advanced + 1).saturating_sub(self.base) as usize;
-        self.chunks.iter().take(count)
-    }
-
     /// Processes an acknowledgement. `None`: it is old or acknowledges what was never sent.
     pub(crate) fn on_sack(
         &mut self,
@@ -634,68 +575,5 @@ impl Flight {
                 ChunkState::Acked | ChunkState::Abandoned => {}
             }
         }
-    }
-
-    /// Gives up lost messages whose time is over, so that FORWARD TSN can be sent although the window is shut.
-    pub(crate) fn abandon_expired(&mut self, now: Instant) {
-        while let Some(index) = self.retransmit.front().and_then(|tsn| self.index(*tsn)) {
-            let chunk = &self.chunks[index];
-            match chunk.state {
-                ChunkState::Lost if may_not_retransmit(chunk, now) => self.abandon_message(index),
-                ChunkState::Lost => break,
-                _ => {}
-            }
-            self.retransmit.pop_front();
-        }
-    }
-}
-
-/// RFC 7496 §3: the time is over, or the retransmissions are used up.
-fn may_not_retransmit(chunk: &SentChunk, now: Instant) -> bool {
-    chunk.expires.is_some_and(|expires| expires <= now)
-        || chunk.limit.is_some_and(|limit| chunk.retransmits >= limit)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::packet::data::DATA_HEADER_LENGTH;
-    use crate::packet::idata::I_DATA_HEADER_LENGTH;
-
-    #[test]
-    fn chunks_leave_with_the_size_they_entered_with() {
-        let now = Instant::now();
-        let mut flight = Flight::new(now, Tsn(1));
-        let new = NewChunk {
-            payload: Bytes::from_static(b"data"),
-            stream: StreamId(1),
-            flags: FragmentFlags(FragmentFlags::BEGIN | FragmentFlags::END),
-            number: 0,
-            fsn: 0,
-            ppid: PayloadProtocolId(51),
-            message: 0,
-            previous: 0,
-            limit: None,
-            expires: None,
-            committed: 0,
-        };
-        // Beside COOKIE ECHO as DATA; then the handshake turns out to agree on I-DATA.
-        for _ in 0..2 {
-            flight.begin_packet();
-            flight.push(now, new.clone());
-        }
-        assert_eq!(flight.in_flight(), 2 * (4 + DATA_HEADER_LENGTH));
-        flight.set_chunk_header(I_DATA_HEADER_LENGTH);
-        let none = || std::iter::empty();
-        assert!(flight.on_sack(now, Tsn(1), none(), std::iter::empty(), None, None).is_some());
-        assert_eq!(flight.in_flight(), 4 + DATA_HEADER_LENGTH);
-        // Sent again it is I-DATA.
-        flight.on_timeout();
-        assert_eq!(flight.in_flight(), 0);
-        flight.begin_packet();
-        assert!(flight.next_retransmission(now, 1_000, true).is_some());
-        assert_eq!(flight.in_flight(), 4 + I_DATA_HEADER_LENGTH);
-        assert!(flight.on_sack(now, Tsn(2), none(), std::iter::empty(), None, None).is_some());
-        assert_eq!(flight.in_flight(), 0);
     }
 }
