@@ -111,6 +111,8 @@ pub struct Pacer<T> {
     config: PacerConfig,
     queues: [VecDeque<Waiting<T>>; CLASSES],
     queued: DataSize,
+    /// The same of each class.
+    queued_of: [DataSize; CLASSES],
     pacing_rate: DataRate,
     padding_rate: DataRate,
     congested: bool,
@@ -134,6 +136,7 @@ impl<T> Pacer<T> {
             config,
             queues: Default::default(),
             queued: DataSize::ZERO,
+            queued_of: [DataSize::ZERO; CLASSES],
             pacing_rate: DataRate::ZERO,
             padding_rate: DataRate::ZERO,
             congested: false,
@@ -185,6 +188,7 @@ impl<T> Pacer<T> {
         }
         queue.push_back(Waiting { packet, size, since: now });
         self.queued += size;
+        self.queued_of[class as usize] += size;
         Ok(())
     }
 
@@ -202,8 +206,8 @@ impl<T> Pacer<T> {
 
     /// Keeps the waiting packets that `keep` says, as when a stream ends.
     pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
-        let mut gone = DataSize::ZERO;
-        for queue in &mut self.queues {
+        for (queue, queued) in self.queues.iter_mut().zip(&mut self.queued_of) {
+            let mut gone = DataSize::ZERO;
             queue.retain(|waiting| {
                 let kept = keep(&waiting.packet);
                 if !kept {
@@ -211,13 +215,19 @@ impl<T> Pacer<T> {
                 }
                 kept
             });
+            *queued -= gone;
+            self.queued -= gone;
         }
-        self.queued -= gone;
     }
 
     /// Bytes that wait.
     pub fn queued(&self) -> DataSize {
         self.queued
+    }
+
+    /// Bytes of a class that wait.
+    pub fn queued_of(&self, class: Class) -> DataSize {
+        self.queued_of[class as usize]
     }
 
     /// Packets that wait.
@@ -348,6 +358,7 @@ impl<T> Pacer<T> {
     ) -> Option<Action<T>> {
         let waiting = self.queues[class as usize].pop_front()?;
         self.queued -= waiting.size;
+        self.queued_of[class as usize] -= waiting.size;
         self.account(now, waiting.size);
         if probe.is_some() {
             self.count_probe(waiting.size);

@@ -261,6 +261,9 @@ pub fn nack(data: &[u8]) {
                 history.retransmit(now, lost, Duration::from_millis(20))
             {
                 assert!(!packet.is_empty());
+                if step[1] & 1 == 0 {
+                    history.resent(now, lost);
+                }
             }
         }
         if let Some(due) = generator.poll_timeout() {

@@ -133,6 +133,7 @@ fn call_with_nack(loss_percent: u64, delay: Duration, seed: u64) -> Outcome {
                                 .encapsulate(bytes, payload_type, &ExtensionMap::new(), &mut out)
                                 .unwrap();
                             forward.push(out);
+                            history.resent(now, number);
                         }
                     }
                 }

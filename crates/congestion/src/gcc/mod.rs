@@ -63,7 +63,14 @@ const SILENCE_PERIOD: Duration = Duration::from_millis(500);
 const STREAM_PAUSE: Duration = Duration::from_secs(2);
 /// The window has room for this much time beyond the smallest round trip: reports come every so often.
 const DRAIN_ROOM: Duration = Duration::from_millis(75);
+/// At other times it has room for this much time beyond the round trip and two intervals between reports: more in flight
+/// means that the path has become slow, before a report can tell of it.
+const FLIGHT_ROOM: Duration = Duration::from_millis(80);
+/// Intervals between reports that are reckoned with.
+const REPORT_INTERVALS: (Duration, Duration) =
+    (Duration::from_millis(50), Duration::from_millis(500));
 const MIN_WINDOW: DataSize = DataSize::from_bytes(3_000);
+const MIN_FLIGHT: DataSize = DataSize::from_bytes(12_000);
 /// While there are packets that wait no longer than this, the queue is empty now and then.
 const EMPTY_QUEUE: Duration = Duration::from_millis(15);
 /// A queue shorter than this is frames that became larger, not overuse.
@@ -139,6 +146,8 @@ pub struct Gcc {
     demand: DataRate,
     last_sent: Option<Instant>,
     last_feedback: Option<Instant>,
+    /// How far apart reports come, smoothed.
+    report_interval: Duration,
     /// The first packet sent since the last report.
     unreported_since: Option<Instant>,
     silence_decreased: Option<Instant>,
@@ -183,6 +192,7 @@ impl Gcc {
             demand: DataRate::MAX,
             last_sent: None,
             last_feedback: None,
+            report_interval: REPORT_INTERVALS.0,
             unreported_since: None,
             silence_decreased: None,
             losses_count_from: None,
@@ -396,17 +406,19 @@ impl Gcc {
             rate = rate.min(limit);
         }
         let stable = self.aimd.capacity.lower_bound().map_or(rate, |lower| lower.min(rate));
-        let window = self
-            .drain
-            .holds_back(now)
-            .then(|| (rate * (self.rtt.smallest() + DRAIN_ROOM)).max(MIN_WINDOW));
+        let window = if self.drain.holds_back(now) {
+            (rate * (self.rtt.smallest() + DRAIN_ROOM)).max(MIN_WINDOW)
+        } else {
+            let time = self.rtt.smallest_of_late() + self.report_interval * 2 + FLIGHT_ROOM;
+            (rate * time).max(MIN_FLIGHT)
+        };
         self.target = Target {
             rate,
             stable_rate: stable,
             pacing_rate: rate.scaled(if careful { CAREFUL_FACTOR } else { PACING_FACTOR }),
             padding_rate: DataRate::ZERO,
-            congestion_window: window,
-            congested: window.is_some_and(|window| self.in_flight.size() > window),
+            congestion_window: Some(window),
+            congested: self.in_flight.size() > window,
             rtt: self.rtt.smoothed(),
             loss: self.loss.loss(),
         };
@@ -443,7 +455,11 @@ impl Controller for Gcc {
         if feedback.results.is_empty() {
             return;
         }
-        self.last_feedback = Some(now);
+        if let Some(last) = self.last_feedback.replace(now) {
+            let (least, most) = REPORT_INTERVALS;
+            let interval = now.saturating_duration_since(last).clamp(least, most);
+            self.report_interval = self.report_interval * 7 / 8 + interval / 8;
+        }
         let mut newest: Option<Instant> = None;
         let mut arrived: Option<Instant> = None;
         for result in feedback.results {

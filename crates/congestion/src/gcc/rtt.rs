@@ -8,6 +8,8 @@ const INITIAL: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(30);
 /// The smallest is remembered for two of these.
 const EPOCH: Duration = Duration::from_secs(15);
+/// The smallest of late likewise.
+const SHORT_EPOCH: Duration = Duration::from_secs(1);
 
 /// The estimator; see the module.
 #[derive(Debug, Default)]
@@ -16,6 +18,9 @@ pub(crate) struct RoundTrip {
     /// When the epoch began, the smallest in it, and the smallest in the one before.
     epoch: Option<(Instant, Duration)>,
     before: Option<Duration>,
+    /// The same for a shorter time.
+    short_epoch: Option<(Instant, Duration)>,
+    short_before: Option<Duration>,
 }
 
 impl RoundTrip {
@@ -26,15 +31,8 @@ impl RoundTrip {
         // RFC 6298 §2.3.
         self.smoothed =
             Some(self.smoothed.map_or(sample, |smoothed| smoothed * 7 / 8 + sample / 8));
-        match &mut self.epoch {
-            Some((began, smallest)) if now.saturating_duration_since(*began) < EPOCH => {
-                *smallest = (*smallest).min(sample);
-            }
-            _ => {
-                self.before = self.epoch.map(|epoch| epoch.1);
-                self.epoch = Some((now, sample));
-            }
-        }
+        remember(now, sample, EPOCH, &mut self.epoch, &mut self.before);
+        remember(now, sample, SHORT_EPOCH, &mut self.short_epoch, &mut self.short_before);
     }
 
     pub(crate) fn smoothed(&self) -> Duration {
@@ -44,6 +42,30 @@ impl RoundTrip {
     pub(crate) fn smallest(&self) -> Duration {
         let epoch = self.epoch.map(|epoch| epoch.1);
         epoch.into_iter().chain(self.before).min().unwrap_or(INITIAL)
+    }
+
+    /// The smallest of the last second or two.
+    pub(crate) fn smallest_of_late(&self) -> Duration {
+        let epoch = self.short_epoch.map(|epoch| epoch.1);
+        epoch.into_iter().chain(self.short_before).min().unwrap_or(INITIAL)
+    }
+}
+
+fn remember(
+    now: Instant,
+    sample: Duration,
+    length: Duration,
+    epoch: &mut Option<(Instant, Duration)>,
+    before: &mut Option<Duration>,
+) {
+    match epoch {
+        Some((began, smallest)) if now.saturating_duration_since(*began) < length => {
+            *smallest = (*smallest).min(sample);
+        }
+        _ => {
+            *before = epoch.map(|epoch| epoch.1);
+            *epoch = Some((now, sample));
+        }
     }
 }
 

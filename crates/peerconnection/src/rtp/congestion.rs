@@ -162,10 +162,22 @@ impl RateControl {
     pub(super) fn enqueue(&mut self, now: Instant, mut packet: Packet) -> bool {
         packet.queued = Some(now);
         let size = self.size_of(packet.len() as u64 + self.srtp_overhead);
-        if packet.class == Class::Retransmission {
-            self.repeated.0 += size;
-        }
         self.pacer.enqueue(now, packet.class, size, packet).is_ok()
+    }
+
+    /// How long it would take to send what is to be sent again, and nothing else.
+    pub(super) fn repairs_take(&self) -> Duration {
+        self.pacer.queued_of(Class::Retransmission) / self.target().rate
+    }
+
+    /// Whether nothing but audio leaves for now.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.target().congested
+    }
+
+    /// The shortest round trip that is known of: an answer cannot have been seen before.
+    pub(super) fn shortest_round_trip(&self, known: Duration) -> Duration {
+        if self.reported { self.gcc.stats().min_rtt.min(known) } else { known }
     }
 
     /// Keeps the packets that `keep` says.
@@ -178,7 +190,13 @@ impl RateControl {
     /// What is to be sent now, if anything.
     pub(super) fn poll(&mut self, now: Instant) -> Option<Due> {
         Some(match self.pacer.poll(now)? {
-            Action::Send { packet, probe, .. } => Due::Packet(packet, probe),
+            Action::Send { packet, probe, .. } => {
+                if packet.class == Class::Retransmission {
+                    let size = self.size_of(packet.len() as u64 + self.srtp_overhead);
+                    self.repeated.0 += size;
+                }
+                Due::Packet(packet, probe)
+            }
             Action::Padding { size, probe } => Due::Padding(size, probe),
         })
     }

@@ -31,6 +31,8 @@ pub(super) struct Load {
     payload_len: f64,
     /// So much waited that frames are left out until the next keyframe.
     halted: bool,
+    /// The application sends frames, not packets.
+    frames: bool,
     keyframe_wanted: Option<Instant>,
     /// The most that the peer takes, and which of its sources says so (RFC 5104 §4.2.1).
     limit: Option<(Ssrc, BitrateLimit)>,
@@ -44,6 +46,7 @@ impl Load {
             header_len: USUAL_HEADER,
             payload_len: 0.0,
             halted: false,
+            frames: false,
             keyframe_wanted: None,
             limit: None,
         }
@@ -88,7 +91,22 @@ impl Load {
 
     /// Packets of the application take the place of frames: nothing is left out of them.
     pub(super) fn resume(&mut self) {
-        self.halted = false;
+        (self.halted, self.frames) = (false, false);
+    }
+
+    /// The application sends frames.
+    pub(super) fn carries_frames(&mut self) {
+        self.frames = true;
+    }
+
+    /// Whether what is sent can be given up for a keyframe: packets of the application are another's picture.
+    pub(super) fn can_begin_anew(&self) -> bool {
+        self.frames && !self.halted
+    }
+
+    /// Frames are left out until a keyframe comes.
+    pub(super) fn halt(&mut self) {
+        self.halted = true;
     }
 
     /// Whether frames are left out.

@@ -1,6 +1,6 @@
 //! RTP of ours: frames queued as packets, sealed one by one as they are sent, and again where the peer misses them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use peerage_congestion::Class;
 use peerage_log::Direction;
@@ -11,6 +11,9 @@ use super::frame::Frame;
 use super::{KEYFRAME_REQUEST_INTERVAL, MAX_QUEUED_PACKETS, RtpTransport};
 use crate::error::Error;
 use crate::transceiver::TransceiverHandle;
+
+/// If what the peer misses would take longer than this to be sent again, a keyframe is sent in its place.
+const REPAIR_LIMIT: Duration = Duration::from_millis(400);
 
 impl RtpTransport {
     /// Cuts a frame into packets and queues them.
@@ -43,8 +46,9 @@ impl RtpTransport {
         if class == Class::Video && !stream.admits(frame, rate.is_behind(now), rate.has_recovered())
         {
             self.statistics.frames_left_out += 1;
-            let ask =
-                rate.has_recovered() && stream.load.keyframe_due(now, KEYFRAME_REQUEST_INTERVAL);
+            let ask = rate.has_recovered()
+                && !rate.is_held_back()
+                && stream.load.keyframe_due(now, KEYFRAME_REQUEST_INTERVAL);
             if ask {
                 let ssrc = stream.ssrc();
                 self.keyframe_requested(ssrc);
@@ -144,14 +148,23 @@ impl RtpTransport {
         };
         stream.counters.nacks += 1;
         let Some(rate) = self.rate.as_deref_mut() else { return };
+        let round_trip = rate.shortest_round_trip(self.round_trip);
         for number in nack.sequence_numbers() {
             if !rate.has_room_to_repeat() {
-                return;
+                break;
             }
-            if let Some(packet) = stream.retransmit(now, number, self.round_trip, &self.extensions)
-            {
+            if let Some(packet) = stream.retransmit(now, number, round_trip, &self.extensions) {
                 self.statistics.retransmissions_sent += 1;
                 rate.enqueue(now, packet);
+            }
+        }
+        if rate.repairs_take() > REPAIR_LIMIT && stream.load.can_begin_anew() {
+            // A keyframe is there sooner than what is missing. What waits could not be decoded without that.
+            stream.begin_anew();
+            rate.retain(|packet| packet.ssrc != media || packet.class == Class::Audio);
+            self.statistics.repairs_given_up += 1;
+            if !rate.is_held_back() && stream.load.keyframe_due(now, KEYFRAME_REQUEST_INTERVAL) {
+                self.keyframe_requested(media);
             }
         }
     }

@@ -20,6 +20,8 @@ pub(super) struct Packet {
     pub(super) ssrc: Ssrc,
     /// What the history keeps it under; `None` for retransmissions.
     pub(super) number: Option<SequenceNumber>,
+    /// The number of the packet that it sends again because the peer asked for that.
+    pub(super) repeats: Option<SequenceNumber>,
     /// How urgent it is.
     pub(super) class: Class,
     /// When it began to wait; padding never does.
@@ -166,6 +168,7 @@ impl HeaderTemplate {
         Packet {
             ssrc: fields.ssrc,
             number,
+            repeats: None,
             class,
             queued: None,
             header,
@@ -194,6 +197,16 @@ impl HeaderTemplate {
         let header_len = bytes.len() as u16;
         self.scratch = bytes;
         let (ssrc, number) = (fields.ssrc, Some(fields.sequence_number));
-        Packet { ssrc, number, class, queued: None, header, header_len, payload, places }
+        Packet {
+            ssrc,
+            number,
+            repeats: None,
+            class,
+            queued: None,
+            header,
+            header_len,
+            payload,
+            places,
+        }
     }
 }

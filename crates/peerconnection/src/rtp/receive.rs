@@ -48,6 +48,8 @@ pub(super) struct ReceiveStream {
     /// The packet that is waited for where nobody asks for it, and since when.
     gap: Option<(u64, Instant)>,
     asked: Option<Instant>,
+    /// A whole keyframe that waits for what is missing before it, and since when.
+    whole_keyframe: Option<(u64, Instant)>,
     /// When a packet of the newest keyframe came last.
     keyframe_comes: Option<Instant>,
     pub(super) counters: InboundCounters,
@@ -59,6 +61,8 @@ pub(super) struct ReceiveStream {
 /// How much later than those after it a packet may come where nothing is sent again.
 const MAX_REORDERING: Duration = Duration::from_millis(250);
 
+/// A whole keyframe waits so long for what is missing before it.
+const REPAIR_PATIENCE: Duration = Duration::from_millis(100);
 /// A keyframe comes no more once none of its packets has come for so long ...
 const KEYFRAME_PAUSE: Duration = Duration::from_millis(300);
 /// ... and however it comes, another is asked for after this time.
@@ -102,6 +106,7 @@ impl ReceiveStream {
             skips: false,
             gap: None,
             asked: None,
+            whole_keyframe: None,
             keyframe_comes: None,
             counters: InboundCounters::default(),
             sources: Sources::default(),
@@ -297,14 +302,22 @@ impl ReceiveStream {
         }
         let (codec, assembler) = self.current.as_mut()?;
         let payload_type = codec.payload_type;
-        if self.gave_up
-            && let Some(first) = assembler.complete_keyframe()
-        {
-            // What is missing before it was asked for in vain.
-            assembler.give_up_before(first);
-        }
+        let mut skipped = false;
         let frame = loop {
-            let frame = assembler.poll_frame()?;
+            let Some(frame) = assembler.poll_frame() else {
+                let first = assembler.complete_keyframe().filter(|_| !skipped)?;
+                let since = match self.whole_keyframe {
+                    Some((keyframe, since)) if keyframe == first => since,
+                    _ => self.whole_keyframe.insert((first, now)).1,
+                };
+                if !self.gave_up && now.saturating_duration_since(since) < REPAIR_PATIENCE {
+                    return None;
+                }
+                // What is missing before it was asked for in vain, or comes too late.
+                assembler.give_up_before(first);
+                skipped = true;
+                continue;
+            };
             if !self.skips || frame.keyframe || !codec.format.is_video() {
                 break frame;
             }

@@ -34,6 +34,9 @@ const MAX_JUMP: i64 = 1 << 14;
 /// been cut already, so that [`Settings::mtu`](crate::Settings::mtu) comes too late.
 const MAX_FORWARDED: usize = 1_452;
 
+/// Numbers for which it is remembered that those before were given up: more than a history holds.
+const MAX_GIVEN_UP: u16 = 1 << 14;
+
 /// Earlier frames that redundant audio brings again: one makes up for any single loss.
 const RED_REDUNDANCY: u8 = 1;
 
@@ -139,6 +142,8 @@ pub(super) struct SendStream {
     source_changed: bool,
     /// The number of the first packet.
     first: u64,
+    /// What lies before this is not sent again: it was given up for a keyframe.
+    repair_from: Option<SequenceNumber>,
     rtx_ssrc: u32,
     pub(super) counters: OutboundCounters,
 }
@@ -181,6 +186,7 @@ impl SendStream {
             last: None,
             source_changed: false,
             first,
+            repair_from: None,
             rtx_ssrc: rtx,
             counters: OutboundCounters::default(),
         };
@@ -389,6 +395,10 @@ impl SendStream {
         packetizer
             .packetize(&frame.data, info, max_payload, &mut emit)
             .map_err(|error| Error::Operation(error.to_string()))?;
+        self.load.carries_frames();
+        // By then what was given up is beyond the history, and numbers would come round again.
+        let span = |first: SequenceNumber| (self.next as u16).wrapping_sub(first.0);
+        self.repair_from.take_if(|first| span(*first) > MAX_GIVEN_UP);
         self.last = Some((timestamp.0, now, clock_rate));
         self.counters.payload_type = Some(payload_type.get());
         if let Some(facts) = facts(format, frame) {
@@ -530,6 +540,9 @@ impl SendStream {
         let header_len = packet.len() - payload_len;
         counters.packet(header_len, payload_len, waited.unwrap_or_default());
         let Some(number) = packet.number else {
+            if let (Some(history), Some(number)) = (&mut self.history, packet.repeats) {
+                history.resent(now, number);
+            }
             // What probes the path is sent again though nobody misses it.
             if packet.class == Class::Retransmission {
                 counters.retransmitted_packets += 1;
@@ -552,6 +565,9 @@ impl SendStream {
         round_trip: Duration,
         extensions: &ExtensionMap,
     ) -> Option<Packet> {
+        if self.repair_from.is_some_and(|first| first.is_newer_than(number)) {
+            return None;
+        }
         let history = self.history.as_mut()?;
         let Retransmission::Send(original) = history.retransmit(now, number, round_trip) else {
             return None;
@@ -563,7 +579,14 @@ impl SendStream {
         let mut header = Vec::with_capacity(original.header.len() + RETRANSMISSION_ROOM);
         self.rtx.encapsulate(&original.header, rtx, extensions, &mut header).ok()?;
         let class = Class::Retransmission;
-        Some(Packet { number: None, class, header: header.into(), ..original.clone() })
+        let (header, repeats) = (header.into(), Some(number));
+        Some(Packet { number: None, repeats, class, header, ..original.clone() })
+    }
+
+    /// Frames are left out until a keyframe comes, and nothing before it is sent again.
+    pub(super) fn begin_anew(&mut self) {
+        self.load.halt();
+        self.repair_from = Some(SequenceNumber(self.next as u16));
     }
 
     /// Whether padding can be sent beside this stream: a receiver must not take it for media.

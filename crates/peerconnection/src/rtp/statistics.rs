@@ -20,6 +20,8 @@ pub struct RtpStatistics {
     pub nacked_packets: u64,
     /// Packets sent again.
     pub retransmissions_sent: u64,
+    /// Times that the peer missed so much of a stream that a keyframe was sent in its place.
+    pub repairs_given_up: u64,
     /// Keyframes asked for.
     pub keyframe_requests_sent: u64,
     /// Packets that SRTP refused: forged, replayed, or of another key.

@@ -15,6 +15,9 @@ const VIDEO: Duration = Duration::from_millis(33);
 const AUDIO: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_millis(20);
 
+/// With 30 frames a second, webrtc-stats calls it a freeze when the next one takes longer than usual by 150 ms.
+const FREEZE: Duration = Duration::from_millis(183);
+
 /// What happened in a stretch of time.
 #[derive(Debug, Default)]
 pub struct Seen {
@@ -31,12 +34,31 @@ pub struct Seen {
     pub keyframe_requests: u64,
     pub wakeups: u64,
     pub seconds: f64,
+    /// The longest time without a frame of video, and all of the times that a browser would call frozen.
+    pub video_gap: Duration,
+    pub frozen: Duration,
+    /// Bytes that went through the bottleneck or were lost behind it, headers included, and packets that found it full.
+    pub link_bytes: u64,
+    pub dropped: u64,
 }
 
 impl Seen {
     /// Bits a second of video.
     pub fn video_kbps(&self) -> f64 {
         8.0 * self.video_bytes as f64 / self.seconds / 1_000.0
+    }
+
+    /// Bits a second of all that was sent and found room.
+    pub fn link_kbps(&self) -> f64 {
+        8.0 * self.link_bytes as f64 / self.seconds / 1_000.0
+    }
+
+    fn video_frame(&mut self, now: Instant, last: &mut Instant) {
+        let gap = now - std::mem::replace(last, now);
+        self.video_gap = self.video_gap.max(gap);
+        if gap > FREEZE {
+            self.frozen += gap;
+        }
     }
 
     pub fn queue_mean(&self) -> Duration {
@@ -57,13 +79,18 @@ pub struct Call {
     /// What the encoder makes at most, and at least, whatever the target says.
     pub most_kbps: u64,
     pub least_kbps: u64,
+    /// What a keyframe has at least, in bytes.
+    pub keyframe_len: usize,
+    /// The video that `b` sends, if it does.
+    back: Option<TransceiverHandle>,
     nodes: [peerage_netsim::NodeId; 2],
     next_video: Instant,
     next_audio: Instant,
     next_look: Instant,
     frames: u32,
     sounds: u32,
-    wants_keyframe: bool,
+    wants_keyframe: [bool; 2],
+    last_video: Instant,
     /// Packets that have left the bottleneck, and how long they waited together.
     left: (u64, Duration),
 }
@@ -72,7 +99,21 @@ impl Call {
     /// Two ends that are connected, over a path of these parameters from `a` to `b`, and one without faults but the same
     /// delay back.
     pub fn new(seed: u64, a: Configuration, b: Configuration, path: LinkConfig) -> Self {
-        let mut pair = Pair::with(seed, a, b);
+        let back = LinkConfig::new().delay(path.delay);
+        Self::over(Pair::with(seed, a, b), seed, path, back)
+    }
+
+    /// The same with a path of these parameters both ways, and `b` sends video as well.
+    pub fn both_ways(seed: u64, path: LinkConfig) -> Self {
+        let mut pair = Pair::with(seed, super::config(), super::config());
+        let now = pair.now;
+        let back = pair.b.pc.add_track(now, MediaKind::Video, "back", vec!["s".into()]).unwrap();
+        let mut call = Self::over(pair, seed, path.clone(), path);
+        call.back = Some(back);
+        call
+    }
+
+    fn over(mut pair: Pair, seed: u64, path: LinkConfig, back: LinkConfig) -> Self {
         let now = pair.now;
         let audio = pair.a.pc.add_track(now, MediaKind::Audio, "audio", vec!["s".into()]).unwrap();
         let video = pair.a.pc.add_track(now, MediaKind::Video, "video", vec!["s".into()]).unwrap();
@@ -85,7 +126,6 @@ impl Call {
         let address = |text: &str| text.parse::<std::net::SocketAddr>().unwrap().ip();
         let node_a = network.add_node([address(super::A)]);
         let node_b = network.add_node([address(super::B)]);
-        let back = LinkConfig::new().delay(path.delay);
         let link = network.add_asymmetric_link(node_a, node_b, path, back);
         Self {
             pair,
@@ -95,13 +135,16 @@ impl Call {
             video,
             most_kbps: 20_000,
             least_kbps: 0,
+            keyframe_len: 0,
+            back: None,
             nodes: [node_a, node_b],
             next_video: now,
             next_audio: now,
             next_look: now,
             frames: 0,
             sounds: 0,
-            wants_keyframe: true,
+            wants_keyframe: [true; 2],
+            last_video: now,
             left: (0, Duration::ZERO),
         }
     }
@@ -109,6 +152,11 @@ impl Call {
     /// The path from `a` to `b` is another one from now on.
     pub fn change(&mut self, path: LinkConfig) {
         self.network.apply(Change::configure(self.link, Direction::Forward, path));
+    }
+
+    /// The path is another one both ways.
+    pub fn change_both(&mut self, path: LinkConfig) {
+        self.network.apply(Change::configure(self.link, Direction::Both, path));
     }
 
     pub fn target_kbps(&self) -> u64 {
@@ -119,6 +167,8 @@ impl Call {
         let (start, end) = (self.pair.now, self.pair.now + time);
         let mut seen = Seen { seconds: time.as_secs_f64(), ..Seen::default() };
         let mut last_audio = start;
+        let before = self.network.link_stats(self.link, Direction::Forward);
+        self.last_video = self.last_video.max(start);
         loop {
             self.pump(&mut seen, &mut last_audio);
             let now = self.pair.now;
@@ -129,6 +179,13 @@ impl Call {
             if next >= end {
                 self.pair.now = end;
                 seen.audio_gap = seen.audio_gap.max(end - last_audio);
+                seen.video_frame(end, &mut { self.last_video });
+                let after = self.network.link_stats(self.link, Direction::Forward);
+                // What found no room was of the usual size.
+                seen.dropped = after.dropped_full - before.dropped_full;
+                let offered = after.offered - before.offered;
+                let bytes = after.offered_bytes - before.offered_bytes;
+                seen.link_bytes = bytes - bytes * seen.dropped / offered.max(1);
                 return seen;
             }
             self.pair.now = next;
@@ -162,17 +219,22 @@ impl Call {
         }
         if self.next_video <= now {
             self.next_video += VIDEO;
-            let kbps = self.target_kbps().clamp(self.least_kbps, self.most_kbps);
-            if kbps == 0 {
-                return;
-            }
-            let size = (kbps * 1_000 / 8) as f64 * VIDEO.as_secs_f64();
             self.frames += 1;
-            let keyframe = std::mem::take(&mut self.wants_keyframe);
-            let size = if keyframe { 3.0 * size } else { size };
-            let data = picture(keyframe, size as usize);
-            let frame = Frame::new(data, self.frames * 2970);
-            self.pair.a.pc.send_frame(now, self.video, 0, &frame).unwrap();
+            for (end, video) in [Some(self.video), self.back].into_iter().enumerate() {
+                let Some(video) = video else { continue };
+                let pc = [&mut self.pair.a.pc, &mut self.pair.b.pc].into_iter().nth(end).unwrap();
+                let kbps = pc.target_bitrate(video, 0).unwrap_or(0) / 1_000;
+                let kbps = kbps.clamp(self.least_kbps, self.most_kbps);
+                if kbps == 0 {
+                    continue;
+                }
+                let size = (kbps * 1_000 / 8) as f64 * VIDEO.as_secs_f64();
+                let keyframe = std::mem::take(&mut self.wants_keyframe[end]);
+                let size = if keyframe { 3.0 * size } else { size } as usize;
+                let size = if keyframe { size.max(self.keyframe_len) } else { size };
+                let frame = Frame::new(picture(keyframe, size), self.frames * 2970);
+                pc.send_frame(now, video, 0, &frame).unwrap();
+            }
         }
     }
 
@@ -194,13 +256,16 @@ impl Call {
             match event {
                 Event::TargetBitrate { .. } => seen.targets += 1,
                 Event::KeyframeRequested { .. } => {
-                    self.wants_keyframe = true;
+                    self.wants_keyframe[0] = true;
                     seen.keyframe_requests += 1;
                 }
                 _ => {}
             }
         }
         while let Some(event) = self.pair.b.pc.poll_event() {
+            if let Event::KeyframeRequested { .. } = event {
+                self.wants_keyframe[1] = true;
+            }
             let Event::Frame(frame) = event else { continue };
             if frame.frame.dimensions.is_none() && frame.frame.data.first() == Some(&7) {
                 seen.audio_frames += 1;
@@ -208,6 +273,7 @@ impl Call {
                 *last_audio = now;
             } else {
                 seen.video_frames += 1;
+                seen.video_frame(now, &mut self.last_video);
                 seen.video_bytes += frame.frame.data.len() as u64;
             }
         }

@@ -30,6 +30,8 @@ pub enum Retransmission<'a, P> {
     Send(&'a P),
     /// It was sent less than a round trip ago; the request crossed it.
     TooSoon,
+    /// It waits to be sent again already: [`SendHistory::resent`] was not called since.
+    Waiting,
     /// It was sent again as often as may be.
     Exhausted,
     /// It is not kept: never sent, too old, or pushed out.
@@ -43,7 +45,15 @@ struct Slot<P> {
     sent: Instant,
     /// When it was last sent again.
     resent: Option<Instant>,
+    /// It was handed out to be sent again, and has not left yet.
+    waits: bool,
     retransmissions: u32,
+}
+
+impl<P> Slot<P> {
+    fn new(number: SequenceNumber, packet: Option<P>, sent: Instant) -> Self {
+        Self { number, packet, sent, resent: None, waits: false, retransmissions: 0 }
+    }
 }
 
 /// What a stream sent last, in packets of the type `P`.
@@ -67,11 +77,9 @@ impl<P> SendHistory<P> {
     pub fn insert(&mut self, now: Instant, number: SequenceNumber, packet: P) {
         let index = usize::from(number.0) & self.mask;
         while self.slots.len() <= index {
-            let packet = None;
-            self.slots.push(Slot { number, packet, sent: now, resent: None, retransmissions: 0 });
+            self.slots.push(Slot::new(number, None, now));
         }
-        let packet = Some(packet);
-        self.slots[index] = Slot { number, packet, sent: now, resent: None, retransmissions: 0 };
+        self.slots[index] = Slot::new(number, Some(packet), now);
         if self.last.is_none_or(|last| number.is_newer_than(last)) {
             self.last = Some(number);
         }
@@ -86,7 +94,9 @@ impl<P> SendHistory<P> {
         slot.packet.as_ref().filter(|_| kept)
     }
 
-    /// Answers a request for a packet; `round_trip` is how long an answer takes to be seen.
+    /// Answers a request for a packet; `round_trip` is how long an answer takes to be seen, at least: a longer one passes
+    /// over requests of receivers that have not. Say by [`resent`](Self::resent) when the packet has left: a receiver
+    /// that goes on asking while it waits gets it once.
     pub fn retransmit(
         &mut self,
         now: Instant,
@@ -98,6 +108,9 @@ impl<P> SendHistory<P> {
         }
         let slot = &mut self.slots[usize::from(number.0) & self.mask];
         let Some(packet) = &slot.packet else { return Retransmission::Unknown };
+        if slot.waits {
+            return Retransmission::Waiting;
+        }
         if slot.retransmissions >= self.config.max_retransmissions {
             return Retransmission::Exhausted;
         }
@@ -105,9 +118,17 @@ impl<P> SendHistory<P> {
         if slot.resent.is_some_and(|resent| now.saturating_duration_since(resent) < round_trip) {
             return Retransmission::TooSoon;
         }
-        slot.resent = Some(now);
+        slot.waits = true;
         slot.retransmissions += 1;
         Retransmission::Send(packet)
+    }
+
+    /// A packet that was handed out to be sent again has left.
+    pub fn resent(&mut self, now: Instant, number: SequenceNumber) {
+        let slot = self.slots.get_mut(usize::from(number.0) & self.mask);
+        if let Some(slot) = slot.filter(|slot| slot.number == number) {
+            (slot.resent, slot.waits) = (Some(now), false);
+        }
     }
 
     /// A recent packet that `fits`, to be sent again as padding: more use than zeros. The newest that was not sent again
@@ -156,15 +177,22 @@ mod tests {
             Retransmission::Send(&"packet")
         );
         assert_eq!(
-            history.retransmit(at(30), SequenceNumber(65_535), rtt),
+            history.retransmit(at(100), SequenceNumber(65_535), rtt),
+            Retransmission::Waiting,
+            "however long it takes to leave"
+        );
+        history.resent(at(110), SequenceNumber(65_535));
+        assert_eq!(
+            history.retransmit(at(150), SequenceNumber(65_535), rtt),
             Retransmission::TooSoon
         );
         assert_eq!(
-            history.retransmit(at(60), SequenceNumber(65_535), rtt),
+            history.retransmit(at(160), SequenceNumber(65_535), rtt),
             Retransmission::Send(&"packet")
         );
+        history.resent(at(160), SequenceNumber(65_535));
         assert_eq!(
-            history.retransmit(at(200), SequenceNumber(65_535), rtt),
+            history.retransmit(at(270), SequenceNumber(65_535), rtt),
             Retransmission::Exhausted
         );
         assert_eq!(
