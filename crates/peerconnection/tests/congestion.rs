@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::call::Call;
 use common::config;
-use peerage_netsim::{LinkConfig, Loss, Queue, Rate};
+use peerage_netsim::{Direction, LinkConfig, Loss, Queue, Rate};
 use peerage_peerconnection::media::{MediaKind, uri};
 use peerage_peerconnection::{Configuration, Priority};
 use peerage_sdp::Feedback;
@@ -90,19 +90,46 @@ fn audio_flows_beside_video_that_fills_the_path() {
     assert!(estimate.pacer_packets < 1_000, "{estimate:?}");
 }
 
+/// With reports by stream (RFC 8888).
+fn by_stream() -> Configuration {
+    let mut config = config();
+    config.settings.media.enable_ccfb();
+    config
+}
+
 #[test]
 fn reports_by_stream_do_as_well() {
-    let with_ccfb = || {
-        let mut config = config();
-        config.settings.media.enable_ccfb();
-        config
-    };
-    let mut call = Call::new(5, with_ccfb(), with_ccfb(), path(1_000));
+    let mut call = Call::new(5, by_stream(), by_stream(), path(1_000));
     call.run(seconds(10));
     let seen = call.run(seconds(10));
     assert!(call.pair.a.pc.estimate().unwrap().reported);
     assert!(seen.video_kbps() > 700.0, "{}", seen.video_kbps());
     assert!(seen.queue_mean() < Duration::from_millis(60), "{:?}", seen.queue_mean());
+}
+
+#[test]
+fn a_queue_that_marks_loses_nothing() {
+    let marking = path(1_000).queue(Queue::codel(true));
+    let mut call = Call::new(15, by_stream(), by_stream(), marking);
+    call.run(seconds(10));
+    // A burst of what does not follow the target fills the queue.
+    call.least_kbps = 2_500;
+    call.run(seconds(3));
+    call.least_kbps = 0;
+    let seen = call.run(seconds(20));
+    let stats = call.network.link_stats(call.link, Direction::Forward);
+    assert!(stats.marked > 0, "{stats:?}");
+    assert_eq!(stats.dropped_aqm, 0, "{stats:?}");
+    assert!(seen.video_kbps() > 600.0, "{}", seen.video_kbps());
+    assert!(seen.queue_mean() < Duration::from_millis(60), "{:?}", seen.queue_mean());
+}
+
+#[test]
+fn a_path_without_marks_is_as_good() {
+    let mut call = Call::new(16, by_stream(), by_stream(), path(1_000).bleach_ecn(true));
+    call.run(seconds(10));
+    let seen = call.run(seconds(10));
+    assert!(seen.video_kbps() > 700.0, "{}", seen.video_kbps());
 }
 
 /// A peer without reports on packets.

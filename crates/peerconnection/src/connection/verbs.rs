@@ -9,7 +9,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use peerage_ice::{Handled, Protocol, Transmit};
+use peerage_ice::{Ecn, Handled, Protocol, Transmit};
 use peerage_stun::demux::{PacketKind, classify};
 
 use super::PeerConnection;
@@ -52,7 +52,7 @@ impl PeerConnection {
                 self.handle_record(now, input.source, input.destination, input.data);
             }
             PacketKind::Rtp if is_known => {
-                self.rtp.handle_rtp(now, input.data);
+                self.rtp.handle_rtp(now, input.ecn, input.data);
                 self.pump_rtp();
             }
             PacketKind::Rtcp if is_known => {
@@ -108,7 +108,7 @@ impl PeerConnection {
             self.path = self.ice.agent.selected_pair().map(|pair| (pair.local, pair.remote));
         }
         let (source, destination) = self.path?;
-        let segment_size = self.poll_secured(now, buf)?;
+        let (segment_size, ecn) = self.poll_secured(now, buf)?;
         let size = buf.len() - start;
         let segments = size.div_ceil(segment_size) as u64;
         self.paths.sent(now, (source, destination), segments, size as u64);
@@ -116,7 +116,7 @@ impl PeerConnection {
             source,
             destination,
             protocol: Protocol::Udp,
-            ecn: None,
+            ecn,
             size,
             segment_size: (segment_size < size).then_some(segment_size),
         }))
@@ -149,16 +149,16 @@ impl PeerConnection {
 
     // --- sending ---
 
-    /// Appends what DTLS and SCTP want to send; the size of the first datagram.
-    fn poll_secured(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<usize> {
+    /// Appends what DTLS and SCTP want to send; the size of the first datagram, and how all are marked.
+    fn poll_secured(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<(usize, Option<Ecn>)> {
         let start = buf.len();
         if self.held_back.is_empty() {
             if let Some(size) = self.dtls.poll_transmit(now, buf) {
-                return Some(size);
+                return Some((size, None));
             }
             // Media before data: it is the one that is late.
-            if let Some(size) = self.rtp.poll_packet(now, buf) {
-                return Some(size);
+            if let Some(packet) = self.rtp.poll_packet(now, buf) {
+                return Some(packet);
             }
         } else {
             buf.append(&mut self.held_back);
@@ -166,7 +166,7 @@ impl PeerConnection {
         let mut segment_size = buf.len() - start;
         let (Some(sctp), Some(endpoint)) = (self.sctp.as_deref_mut(), self.dtls.connected()) else {
             // The association's goodbye goes out without it.
-            return (segment_size > 0).then_some(segment_size);
+            return (segment_size > 0).then_some((segment_size, None));
         };
         let header_len = endpoint.header_len();
         let mut segments = usize::from(segment_size > 0);
@@ -196,7 +196,7 @@ impl PeerConnection {
                 break;
             }
         }
-        (segments > 0).then_some(segment_size)
+        (segments > 0).then_some((segment_size, None))
     }
 
     fn count_sent(&mut self, transmit: Transmit) -> Transmit {

@@ -17,5 +17,7 @@ pub use local::{LocalMedia, LocalSource};
 pub use offer::OfferIntent;
 pub(crate) use offer::offer;
 pub(crate) use remote::check_bundle;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use remote::restrictions_are_known;
 pub use remote::{RemoteMedia, RemoteSource};
 pub use simulcast::{SimulcastFormat, SimulcastLayers, SimulcastStream};

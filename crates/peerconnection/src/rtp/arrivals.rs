@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use peerage_congestion::{DataRate, DataSize, RemoteEstimator};
+use peerage_ice::Ecn;
 use peerage_rtp::extension::{AbsoluteSendTime, ExtensionKind, TransportSequenceNumber};
 use peerage_rtp::receive::{StreamArrivals, TransportArrivals};
 use peerage_rtp::rtcp::{self, FeedbackSources};
@@ -38,6 +39,28 @@ pub(super) struct ArrivalReports {
     interval: Duration,
 }
 
+/// How a packet came.
+#[derive(Clone, Copy)]
+pub(super) struct Arrival {
+    pub(super) now: Instant,
+    /// Bytes of the datagram.
+    pub(super) len: usize,
+    /// The mark of its IP packet.
+    pub(super) ecn: Option<Ecn>,
+    /// Whether it is of a stream that is known.
+    pub(super) routed: bool,
+}
+
+/// RFC 8888 §3.1.
+fn mark(ecn: Option<Ecn>) -> rtcp::Ecn {
+    match ecn {
+        None => rtcp::Ecn::NotEct,
+        Some(Ecn::Ect0) => rtcp::Ecn::Ect0,
+        Some(Ecn::Ect1) => rtcp::Ecn::Ect1,
+        Some(Ecn::Ce) => rtcp::Ecn::Ce,
+    }
+}
+
 impl ArrivalReports {
     /// Takes what was agreed on. What was begun goes on, for the peer goes on as well.
     pub(super) fn configure(
@@ -66,15 +89,14 @@ impl ArrivalReports {
         keep(&mut self.remote, estimated, || Box::new(RemoteEstimator::new(DataRate::ZERO, most)));
     }
 
-    /// Notes a packet; `routed`: of a stream that is known. Transport-wide numbers count whatever they belong to.
+    /// Notes a packet. Transport-wide numbers count whatever they belong to.
     pub(super) fn record(
         &mut self,
-        now: Instant,
         packet: &RtpPacket<'_>,
-        len: usize,
+        arrival: Arrival,
         extensions: &ExtensionMap,
-        routed: bool,
     ) {
+        let Arrival { now, len, ecn, routed } = arrival;
         if let Some(remote) = &mut self.remote
             && let Some(time) = packet.extension::<AbsoluteSendTime>(extensions)
         {
@@ -86,7 +108,7 @@ impl ArrivalReports {
             };
             transport.record(now, SequenceNumber(number.0));
         } else if let Some(streams) = self.streams.as_mut().filter(|_| routed) {
-            streams.record(now, packet.ssrc(), packet.sequence_number(), rtcp::Ecn::NotEct);
+            streams.record(now, packet.ssrc(), packet.sequence_number(), mark(ecn));
         } else {
             return;
         }

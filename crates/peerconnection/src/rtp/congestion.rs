@@ -11,6 +11,7 @@ use peerage_rtp::rtcp::{self, Arrival, PacketMetric, REFERENCE_TIME_WRAP_US, Tra
 use peerage_rtp::{SequenceNumber, Ssrc};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::ecn::EcnMarking;
 use super::estimate::Estimate;
 use super::packet::Packet;
 use super::{MAX_QUEUED_PACKETS, MAX_QUEUED_RETRANSMISSIONS};
@@ -53,6 +54,7 @@ pub(super) struct RateControl {
     next_number: u64,
     /// The numbers of the packets of each stream whose reports are by stream, by SSRC.
     by_stream: FxHashMap<u32, StreamNumbers>,
+    marking: EcnMarking,
     /// Bytes that SRTP adds to a packet, and those of UDP and IP.
     srtp_overhead: u64,
     path_overhead: u64,
@@ -92,6 +94,7 @@ impl RateControl {
             history: SendHistory::new(REMEMBERED_PACKETS),
             next_number: FIRST_NUMBER,
             by_stream: FxHashMap::default(),
+            marking: EcnMarking::default(),
             srtp_overhead: 0,
             path_overhead: IPV6_OVERHEAD,
             reference: None,
@@ -228,6 +231,11 @@ impl RateControl {
         self.take_probes(now);
     }
 
+    /// How the next packet on which the peer reports by stream is marked.
+    pub(super) fn mark(&self) -> Option<peerage_ice::Ecn> {
+        self.marking.mark()
+    }
+
     /// Forgets the numbers of streams that are not sent any more.
     pub(super) fn retain_streams(&mut self, sent: &FxHashSet<u32>) {
         self.by_stream.retain(|ssrc, _| sent.contains(ssrc));
@@ -309,6 +317,7 @@ impl RateControl {
             }
         }
         self.results.sort_unstable_by_key(|result| result.sent);
+        self.marking.reported(&self.results);
         self.take_results(now);
     }
 
@@ -367,6 +376,7 @@ impl RateControl {
         self.path_overhead = if ipv4 { IPV4_OVERHEAD } else { IPV6_OVERHEAD };
         self.gcc.on_route_change(now);
         self.loss_reports.on_route_change(now);
+        self.marking.route_changed();
         self.apply(now);
     }
 

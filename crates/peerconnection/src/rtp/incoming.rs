@@ -3,12 +3,14 @@
 
 use std::time::{Duration, Instant};
 
+use peerage_ice::Ecn;
 use peerage_log::{Direction, Plaintext};
 use peerage_rtp::receive::{Route, StreamRole};
 use peerage_rtp::repair::rtx;
 use peerage_rtp::rtcp::{self, FeedbackSources};
 use peerage_rtp::{PayloadType, RtpPacket, Ssrc};
 
+use super::arrivals::Arrival;
 use super::receive::ReceiveStream;
 use super::{
     KEYFRAME_REQUEST_INTERVAL, MAX_NACK_PAIRS, MAX_QUEUED_FRAMES, MAX_RECEIVE_STREAMS, RtpEvent,
@@ -20,7 +22,7 @@ const MAX_SILENCE: Duration = Duration::from_secs(10);
 
 impl RtpTransport {
     /// Takes an RTP packet. Noise is counted and dropped.
-    pub(crate) fn handle_rtp(&mut self, now: Instant, datagram: &mut [u8]) {
+    pub(crate) fn handle_rtp(&mut self, now: Instant, ecn: Option<Ecn>, datagram: &mut [u8]) {
         let Some(srtp) = &mut self.srtp else {
             self.statistics.packets_dropped += 1;
             return;
@@ -36,7 +38,8 @@ impl RtpTransport {
             return;
         };
         let route = self.routing.find(&packet, &self.extensions);
-        self.arrivals.record(now, &packet, sealed, &self.extensions, route.is_some());
+        let arrival = Arrival { now, len: sealed, ecn, routed: route.is_some() };
+        self.arrivals.record(&packet, arrival, &self.extensions);
         let Some(route) = route else {
             self.statistics.packets_dropped += 1;
             return;

@@ -15,6 +15,7 @@ mod budget;
 mod congestion;
 mod counters;
 mod dtmf;
+mod ecn;
 mod estimate;
 mod extended_reports;
 mod feedback;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use peerage_congestion::Class;
+use peerage_ice::Ecn;
 use peerage_log::Direction;
 use peerage_rtp::rtcp;
 
@@ -82,7 +83,11 @@ impl RtpTransport {
     }
 
     /// Appends the next packet, sealed; its size.
-    pub(crate) fn poll_packet(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<usize> {
+    pub(crate) fn poll_packet(
+        &mut self,
+        now: Instant,
+        buf: &mut Vec<u8>,
+    ) -> Option<(usize, Option<Ecn>)> {
         let srtp = self.srtp.as_mut()?;
         let start = buf.len();
         while let Some(packet) = self.rtcp.pop_front() {
@@ -90,7 +95,7 @@ impl RtpTransport {
             self.log.rtcp(now, Direction::Sent, &packet, &self.clock);
             if srtp.sender.protect_rtcp(buf, start).is_ok() {
                 self.statistics.rtcp_sent += 1;
-                return Some(buf.len() - start);
+                return Some((buf.len() - start, None));
             }
             buf.truncate(start);
         }
@@ -114,6 +119,7 @@ impl RtpTransport {
             self.log.rtp_sent(now, &buf[start..], stream, (probe, padding), &self.extensions);
             let stream = self.senders.get_mut(packet.ssrc);
             let by_stream = stream.as_ref().is_some_and(|stream| stream.load.by_stream);
+            let mark = if by_stream { rate.mark() } else { None };
             let sealed = srtp.sender.protect_rtp(buf, start).is_ok();
             let len = buf.len() - start;
             if padding {
@@ -133,7 +139,7 @@ impl RtpTransport {
                     }
                     stream.sent(now, packet);
                 }
-                return Some(len);
+                return Some((len, mark));
             }
             buf.truncate(start);
         }

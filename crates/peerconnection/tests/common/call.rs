@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use peerage_netsim::{Change, Direction, LinkConfig, LinkId, Network, Packet};
+use peerage_netsim::{Change, Direction, Ecn, LinkConfig, LinkId, Network, Packet};
 use peerage_peerconnection::media::MediaKind;
 use peerage_peerconnection::{
     Configuration, ConnectionState, Event, Frame, Input, Protocol, TransceiverHandle,
@@ -247,7 +247,11 @@ impl Call {
                 let Some(transmit) = peer.pc.poll_transmit(now, &mut buf) else { break };
                 let segment = transmit.segment_size.unwrap_or(transmit.size);
                 for data in buf.chunks(segment) {
-                    let packet = Packet::new(peer.address, transmit.destination, data.to_vec());
+                    let ecn = transmit.ecn.map_or(Ecn::NotEct, |ecn| Ecn::from_bits(ecn as u8));
+                    let packet = Packet {
+                        ecn,
+                        ..Packet::new(peer.address, transmit.destination, data.to_vec())
+                    };
                     self.network.send(now, packet);
                 }
             }
@@ -291,7 +295,7 @@ impl Call {
                     source: delivery.packet.source,
                     destination: delivery.packet.destination,
                     protocol: Protocol::Udp,
-                    ecn: None,
+                    ecn: peerage_peerconnection::Ecn::from_bits(delivery.packet.ecn.bits()),
                     data: &mut delivery.packet.data,
                 },
             );

@@ -144,6 +144,13 @@ impl Numbers {
         Some(out)
     }
 
+    /// Leaves a number out after the source's turn: nothing moves any more, for what follows has other numbers' places.
+    pub(super) fn skip_late(&mut self, number: u64) {
+        if !self.is_ahead(number) {
+            self.skip(number);
+        }
+    }
+
     /// A number ahead of all has no place any more, now that the source's turn is over; missing ones keep theirs.
     pub(super) fn place_late(&mut self, number: u64) -> Place {
         if self.is_ahead(number) { Place::Nowhere } else { self.place(number) }

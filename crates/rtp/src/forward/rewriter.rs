@@ -103,7 +103,11 @@ impl StreamRewriter {
         };
         let Some(prefix) = turn.pictures.rewrite(packet.payload) else {
             // Of a picture that was left out, or nonsense.
-            turn.numbers.skip(packet.sequence);
+            if is_current {
+                turn.numbers.skip(packet.sequence);
+            } else {
+                turn.numbers.skip_late(packet.sequence);
+            }
             return None;
         };
         let place = match is_current {

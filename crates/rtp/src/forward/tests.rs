@@ -16,6 +16,23 @@ fn packet(source: u32, sequence: u64, timestamp: u32, arrival: Instant) -> Sourc
 }
 
 #[test]
+fn nonsense_of_a_source_whose_turn_is_over_moves_nothing() {
+    let start = Instant::now();
+    let mut rewriter = StreamRewriter::new(PayloadFormat::Vp8, 90_000);
+    let keyframe: &[u8] = &[0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01];
+    let packet =
+        |source, sequence, payload| SourcePacket { payload, ..packet(source, sequence, 0, start) };
+    rewriter.switch_to(1);
+    let first = rewriter.forward(&packet(1, 100, keyframe)).unwrap().sequence;
+    rewriter.switch_to(2);
+    assert_eq!(rewriter.forward(&packet(2, 500, keyframe)).unwrap().sequence, first + 1);
+    // Its descriptor ends before it should (RFC 7741 §4.2).
+    assert_eq!(rewriter.forward(&packet(1, 103, &[0x90])), None);
+    assert_eq!(rewriter.forward(&packet(1, 101, keyframe)), None, "its place is another's");
+    assert_eq!(rewriter.forward(&packet(2, 501, keyframe)).unwrap().sequence, first + 2);
+}
+
+#[test]
 fn what_is_lost_leaves_a_gap_and_what_is_left_out_does_not() {
     let start = Instant::now();
     let mut rewriter = StreamRewriter::new(PayloadFormat::Opus, 48_000);

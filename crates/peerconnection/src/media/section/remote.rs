@@ -266,11 +266,16 @@ fn read_extensions(section: Section<'_>) -> Vec<RtpHeaderExtension> {
     extensions
 }
 
+/// Whether all restrictions of a stream are of those that RFC 8851 §5 registers.
+pub(crate) fn restrictions_are_known(rid: &Rid) -> bool {
+    const RESTRICTIONS: [&str; 8] =
+        ["pt", "max-width", "max-height", "max-fps", "max-fs", "max-br", "max-pps", "max-bpp"];
+    rid.restrictions().all(|(name, _)| RESTRICTIONS.contains(&name))
+}
+
 /// `a=rid` lines that can be used (RFC 8851 §6.2.2): none whose identifier stands there twice, none restricted to
 /// formats that are not there, and none that asks us to keep to a restriction we do not know.
 fn read_rids(section: Section<'_>, codecs: &[RtpCodecParameters]) -> Vec<Rid> {
-    const RESTRICTIONS: [&str; 8] =
-        ["pt", "max-width", "max-height", "max-fps", "max-fs", "max-br", "max-pps", "max-bpp"];
     let known = |pt: u8| codecs.iter().any(|codec| codec.payload_type == pt);
     let lines: Vec<&Rid> = section.rids().take(MAX_RIDS).collect();
     let usable = |rid: &&&Rid| {
@@ -278,8 +283,7 @@ fn read_rids(section: Section<'_>, codecs: &[RtpCodecParameters]) -> Vec<Rid> {
         let restricted = rid.restrictions().any(|(name, _)| name == "pt");
         alone
             && (!restricted || rid.payload_types().any(known))
-            && (rid.direction == RidDirection::Send
-                || rid.restrictions().all(|(name, _)| RESTRICTIONS.contains(&name)))
+            && (rid.direction == RidDirection::Send || restrictions_are_known(rid))
     };
     lines.iter().filter(usable).map(|rid| (*rid).clone()).collect()
 }
