@@ -274,6 +274,67 @@ fn lost_upper_temporal_layers_need_no_keyframe() {
 }
 
 #[test]
+fn numbers_of_lost_parity_hold_nothing_up() {
+    // Behind each frame two numbers are parity's, and every third of these is lost.
+    for format in [PayloadFormat::Vp8, PayloadFormat::Vp9] {
+        let frames: Vec<_> =
+            (0..60u8).map(|n| (frame(format, n == 0, &[n; 2_500]), FrameInfo::default())).collect();
+        let packets = packetize(format, PacketizerOptions::default(), &frames, 1_200);
+        let mut assembler = FrameAssembler::new(format, AssemblerConfig::default());
+        let (mut shift, mut out) = (0, 0);
+        for packet in packets {
+            let sequence = packet.sequence + shift;
+            let (timestamp, marker) = (packet.timestamp, packet.marker);
+            assembler.insert(sequence, timestamp, marker, packet.payload, None);
+            if marker {
+                for parity in 1..=2 {
+                    if (sequence + parity) % 3 != 0 {
+                        assembler.insert(sequence + parity, timestamp, false, Bytes::new(), None);
+                    }
+                }
+                shift += 2;
+            }
+            out += drain(&mut assembler).len();
+        }
+        assert_eq!(out, 60, "{format:?}");
+        let statistics = assembler.statistics();
+        assert!(statistics.passed_over >= 39 && statistics.lost_packets == 0, "{statistics:?}");
+    }
+}
+
+#[test]
+fn a_missing_lower_layer_is_not_taken_for_parity() {
+    // VP9, two spatial layers of one packet each: of picture 5 the lower one is late.
+    let options = PacketizerOptions { vp9_spatial_layers: 2, ..PacketizerOptions::default() };
+    let frames: Vec<_> = (0..20u8)
+        .map(|n| {
+            let info = FrameInfo {
+                spatial_layer: Some(n % 2),
+                inter_layer_predicted: n % 2 == 1,
+                end_of_picture: n % 2 == 1,
+                ..FrameInfo::default()
+            };
+            (frame(PayloadFormat::Vp9, n < 2, &[n; 40]), info)
+        })
+        .collect();
+    let mut packets = packetize(PayloadFormat::Vp9, options, &frames, 1_200);
+    for (index, packet) in packets.iter_mut().enumerate() {
+        packet.timestamp = index as u32 / 2 * 3000;
+    }
+    let mut assembler = FrameAssembler::new(PayloadFormat::Vp9, AssemblerConfig::default());
+    let mut out = 0;
+    for (index, packet) in packets.iter().enumerate() {
+        if index != 10 {
+            insert(&mut assembler, packet);
+            out += drain(&mut assembler).len();
+        }
+    }
+    assert_eq!((out, assembler.first_missing()), (5, Some(packets[10].sequence)));
+    insert(&mut assembler, &packets[10]);
+    assert_eq!(drain(&mut assembler).len(), 5);
+}
+
+#[test]
 fn opus_frames_come_out_as_they_arrive_and_once() {
     let mut assembler = FrameAssembler::new(PayloadFormat::Opus, AssemblerConfig::default());
     let mut out = Vec::new();

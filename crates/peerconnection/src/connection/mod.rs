@@ -8,6 +8,8 @@ mod congestion_tests;
 mod descriptions;
 mod dtmf;
 mod event_log;
+#[cfg(test)]
+mod fec_tests;
 mod media_sections;
 mod packets;
 mod states;

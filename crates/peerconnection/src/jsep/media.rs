@@ -6,10 +6,10 @@ use super::local::{LocalBody, LocalDescription, LocalMediaSection, LocalSection}
 use super::remote::{RemoteDescription, RemoteSection};
 use crate::media::{
     Agreement, AnswerIntent, Capabilities, CodecCapability, HeaderExtensionIds, LocalSource,
-    MediaKind, OfferIntent, Order, PayloadTypes, RemoteMedia, SimulcastFormat, SimulcastLayers,
-    SimulcastStream, accept, answer, apply_preferences, offer,
+    MediaKind, OfferIntent, Order, PayloadTypes, RemoteMedia, RtpCodec, SimulcastFormat,
+    SimulcastLayers, SimulcastStream, accept, answer, apply_preferences, offer,
 };
-use crate::transceiver::{Transceiver, TransceiverHandle};
+use crate::transceiver::{Transceiver, TransceiverHandle, fec_source};
 
 /// Layers of a peer's simulcast that are received.
 const MAX_SIMULCAST_RECEIVE: usize = 8;
@@ -54,7 +54,7 @@ pub(super) fn offer_section(
     if media.direction.sends() {
         media.streams = words(&transceiver.sender.streams);
         media.track = transceiver.sender.track.as_deref().and_then(|id| Word::new(id).ok());
-        media.sources = sources(transceiver);
+        media.sources = sources(transceiver, media.codecs.iter().map(|codec| &codec.codec));
         media.cname = Some(parameters.cname.clone());
         let rids = rids(transceiver);
         if !rids.is_empty() {
@@ -85,6 +85,7 @@ pub(super) fn answer_section(
 ) -> Option<LocalMediaSection> {
     let codecs = preferred(transceiver, parameters.capabilities);
     let layers = transceiver.sender.encodings.len();
+    let known = |theirs: &&RtpCodec| codecs.iter().any(|ours| ours.codec.is(&theirs.name));
     let intent = AnswerIntent {
         direction: transceiver.sdp_direction(),
         codecs: &codecs,
@@ -92,7 +93,10 @@ pub(super) fn answer_section(
         extensions: parameters.capabilities.extensions(transceiver.kind),
         streams: words(&transceiver.sender.streams),
         track: transceiver.sender.track.as_deref().and_then(|id| Word::new(id).ok()),
-        sources: sources(transceiver),
+        sources: sources(
+            transceiver,
+            offered.codecs.iter().map(|codec| &codec.codec).filter(known),
+        ),
         cname: Some(parameters.cname.clone()),
         max_simulcast_send: if layers > 1 { layers } else { 0 },
         max_simulcast_receive: MAX_SIMULCAST_RECEIVE,
@@ -128,11 +132,18 @@ fn rids(transceiver: &Transceiver) -> Vec<Word> {
     rids.filter_map(|encoding| Word::new(&encoding.rid).ok()).collect()
 }
 
-/// Simulcast is told by RID, a single stream by its SSRC.
-fn sources(transceiver: &Transceiver) -> Vec<LocalSource> {
+/// Simulcast is told by RID, a single stream by its SSRC. `codecs` are those that may be used.
+fn sources<'a>(
+    transceiver: &Transceiver,
+    mut codecs: impl Iterator<Item = &'a RtpCodec>,
+) -> Vec<LocalSource> {
     let has_rtx = transceiver.kind == MediaKind::Video;
-    let source =
-        |&(ssrc, rtx): &(u32, u32)| LocalSource { ssrc, rtx: has_rtx.then_some(rtx), fec: None };
+    let has_fec = has_rtx && codecs.any(|codec| codec.is("flexfec-03"));
+    let source = |&(ssrc, rtx): &(u32, u32)| LocalSource {
+        ssrc,
+        rtx: has_rtx.then_some(rtx),
+        fec: has_fec.then_some(fec_source((ssrc, rtx))),
+    };
     match transceiver.sender.ssrcs.as_slice() {
         [one] => vec![source(one)],
         _ => Vec::new(),

@@ -103,6 +103,11 @@ fn video(payload_type: u8, rtx: u8, name: &'static str, fmtp: &'static str) -> C
     CodecCapability { codec, payload_type, rtx: Some(rtx) }
 }
 
+/// What protects video: without feedback of its own, except where it has a source of its own.
+fn protection(payload_type: u8, rtx: Option<u8>, name: &'static str) -> CodecCapability {
+    CodecCapability { codec: RtpCodec::video(Word::from_static(name)), payload_type, rtx }
+}
+
 fn extension(preferred_id: u8, uri: &'static str) -> RtpHeaderExtensionCapability {
     let uri = Word::from_static(uri);
     RtpHeaderExtensionCapability { uri, direction: Direction::SendRecv, preferred_id }
@@ -147,6 +152,9 @@ impl Default for Capabilities {
                 h264(118, 119, 0, "64001f"),
                 video(45, 46, "AV1", "level-idx=5;profile=0;tier=0"),
                 video(49, 50, "H265", "level-id=93;profile-id=1;tier-flag=0;tx-mode=SRST"),
+                // RFC 5109 §14: ULPFEC travels in RED.
+                protection(120, Some(121), "red"),
+                protection(122, None, "ulpfec"),
             ],
             audio_extensions: vec![
                 extension(1, uri::SSRC_AUDIO_LEVEL),
@@ -209,21 +217,22 @@ impl Capabilities {
         }
     }
 
-    /// Adds `red` with `ulpfec`, and `flexfec-03`, to video: what repairs loss without a round trip (RFC 5109,
-    /// RFC 8627). Not there by default.
-    pub fn enable_video_fec(&mut self) {
-        self.disable_codec(MediaKind::Video, "red");
-        self.disable_codec(MediaKind::Video, "ulpfec");
+    /// Adds `flexfec-03` to video (draft-ietf-payload-flexible-fec-scheme-03): forward error correction on a source of its
+    /// own, for any codec. Where both ends have it, it takes the place of `ulpfec`. Not there by default, since browsers
+    /// have it behind a switch.
+    pub fn enable_flexfec(&mut self) {
         self.disable_codec(MediaKind::Video, "flexfec-03");
-        let plain = |payload_type, rtx, name| CodecCapability {
-            codec: RtpCodec::video(Word::from_static(name)),
-            payload_type,
-            rtx,
-        };
-        let mut flexfec = plain(35, None, "flexfec-03");
+        let mut flexfec = protection(35, None, "flexfec-03");
         flexfec.codec.fmtp = Text::new("repair-window=10000000").ok();
         flexfec.codec.rtcp_feedback = vec![Feedback::GoogRemb, Feedback::TransportCc];
-        self.video.extend([plain(120, Some(121), "red"), plain(122, None, "ulpfec"), flexfec]);
+        self.video.push(flexfec);
+    }
+
+    /// Removes all forward error correction of video: `red`, `ulpfec` and `flexfec-03`.
+    pub fn disable_video_fec(&mut self) {
+        for name in ["red", "ulpfec", "flexfec-03"] {
+            self.disable_codec(MediaKind::Video, name);
+        }
     }
 
     /// Adds congestion control feedback of RFC 8888 to every codec that has transport-wide feedback. Not there by
@@ -276,13 +285,13 @@ mod tests {
     #[test]
     fn every_number_is_given_once() {
         let mut capabilities = Capabilities::default();
-        capabilities.enable_video_fec();
+        capabilities.enable_flexfec();
         let all = numbers(&capabilities);
         let unique: BTreeSet<u8> = all.iter().copied().collect();
         assert_eq!(unique.len(), all.len());
         assert!(unique.into_iter().all(super::super::payload_types::usable_with_rtcp_mux));
         let before = all.len();
-        capabilities.enable_video_fec();
+        capabilities.enable_flexfec();
         assert_eq!(numbers(&capabilities).len(), before, "asked twice, it is there once");
     }
 
@@ -293,9 +302,12 @@ mod tests {
             capabilities.video.iter().any(|capability| capability.codec.is(name))
         };
         assert!(!has(&capabilities, "flexfec-03") && has(&capabilities, "H264"));
-        capabilities.enable_video_fec();
+        capabilities.enable_flexfec();
         capabilities.disable_codec(MediaKind::Video, "h264");
         assert!(has(&capabilities, "flexfec-03") && !has(&capabilities, "H264"));
+        assert!(has(&capabilities, "red") && has(&capabilities, "ulpfec"));
+        capabilities.disable_video_fec();
+        assert!(!["flexfec-03", "red", "ulpfec"].iter().any(|name| has(&capabilities, name)));
 
         capabilities.enable_ccfb();
         capabilities.enable_ccfb();

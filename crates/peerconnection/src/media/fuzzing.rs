@@ -17,7 +17,7 @@ pub fn media_sections(data: &[u8]) {
     let Ok(sdp) = std::str::from_utf8(data) else { return };
     let Ok(session) = SessionDescription::parse(sdp) else { return };
     let mut capabilities = Capabilities::default();
-    capabilities.enable_video_fec();
+    capabilities.enable_flexfec();
     capabilities.enable_ccfb();
     let (mut numbers, mut ids) = (PayloadTypes::new(), HeaderExtensionIds::new());
     let sections = session.sections().enumerate().take(32);

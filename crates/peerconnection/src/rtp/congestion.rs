@@ -66,7 +66,7 @@ pub(super) struct RateControl {
     /// How many packets reports may still tell of, and since when it counts.
     budget: (u32, Option<Instant>),
     log: Log,
-    /// Bytes sent again since then, and the rate they had before.
+    /// Bytes of packets sent again and of parity since then, and the rate they had before.
     repeated: (DataSize, Option<Instant>, DataRate),
 }
 
@@ -194,7 +194,7 @@ impl RateControl {
     pub(super) fn poll(&mut self, now: Instant) -> Option<Due> {
         Some(match self.pacer.poll(now)? {
             Action::Send { packet, probe, .. } => {
-                if packet.class == Class::Retransmission {
+                if packet.class == Class::Retransmission || packet.is_parity() {
                     let size = self.size_of(packet.len() as u64 + self.srtp_overhead);
                     self.repeated.0 += size;
                 }
@@ -397,7 +397,7 @@ impl RateControl {
 
     // --- what encoders get ---
 
-    /// What all encoders may use together: the target, less what is sent again (half of the target at most), and less
+    /// What all encoders may use together: the target, less what is sent again or protects (half of the target at most), and less
     /// while too much waits.
     pub(super) fn media_rate(&mut self, now: Instant) -> DataRate {
         let target = self.target().rate;

@@ -137,6 +137,7 @@ impl InboundCounters {
             malformed_packets: before.malformed_packets + statistics.malformed_packets,
             duplicate_packets: before.duplicate_packets + statistics.duplicate_packets,
             late_packets: before.late_packets + statistics.late_packets,
+            passed_over: before.passed_over + statistics.passed_over,
         }
     }
 }

@@ -11,6 +11,7 @@ use peerage_rtp::rtcp::{self, FeedbackSources};
 use peerage_rtp::{PayloadType, RtpPacket, Ssrc};
 
 use super::arrivals::Arrival;
+use super::fec;
 use super::receive::ReceiveStream;
 use super::{
     KEYFRAME_REQUEST_INTERVAL, MAX_NACK_PAIRS, MAX_QUEUED_FRAMES, MAX_RECEIVE_STREAMS, RtpEvent,
@@ -50,37 +51,56 @@ impl RtpTransport {
         match self.target(now, &packet, &route) {
             Some(Target::Media(index)) => {
                 let Some(section) = self.routing.section(&route) else { return };
-                let Some(codec) = section.codec(packet.payload_type().get()) else { return };
-                let stream = &mut self.receivers[index];
-                if stream.transceiver() != section.transceiver {
-                    // A mid that is named moves the source (RFC 9143 §9.2): here it begins anew.
-                    let rid = section.rid(route.layer);
-                    let (ssrc, transceiver) = (packet.ssrc(), section.transceiver);
-                    let packets = self.forwarding.includes(transceiver);
-                    self.streams_received += 1;
-                    *stream = ReceiveStream::new(
-                        self.streams_received,
-                        ssrc,
-                        transceiver,
-                        route.layer,
-                        rid,
-                        codec,
-                        packets,
-                    );
-                    self.assembly.recount(self.receivers.iter());
+                match section.fec.red == Some(packet.payload_type().get()) {
+                    true => self.take_red(now, &packet, &route, index),
+                    false => self.take_media(now, &packet, &route, index),
                 }
-                let stream = &mut self.receivers[index];
-                stream.sources.hear(now, &packet, &self.extensions);
-                let (log, layer) = (&self.log, route.layer);
-                log.media_received(now, &packet, &self.extensions, section, codec, layer);
-                if let Some(accepted) = stream.handle(now, codec, &packet) {
-                    self.give_out(now, index, &packet, accepted, false);
-                }
-                self.after_packet(now, index);
             }
             Some(Target::Repair(index)) => self.take_retransmission(now, &packet, &route, index),
+            Some(Target::Parity(index)) => self.take_flexfec(now, &packet, &route, index),
             None => self.statistics.packets_dropped += 1,
         }
+    }
+
+    /// Takes a packet of media, out of RED if it came in it.
+    pub(super) fn take_media(
+        &mut self,
+        now: Instant,
+        packet: &RtpPacket<'_>,
+        route: &Route,
+        index: usize,
+    ) {
+        let Some(section) = self.routing.section(route) else { return };
+        let Some(codec) = section.codec(packet.payload_type().get()) else { return };
+        let stream = &mut self.receivers[index];
+        if stream.transceiver() != section.transceiver {
+            // A mid that is named moves the source (RFC 9143 §9.2): here it begins anew.
+            let rid = section.rid(route.layer);
+            let (ssrc, transceiver) = (packet.ssrc(), section.transceiver);
+            let packets = self.forwarding.includes(transceiver);
+            self.streams_received += 1;
+            *stream = ReceiveStream::new(
+                self.streams_received,
+                ssrc,
+                transceiver,
+                route.layer,
+                rid,
+                codec,
+                packets,
+            );
+            self.assembly.recount(self.receivers.iter());
+        }
+        let stream = &mut self.receivers[index];
+        stream.sources.hear(now, packet, &self.extensions);
+        let (log, layer) = (&self.log, route.layer);
+        log.media_received(now, packet, &self.extensions, section, codec, layer);
+        if let Some(accepted) = stream.handle(now, codec, packet) {
+            self.give_out(now, index, packet, accepted, false);
+        }
+        if self.receivers[index].fec.is_active() {
+            self.keep_for_parity(now, packet, route, index);
+        }
+        self.after_packet(now, index);
     }
 
     /// The stream of a source; the first packet of one makes it (RFC 9143 §9.2).
@@ -97,12 +117,12 @@ impl RtpTransport {
         let section = self.routing.section(route)?;
         let target = match route.role {
             StreamRole::Media => {
-                section.codec(packet.payload_type().get())?;
+                fec::codec_inside(section, packet)?;
                 if self.receivers.len() >= MAX_RECEIVE_STREAMS && !self.forget_silent(now) {
                     return None;
                 }
                 let section = self.routing.section(route)?;
-                let codec = section.codec(packet.payload_type().get())?;
+                let codec = fec::codec_inside(section, packet)?;
                 let rid = section.rid(route.layer);
                 let (transceiver, layer) = (section.transceiver, route.layer);
                 let packets = self.forwarding.includes(transceiver);
@@ -115,7 +135,15 @@ impl RtpTransport {
             }
             // Named by the description, or the one stream of its section and layer (RFC 4588 §5.3).
             StreamRole::Repair => {
+                let is_parity = section.fec.flexfec == Some(packet.payload_type().get());
                 let named = section.repaired_by(ssrc);
+                if is_parity {
+                    let named = named.or_else(|| fec::protected_by(packet.payload()))?;
+                    let found = self.receivers.iter().position(|stream| {
+                        stream.ssrc() == named && stream.transceiver() == section.transceiver
+                    });
+                    return self.bind(ssrc, Target::Parity(found?));
+                }
                 let found = self.receivers.iter().position(|stream| match named {
                     Some(named) => stream.ssrc() == named,
                     None => {
@@ -125,6 +153,11 @@ impl RtpTransport {
                 Target::Repair(found?)
             }
         };
+        self.bind(ssrc, target)
+    }
+
+    /// Notes what a source is, while there is room.
+    fn bind(&mut self, ssrc: Ssrc, target: Target) -> Option<Target> {
         if self.by_ssrc.len() >= 2 * MAX_RECEIVE_STREAMS {
             return None;
         }
@@ -141,9 +174,13 @@ impl RtpTransport {
         index: usize,
     ) {
         let Some(section) = self.routing.section(route) else { return };
-        let codec = section.codec_repaired_by(packet.payload_type().get()).copied();
-        let original = codec.and_then(|codec| PayloadType::new(codec.payload_type));
-        let (Some(codec), Some(payload_type)) = (codec, original) else { return };
+        let number = packet.payload_type().get();
+        let of_red = section.fec.red_rtx == Some(number);
+        let original = match of_red {
+            true => section.fec.red,
+            false => section.codec_repaired_by(number).map(|codec| codec.payload_type),
+        };
+        let Some(payload_type) = original.and_then(PayloadType::new) else { return };
         self.log.repair_received(now, packet, &self.extensions);
         let mut restored = std::mem::take(&mut self.scratch);
         restored.clear();
@@ -153,12 +190,30 @@ impl RtpTransport {
         if matches!(rtx::restore(packet, ssrc, payload_type, &mut restored), Ok(true))
             && let Ok(original) = RtpPacket::parse(&restored)
         {
-            if let Some(accepted) = self.receivers[index].repair(now, &codec, &original) {
-                self.give_out(now, index, &original, accepted, true);
+            match of_red {
+                true => {
+                    let mut plain = std::mem::take(&mut self.unwrapped);
+                    if fec::take_off_red(&original, &mut plain)
+                        && let Ok(inner) = RtpPacket::parse(&plain)
+                    {
+                        self.take_repaired(now, &inner, route, index);
+                    }
+                    self.unwrapped = plain;
+                }
+                false => self.take_repaired(now, &original, route, index),
             }
             self.after_packet(now, index);
         }
         self.scratch = restored;
+    }
+
+    /// Takes a packet that was sent again. Parity is none of the codecs: nobody sends it again.
+    fn take_repaired(&mut self, now: Instant, packet: &RtpPacket<'_>, route: &Route, index: usize) {
+        let codec = self.routing.section(route).and_then(|s| s.codec(packet.payload_type().get()));
+        let Some(codec) = codec else { return };
+        if let Some(accepted) = self.receivers[index].repair(now, codec, packet) {
+            self.give_out(now, index, packet, accepted, true);
+        }
     }
 
     /// Frames that are complete, and what is missing.
@@ -229,7 +284,7 @@ impl RtpTransport {
         let arrivals = &mut self.arrivals;
         arrivals.forget(ssrc);
         self.by_ssrc.retain(|source, target| {
-            let (Target::Media(index) | Target::Repair(index)) = target;
+            let (Target::Media(index) | Target::Repair(index) | Target::Parity(index)) = target;
             let stays = *index != gone;
             if !stays {
                 arrivals.forget(Ssrc(*source));

@@ -96,6 +96,15 @@ impl Log {
         });
     }
 
+    /// A packet of parity came.
+    #[inline]
+    pub(super) fn parity_received(&self, now: Instant, packet: &RtpPacket<'_>, map: &ExtensionMap) {
+        self.with(|observers| {
+            let packet = describe(packet, map, PacketRole::ForwardErrorCorrection);
+            observers.record(now, &LogEvent::PacketReceived(packet));
+        });
+    }
+
     /// A compound packet of RTCP came, or is about to be sealed.
     #[inline]
     pub(super) fn rtcp(&self, now: Instant, direction: Direction, data: &[u8], clock: &NtpClock) {
@@ -199,6 +208,9 @@ fn note_sent(
     }
     let role = match (padding, own) {
         (true, _) => PacketRole::Padding,
+        _ if stream.is_some_and(|stream| stream.is_parity(&packet)) => {
+            PacketRole::ForwardErrorCorrection
+        }
         (false, Some(_)) => PacketRole::Media,
         (false, None) => PacketRole::Retransmission,
     };

@@ -18,6 +18,7 @@ mod dtmf;
 mod ecn;
 mod estimate;
 mod extended_reports;
+mod fec;
 mod feedback;
 mod forwarding;
 mod frame;
@@ -114,6 +115,8 @@ enum Target {
     Media(usize),
     /// Retransmissions of it.
     Repair(usize),
+    /// Parity of it (FlexFEC).
+    Parity(usize),
 }
 
 /// See the module.
@@ -166,6 +169,10 @@ pub(crate) struct RtpTransport {
     clock: NtpClock,
     rng: Rng,
     scratch: Vec<u8>,
+    /// What was taken out of RED.
+    unwrapped: Vec<u8>,
+    /// What was recovered from parity.
+    recovered: Vec<u8>,
     statistics: RtpStatistics,
     log: Log,
 }
@@ -214,6 +221,8 @@ impl RtpTransport {
             clock: NtpClock::new(clock.0, NtpTime::from_unix(unix)),
             rng,
             scratch: Vec::new(),
+            unwrapped: Vec::new(),
+            recovered: Vec::new(),
             statistics: RtpStatistics::default(),
             log: Log::default(),
         }
@@ -317,6 +326,7 @@ impl RtpTransport {
                 // They are never used again.
                 srtp.sender.retire_stream(stream.ssrc().0);
                 srtp.sender.retire_stream(stream.rtx_ssrc().0);
+                srtp.sender.retire_stream(stream.fec_ssrc().0);
             }
             lives
         });
@@ -328,7 +338,7 @@ impl RtpTransport {
             rate.retain(|packet| senders.get(packet.ssrc).is_some());
             self.padding_stream = self.padding_stream.filter(|ssrc| senders.get(*ssrc).is_some());
             rate.set_can_pad(self.padding_stream.is_some());
-            let sent = senders.iter().flat_map(|s| [s.ssrc(), s.rtx_ssrc()]);
+            let sent = senders.iter().flat_map(|s| [s.ssrc(), s.rtx_ssrc(), s.fec_ssrc()]);
             rate.retain_streams(&sent.map(|ssrc| ssrc.0).collect());
         }
         self.prepare_rate(now, transceivers);
@@ -429,6 +439,12 @@ impl RtpTransport {
             false => sender.protect_rtp(&mut packet, 0).unwrap(),
         }
         packet
+    }
+
+    /// Streams of which packets are kept for parity.
+    #[cfg(test)]
+    pub(crate) fn streams_with_parity(&self) -> usize {
+        self.receivers.iter().filter(|stream| stream.fec.is_active()).count()
     }
 
     /// RTCP that waits to be sent.

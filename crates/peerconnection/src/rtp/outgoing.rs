@@ -63,7 +63,8 @@ impl RtpTransport {
                 frame.data.len()
             )));
         }
-        let sent = stream.send(now, frame, room, &mut self.outgoing);
+        let path = (rate.target().loss, self.round_trip);
+        let sent = stream.send(now, frame, room, path, &mut self.outgoing);
         if sent.is_ok() {
             self.log.frame_sent(now, stream, frame);
         }
@@ -131,6 +132,7 @@ impl RtpTransport {
                     rate.sent(now, len, probe, padding, identity);
                 }
                 self.statistics.packets_sent += 1;
+                self.statistics.fec_packets_sent += u64::from(packet.is_parity());
                 self.statistics.bytes_sent += packet.payload_len() as u64;
                 if let Some(stream) = stream {
                     if packet.class == Class::Video && stream.can_pad() {

@@ -79,6 +79,11 @@ impl Packet {
         number != 0
     }
 
+    /// Whether it is parity of others: video that is not kept, and carries none of it.
+    pub(super) fn is_parity(&self) -> bool {
+        self.class == Class::Video && self.number.is_none()
+    }
+
     pub(super) fn payload_len(&self) -> usize {
         self.len() - usize::from(self.header_len)
     }

@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use peerage_rtp::payload::{AssemblerConfig, EncodedFrame, FrameAssembler, PayloadFormat};
 use peerage_rtp::receive::ReceiveStatistics;
-use peerage_rtp::repair::{NackConfig, NackGenerator};
+use peerage_rtp::repair::{FecFormat, NackConfig, NackGenerator};
 use peerage_rtp::rtcp::{ReportBlock, SenderInfo};
-use peerage_rtp::{RtpPacket, SequenceNumber, SequenceUnwrapper, Ssrc};
+use peerage_rtp::{ExtensionMap, RtpPacket, SequenceNumber, SequenceUnwrapper, Ssrc};
 use peerage_sdp::Word;
 
 use super::counters::InboundCounters;
 use super::dtmf::TelephoneEvents;
+use super::fec::FecReceiver;
 use super::frame::MediaFrame;
-use super::routing::ReceivedCodec;
+use super::routing::{ReceivedCodec, Section};
 use super::snapshot::Inbound;
 use super::sources::Sources;
 use crate::transceiver::TransceiverHandle;
@@ -54,6 +55,7 @@ pub(super) struct ReceiveStream {
     keyframe_comes: Option<Instant>,
     pub(super) counters: InboundCounters,
     pub(super) sources: Sources,
+    pub(super) fec: FecReceiver,
     /// See [`count_bytes`](Self::count_bytes).
     counted: usize,
 }
@@ -110,6 +112,7 @@ impl ReceiveStream {
             keyframe_comes: None,
             counters: InboundCounters::default(),
             sources: Sources::default(),
+            fec: FecReceiver::default(),
             counted: 0,
         }
     }
@@ -173,8 +176,63 @@ impl ReceiveStream {
         let payload_len = packet.payload().len() + packet.padding_len();
         self.statistics.receive(now, number, packet.timestamp(), packet.header_len(), payload_len);
         self.counters.padding_bytes += packet.padding_len() as u64;
-        let is_new = self.nack.as_mut().is_none_or(|nack| nack.receive(now, number));
+        let is_new = match &mut self.nack {
+            Some(nack) => nack.receive(now, number),
+            None => !self.fec.was_recovered(number),
+        };
         is_new.then(|| self.accept(now, codec, packet)).flatten()
+    }
+
+    /// Takes a packet that was computed from parity; it was not received, and does not count as if it had been. `None` if
+    /// it was here already.
+    pub(super) fn recovered(
+        &mut self,
+        now: Instant,
+        codec: &ReceivedCodec,
+        packet: &RtpPacket<'_>,
+    ) -> Option<Option<Accepted>> {
+        let number = packet.sequence_number();
+        let is_new = match &mut self.nack {
+            Some(nack) => nack.repaired(now, number),
+            None => self.fec.note(number),
+        };
+        is_new.then(|| self.accept(now, codec, packet))
+    }
+
+    /// Begins to keep packets for parity.
+    pub(super) fn begin_fec(&mut self, format: FecFormat, map: &ExtensionMap) {
+        let newest = self.sequence.highest().map(|newest| SequenceNumber(newest as u16));
+        self.fec.begin(format, self.ssrc, newest, map);
+    }
+
+    /// How long gaps are left to parity.
+    pub(super) fn set_patience(&mut self, patience: Duration) {
+        if let Some(nack) = &mut self.nack {
+            nack.set_patience(patience);
+        }
+    }
+
+    /// Counts a packet that has a number of the media's and carries none of it. False where it came before.
+    pub(super) fn count_filler(&mut self, now: Instant, packet: &RtpPacket<'_>) -> bool {
+        let number = packet.sequence_number();
+        let payload_len = packet.payload().len() + packet.padding_len();
+        self.statistics.receive(now, number, packet.timestamp(), packet.header_len(), payload_len);
+        self.counters.padding_bytes += packet.padding_len() as u64;
+        self.nack.as_mut().is_none_or(|nack| nack.receive(now, number))
+    }
+
+    /// Fills the place of such a packet, by which it is handed back where packets are given out.
+    pub(super) fn fill(&mut self, packet: &RtpPacket<'_>, codecs: &Section) -> Option<Accepted> {
+        let sequence = self.sequence.unwrap(packet.sequence_number());
+        if self.packets {
+            let codec = codecs.codec(self.counters.codec?.0)?;
+            let ReceivedCodec { payload_type, format, .. } = *codec;
+            return Some(Accepted { sequence, payload_type, format });
+        }
+        if let Some((_, assembler)) = &mut self.current {
+            assembler.insert(sequence, packet.timestamp().0, false, Bytes::new(), None);
+        }
+        None
     }
 
     /// Takes a packet that was sent again; it counts as received only once.
@@ -324,6 +382,10 @@ impl ReceiveStream {
             self.counters.frames_not_taken += 1;
         };
         self.counters.frame(now, &frame, codec.format.is_video());
+        if let Some(nack) = self.nack.as_mut().filter(|_| codec.format.is_video()) {
+            // Frames come out in order: what is still missing before this one was of none.
+            nack.forget_before(SequenceNumber(frame.first_sequence as u16));
+        }
         if frame.keyframe {
             (self.wants_keyframe, self.gave_up, self.skips) = (false, false, false);
             if let Some(nack) = &mut self.nack {
@@ -394,6 +456,7 @@ impl ReceiveStream {
             sender_report: statistics.last_sender_report(),
             sender_reports: statistics.sender_reports_received(),
             round_trips: counters.round_trips,
+            fec: self.fec.counters(),
             counters,
         }
     }

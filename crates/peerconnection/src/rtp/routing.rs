@@ -7,6 +7,7 @@ use peerage_rtp::{ExtensionMap, PayloadType, RtpPacket, Ssrc};
 use peerage_sdp::{Feedback, RidDirection, SsrcGroupSemantics};
 use rustc_hash::FxHashMap;
 
+use super::fec::{FecCodecs, is_protection};
 use crate::jsep::AgreedMedia;
 use crate::transceiver::TransceiverHandle;
 
@@ -29,8 +30,10 @@ pub(super) struct Section {
     /// Empty if it has none.
     pub(super) mid: String,
     pub(super) codecs: Vec<ReceivedCodec>,
+    /// What protects them.
+    pub(super) fec: FecCodecs,
     rids: Vec<String>,
-    /// Sources of retransmissions and whose they are (`a=ssrc-group:FID`).
+    /// Sources of retransmissions and of parity, and whose they are (`a=ssrc-group:FID`, `FEC-FR`).
     repaired: FxHashMap<u32, u32>,
 }
 
@@ -55,8 +58,11 @@ impl Routing {
             let id = self.sections.len() as u16;
             let mid = media.mid.as_ref().map(|mid| mid.as_str().into()).unwrap_or_default();
             let number = |pt: &u8| PayloadType::new(*pt);
-            let repair: Vec<u8> = section.codecs.iter().filter_map(|codec| codec.rtx).collect();
-            let own = section.codecs.iter().map(|codec| codec.payload_type);
+            let protection = section.fec.payload_types();
+            let repairs = protection.filter_map(|(number, repairs)| repairs.then_some(number));
+            let repair: Vec<u8> =
+                section.codecs.iter().filter_map(|codec| codec.rtx).chain(repairs).collect();
+            let own = section.codecs.iter().map(|codec| codec.payload_type).chain(section.fec.red);
             let all: Vec<u8> = own.chain(repair.iter().copied()).collect();
             let described = MediaSection {
                 mid,
@@ -101,7 +107,8 @@ impl Routing {
 
 impl Section {
     fn new(media: &AgreedMedia) -> Self {
-        let codecs = media.agreement.codecs.iter().filter_map(|codec| {
+        let carries = media.agreement.codecs.iter().filter(|codec| !is_protection(&codec.codec));
+        let codecs = carries.filter_map(|codec| {
             let fmtp = codec.codec.fmtp.as_deref().unwrap_or("");
             Some(ReceivedCodec {
                 payload_type: codec.receive,
@@ -113,8 +120,9 @@ impl Section {
         });
         let received = media.agreement.rids.iter().filter(|r| r.direction == RidDirection::Recv);
         let groups = media.remote.groups.iter().filter_map(|group| match group.ssrcs[..] {
-            [media, repair] if group.semantics == SsrcGroupSemantics::FlowId => {
-                Some((repair, media))
+            [media, repair] => {
+                let semantics = [SsrcGroupSemantics::FlowId, SsrcGroupSemantics::FecFr];
+                semantics.contains(&group.semantics).then_some((repair, media))
             }
             _ => None,
         });
@@ -122,6 +130,7 @@ impl Section {
             transceiver: media.transceiver,
             mid: media.mid.as_ref().map(|mid| mid.to_string()).unwrap_or_default(),
             codecs: codecs.collect(),
+            fec: FecCodecs::received(media),
             rids: received.map(|rid| rid.id.to_string()).collect(),
             repaired: groups.collect(),
         }

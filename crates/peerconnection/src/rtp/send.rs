@@ -10,11 +10,14 @@ use peerage_rtp::payload::telephone_event::EventPacket;
 use peerage_rtp::payload::{FrameFacts, FrameInfo, Packetizer, PacketizerOptions, PayloadFormat};
 use peerage_rtp::repair::{Retransmission, RtxSender, SendHistory, SendHistoryConfig};
 use peerage_rtp::rtcp::SenderInfo;
-use peerage_rtp::{ExtensionMap, PayloadType, RtpHeader, RtpTimestamp, SequenceNumber, Ssrc};
+use peerage_rtp::{
+    ExtensionMap, PayloadType, RtpHeader, RtpPacket, RtpTimestamp, SequenceNumber, Ssrc,
+};
 use peerage_sdp::{Feedback, RidDirection};
 
 use super::arena::Arena;
 use super::counters::OutboundCounters;
+use super::fec::{FecCodecs, FecSender, is_protection};
 use super::frame::Frame;
 use super::load::Load;
 use super::packet::{HeaderTemplate, Packet};
@@ -22,7 +25,7 @@ use super::packets::OutgoingPacket;
 use super::snapshot::Outbound;
 use crate::error::Error;
 use crate::jsep::AgreedMedia;
-use crate::transceiver::{RtpEncodingParameters, TransceiverHandle};
+use crate::transceiver::{RtpEncodingParameters, TransceiverHandle, fec_source};
 
 /// What a retransmission adds to a packet (RFC 4588 §4).
 const RETRANSMISSION_ROOM: usize = 2;
@@ -112,6 +115,18 @@ fn facts(format: PayloadFormat, frame: &Frame) -> Option<FrameFacts> {
     })
 }
 
+/// The payload type of retransmissions of packets that have this one.
+fn rtx_of(
+    codecs: &[Codec],
+    fec: Option<&FecSender>,
+    payload_type: PayloadType,
+) -> Option<PayloadType> {
+    match codecs.iter().find(|codec| codec.payload_type == payload_type) {
+        Some(codec) => codec.rtx,
+        None => fec?.rtx_of(payload_type),
+    }
+}
+
 /// See the module.
 pub(super) struct SendStream {
     transceiver: TransceiverHandle,
@@ -128,6 +143,10 @@ pub(super) struct SendStream {
     options: PacketizerOptions,
     history: Option<SendHistory<Packet>>,
     rtx: RtxSender,
+    /// What protects it, where the peer takes that.
+    fec: Option<Box<FecSender>>,
+    /// The source of its parity, if that has one of its own, and its next number.
+    fec_source: (Ssrc, SequenceNumber),
     /// The number of the next packet, without wraps.
     next: u64,
     /// What the application's numbers are added to, once it gave one.
@@ -178,6 +197,9 @@ impl SendStream {
             },
             history: None,
             rtx: RtxSender::new(Ssrc(rtx), SequenceNumber((rng.u32() & 0x7fff) as u16)),
+            fec: None,
+            // Below 2^15 as well.
+            fec_source: (Ssrc(fec_source((ssrc, rtx))), SequenceNumber((first ^ 0x2a5b) as u16)),
             next: first,
             anchor: None,
             offset: rng.u32(),
@@ -205,7 +227,9 @@ impl SendStream {
         let mid = media.mid.as_ref().map_or("", |mid| mid.as_str());
         self.load.configure(media);
         self.header = HeaderTemplate::new(self.ssrc, mid, rid, self.load.numbered, extensions);
-        let codecs = media.agreement.codecs.iter().filter_map(|codec| {
+        self.configure_fec(media, mid, extensions);
+        let carries = media.agreement.codecs.iter().filter(|codec| !is_protection(&codec.codec));
+        let codecs = carries.filter_map(|codec| {
             let fmtp = codec.remote_fmtp.as_deref().unwrap_or("");
             Some(Codec {
                 payload_type: PayloadType::new(codec.send)?,
@@ -227,6 +251,18 @@ impl SendStream {
         self.current.take_if(|(pt, packetizer)| {
             !codecs.iter().any(|c| c.payload_type == *pt && c.format == packetizer.format())
         });
+    }
+
+    /// What is protected, and how. A layer of a simulcast is by RED only, since no description says whose parity it would be.
+    fn configure_fec(&mut self, media: &AgreedMedia, mid: &str, extensions: &ExtensionMap) {
+        if let Some(fec) = self.fec.take() {
+            self.fec_source.1 = fec.next_number();
+        }
+        let mut codecs = FecCodecs::sent(media);
+        codecs.flexfec.take_if(|_| !self.header.rid.is_empty());
+        let (numbered, source) = (self.load.numbered, self.fec_source);
+        let fec = FecSender::new(codecs, self.ssrc, source, mid, numbered, extensions);
+        self.fec = fec.map(Box::new);
     }
 
     /// What redundant audio carries: what the peer names, or else the audio of the same clock.
@@ -261,6 +297,17 @@ impl SendStream {
     /// The source of retransmissions.
     pub(super) fn rtx_ssrc(&self) -> Ssrc {
         self.rtx.ssrc()
+    }
+
+    /// The source of parity, where it has one of its own.
+    pub(super) fn fec_ssrc(&self) -> Ssrc {
+        self.fec_source.0
+    }
+
+    /// Whether a packet as it leaves is parity.
+    pub(super) fn is_parity(&self, packet: &RtpPacket<'_>) -> bool {
+        let in_red = || self.fec.as_ref().is_some_and(|fec| fec.is_parity(packet));
+        packet.ssrc() == self.fec_ssrc() || (packet.ssrc() == self.ssrc && in_red())
     }
 
     pub(super) fn transceiver(&self) -> TransceiverHandle {
@@ -337,6 +384,9 @@ impl SendStream {
 
     /// What a payload type stands for, and the rate of its clock.
     pub(super) fn format_of(&self, payload_type: PayloadType) -> Option<(PayloadFormat, u32)> {
+        if self.fec.as_ref().is_some_and(|fec| fec.is_red(payload_type)) {
+            return Some((self.format()?, self.clock_rate()));
+        }
         let codec = self.codecs.iter().find(|codec| codec.payload_type == payload_type)?;
         Some((codec.format, codec.clock_rate))
     }
@@ -352,6 +402,7 @@ impl SendStream {
         now: Instant,
         frame: &Frame,
         room: usize,
+        (loss, round_trip): (f64, Duration),
         out: &mut VecDeque<Packet>,
     ) -> Result<(), Error> {
         if std::mem::take(&mut self.source_changed) && self.last.is_some() {
@@ -361,7 +412,18 @@ impl SendStream {
         let (payload_type, clock_rate) = (codec.payload_type, codec.clock_rate);
         let (format, class) = (codec.format, codec.class());
         let red_payload_type = codec.red.map_or(0, PayloadType::get);
+        let repeats = (codec.nack, codec.rtx.is_some());
         self.repairable = codec.rtx.is_some();
+        let protects =
+            self.fec.as_mut().is_some_and(|fec| fec.begin_frame(format, repeats, loss, round_trip));
+        let protection = self.fec.as_ref().filter(|_| protects);
+        let header_len = self.header.len();
+        // The peer may have chosen a mid of any length.
+        let mut max_payload = room.saturating_sub(header_len + RETRANSMISSION_ROOM);
+        if let Some(fec) = protection {
+            max_payload = max_payload.min(fec.max_payload(room - RETRANSMISSION_ROOM, header_len));
+        }
+        let first = out.len();
         let packetizer = match &mut self.current {
             Some((current, packetizer)) if *current == payload_type => packetizer,
             current => {
@@ -386,8 +448,6 @@ impl SendStream {
             load.count(&packet);
             out.push_back(packet);
         };
-        // The peer may have chosen a mid of any length.
-        let max_payload = room.saturating_sub(header.len() + RETRANSMISSION_ROOM);
         // Redundancy is told by how far back it lies (RFC 2198 §3).
         let red_info = (format == PayloadFormat::Red)
             .then(|| FrameInfo { timestamp: timestamp.0, ..frame.info.clone() });
@@ -401,10 +461,31 @@ impl SendStream {
         self.repair_from.take_if(|first| span(*first) > MAX_GIVEN_UP);
         self.last = Some((timestamp.0, now, clock_rate));
         self.counters.payload_type = Some(payload_type.get());
-        if let Some(facts) = facts(format, frame) {
+        let facts = facts(format, frame);
+        if let Some(facts) = facts {
             self.counters.frame(now, facts, frame.info.end_of_picture);
         }
+        if protects {
+            self.protect(first, timestamp, facts.is_some_and(|facts| facts.keyframe), out);
+        }
         Ok(())
+    }
+
+    /// Protects the packets of a frame, which begin at `first`.
+    fn protect(
+        &mut self,
+        first: usize,
+        timestamp: RtpTimestamp,
+        keyframe: bool,
+        out: &mut VecDeque<Packet>,
+    ) {
+        let Some(fec) = &mut self.fec else { return };
+        fec.protect(out.range_mut(first..), keyframe, &mut self.arena);
+        let (numbers, bytes) =
+            fec.take_parity(&self.header, (self.ssrc, timestamp), &mut self.next, out);
+        self.anchor = self.anchor.map(|anchor| anchor.wrapping_add(u64::from(numbers)));
+        self.packets = self.packets.wrapping_add(numbers);
+        self.octets = self.octets.wrapping_add(bytes);
     }
 
     /// The next frame comes of another source, whose timestamps may begin anywhere.
@@ -573,9 +654,8 @@ impl SendStream {
             return None;
         };
         let payload_type = PayloadType::from_low_bits(original.header[1]);
-        let codec = self.codecs.iter().find(|codec| codec.payload_type == payload_type)?;
         // Sealed again under the same number it would give the keystream away (RFC 3711 §9.1).
-        let rtx = codec.rtx?;
+        let rtx = rtx_of(&self.codecs, self.fec.as_deref(), payload_type)?;
         let mut header = Vec::with_capacity(original.header.len() + RETRANSMISSION_ROOM);
         self.rtx.encapsulate(&original.header, rtx, extensions, &mut header).ok()?;
         let class = Class::Retransmission;
@@ -606,8 +686,7 @@ impl SendStream {
         let offered = history.padding(now, |packet| packet.len() <= most.max(300));
         let any = offered.or_else(|| history.padding(now, |_| true))?;
         let payload_type = PayloadType::from_low_bits(any.header[1]);
-        let codec = self.codecs.iter().find(|codec| codec.payload_type == payload_type);
-        let rtx = codec.and_then(|codec| codec.rtx)?;
+        let rtx = rtx_of(&self.codecs, self.fec.as_deref(), payload_type)?;
         let mut header = Vec::with_capacity(any.header.len() + usize::from(u8::MAX));
         let payload = match choose_padding(wanted, offered.map(|packet| packet.len().into())) {
             Padding::Retransmission => {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use peerage_rtp::rtcp::SenderInfo;
 
 use super::counters::{InboundCounters, OutboundCounters, RoundTrips};
+use super::fec::FecCounters;
 use super::sources::{Heard, Sources};
 use super::{ReceiveStream, RtpTransport};
 use crate::transceiver::TransceiverHandle;
@@ -32,6 +33,7 @@ pub(crate) struct Inbound<'a> {
     pub(crate) sender_report: Option<(Instant, SenderInfo)>,
     pub(crate) sender_reports: u64,
     pub(crate) round_trips: RoundTrips,
+    pub(crate) fec: FecCounters,
     pub(crate) counters: &'a InboundCounters,
 }
 

@@ -22,6 +22,10 @@ pub struct RtpStatistics {
     pub retransmissions_sent: u64,
     /// Times that the peer missed so much of a stream that a keyframe was sent in its place.
     pub repairs_given_up: u64,
+    /// Parity packets sent (forward error correction).
+    pub fec_packets_sent: u64,
+    /// Packets of the peer that were computed from parity.
+    pub packets_recovered: u64,
     /// Keyframes asked for.
     pub keyframe_requests_sent: u64,
     /// Packets that SRTP refused: forged, replayed, or of another key.

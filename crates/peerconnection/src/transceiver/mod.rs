@@ -7,7 +7,7 @@ mod table;
 
 pub use direction::TransceiverDirection;
 pub use init::{RtpEncodingParameters, TransceiverInit};
-pub(crate) use table::{Transceivers, check_ids, random_id, too_many};
+pub(crate) use table::{Transceivers, check_ids, fec_source, random_id, too_many};
 
 use std::time::Duration;
 

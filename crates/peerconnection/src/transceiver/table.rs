@@ -129,15 +129,24 @@ impl Transceivers {
     /// RFC 3550 §8.1, RFC 3711 §9.1: no two sources of a session have one SSRC, for they share the key.
     fn fresh_ssrcs(&self, rng: &mut Rng, count: usize) -> Vec<(u32, u32)> {
         let pairs = self.list.iter().flat_map(|transceiver| &transceiver.sender.ssrcs);
-        let mut taken: FxHashSet<u32> = pairs.flat_map(|&(ssrc, rtx)| [ssrc, rtx]).collect();
+        let all = |pair: (u32, u32)| [pair.0, pair.1, fec_source(pair)];
+        let mut taken: FxHashSet<u32> = pairs.flat_map(|&pair| all(pair)).collect();
         let mut fresh = || loop {
-            let ssrc = rng.u32();
-            if taken.insert(ssrc) {
-                return ssrc;
+            let pair = (rng.u32(), rng.u32());
+            let [ssrc, rtx, fec] = all(pair);
+            let differ = ssrc != rtx && ssrc != fec && rtx != fec;
+            if differ && all(pair).iter().all(|ssrc| !taken.contains(ssrc)) {
+                taken.extend(all(pair));
+                return pair;
             }
         };
-        (0..count).map(|_| (fresh(), fresh())).collect()
+        (0..count).map(|_| fresh()).collect()
     }
+}
+
+/// The source of parity that goes with sources of media and of retransmissions: as random as they are.
+pub(crate) fn fec_source((ssrc, rtx): (u32, u32)) -> u32 {
+    (ssrc.rotate_left(13) ^ rtx).wrapping_mul(0x9E37_79B1)
 }
 
 pub(crate) fn too_many() -> Error {

@@ -86,8 +86,12 @@ pub struct AssemblerStatistics {
     pub duplicate_packets: u64,
     /// Packets that came after they had been given up.
     pub late_packets: u64,
+    /// Sequence numbers without a packet that were of no media, as the frames before and after them tell.
+    pub passed_over: u64,
 }
 
+/// Missing numbers that are looked past for the next frame: parity packets of one frame, or a burst of padding.
+const MAX_PASSED_OVER: usize = 64;
 /// How far back the first packets may be reordered: nothing tells where the stream begins.
 const MAX_REWIND: u64 = 64;
 
@@ -420,9 +424,33 @@ impl FrameAssembler {
         slot
     }
 
+    /// Passes over numbers at the front that are missing but were of no media: parity packets have numbers of the media's
+    /// (RFC 5109 §14.2), and are not sent again. The frame after them tells, where frames are numbered.
+    fn pass_over_gap(&mut self) {
+        if !self.at_boundary || !matches!(self.slots.front(), Some(None)) {
+            return;
+        }
+        let is_media = |slot: &Option<Slot>| slot.as_ref().is_some_and(|slot| !slot.is_padding());
+        let Some(gap) = self.slots.iter().take(MAX_PASSED_OVER).position(is_media) else { return };
+        let Some(Some(next)) = self.slots.get(gap) else { return };
+        let Some(descriptor) = next.descriptor() else { return };
+        let is_next = descriptor.picture_id.is_some_and(|id| self.decodability.is_next(id));
+        // An upper layer begins a frame of its own, and the layers below it may be what is missing.
+        let is_lowest = descriptor.spatial_layer.unwrap_or(0) == 0;
+        if !next.begins_frame() || !is_next || !is_lowest {
+            return;
+        }
+        for _ in 0..gap {
+            let missing = self.slots.front().is_some_and(Option::is_none);
+            self.statistics.passed_over += u64::from(missing);
+            self.pop_front();
+        }
+    }
+
     /// How many packets at the front make a whole picture, padding inside included.
     fn complete_picture(&mut self) -> Option<usize> {
         if self.scanned == 0 {
+            self.pass_over_gap();
             while self.slots.front()?.as_ref()?.is_padding() {
                 self.pop_front();
             }

@@ -83,6 +83,11 @@ pub(crate) struct Decodability {
 }
 
 impl Decodability {
+    /// Whether this picture follows the last one, so that none was lost between.
+    pub(crate) fn is_next(&self, id: PictureId) -> bool {
+        self.last_picture.is_some_and(|last| id.distance_from(last) == 1)
+    }
+
     /// Judges a picture, and takes it as decoded if it can be.
     pub(crate) fn judge(&mut self, facts: &PictureFacts<'_>) -> Verdict {
         let lost = facts.after_gap

@@ -69,6 +69,8 @@ pub struct NackGenerator {
     reordering_delay: Duration,
     /// What the owner said last of the round trip.
     round_trip: Duration,
+    /// How long a gap is left to forward error correction.
+    patience: Duration,
     /// Gaps that were shown up to this packet have been looked at as possible reordering.
     hastened: u64,
     key_frame_needed: bool,
@@ -89,6 +91,7 @@ impl NackGenerator {
             reordering: 0,
             reordering_delay: config.reordering_delay,
             round_trip: Duration::from_millis(100),
+            patience: Duration::ZERO,
             hastened: 0,
             key_frame_needed: false,
             requests: 0,
@@ -136,7 +139,7 @@ impl NackGenerator {
             return true;
         }
         for number in highest + 1..extended {
-            let due = now + self.reordering_delay;
+            let due = now + self.reordering_delay.max(self.patience);
             self.missing.push_back(Missing {
                 number,
                 shown_by: extended,
@@ -155,9 +158,10 @@ impl NackGenerator {
             if missing.shown_by > tolerated {
                 break;
             }
-            if missing.requests == 0 && missing.due > now {
-                missing.due = now;
-                self.next_due = Some(now);
+            let hastened = now.max(missing.seen + self.patience);
+            if missing.requests == 0 && missing.due > hastened {
+                missing.due = hastened;
+                self.next_due = Some(self.next_due.map_or(hastened, |next| next.min(hastened)));
             }
         }
         self.hastened = self.hastened.max(tolerated);
@@ -278,6 +282,22 @@ impl NackGenerator {
         self.key_frame_needed = false;
     }
 
+    /// Leaves gaps that show from now on to forward error correction for so long, before they are asked for.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    /// Nothing before this packet is of use any more, because all that matters was there without.
+    pub fn forget_before(&mut self, first: SequenceNumber) {
+        if self.missing.is_empty() {
+            return;
+        }
+        let first = self.unwrapper.peek(first);
+        while self.missing.front().is_some_and(|missing| missing.number < first) {
+            self.missing.pop_front();
+        }
+    }
+
     /// Whether packets were given up since the last call: without them only a key frame helps.
     pub fn take_key_frame_needed(&mut self) -> bool {
         std::mem::take(&mut self.key_frame_needed)
@@ -357,6 +377,36 @@ mod tests {
         assert_eq!(r.asked(1), []);
         r.take(2, 4);
         assert_eq!(r.asked(2), [2]);
+    }
+
+    #[test]
+    fn gaps_are_left_to_forward_error_correction_for_a_while() {
+        let mut r = Receiver::new();
+        r.nack.set_patience(Duration::from_millis(25));
+        r.take(0, 1);
+        for number in 3..9 {
+            r.take(u64::from(number), number);
+        }
+        assert_eq!(r.asked(20), [], "however many came after it");
+        assert_eq!(r.nack.poll_timeout(), Some(r.at(28)));
+        assert_eq!(r.asked(28), [2]);
+        r.nack.set_patience(Duration::ZERO);
+        r.take(30, 10);
+        r.take(31, 11);
+        assert_eq!(r.asked(31), [9]);
+    }
+
+    #[test]
+    fn what_lies_before_a_frame_that_came_out_is_not_asked_for() {
+        let mut r = Receiver::new();
+        r.take(0, 65_530);
+        r.take(0, 65_533);
+        r.take(0, 2);
+        r.nack.forget_before(SequenceNumber(65_535));
+        assert_eq!(r.asked(20), [65_535, 0, 1]);
+        r.nack.forget_before(SequenceNumber(7));
+        assert_eq!((r.asked(200), r.nack.missing()), (vec![], 0));
+        assert!(!r.nack.take_key_frame_needed());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use peerage_rtp::NtpTime;
 
 use super::{Gathering, StatsSelector, clip};
-use crate::media::{MediaKind, NegotiatedCodec};
+use crate::media::{CodecRole, MediaKind, NegotiatedCodec};
 use crate::rtp::{Inbound, Outbound};
 use crate::stats::{
     CodecStats, InboundRtpStreamStats, MediaSourceStats, OutboundRtpStreamStats,
@@ -123,6 +123,11 @@ impl Gathering<'_> {
         let of_frames = |count: u32| (!stream.gives_packets).then_some(count);
         let (width, height) = counters.dimensions.unzip();
         let rtx = |value: u64| stream.has_rtx.then_some(value);
+        let protects =
+            |codec: &NegotiatedCodec| codec.codec.role() == CodecRole::ForwardErrorCorrection;
+        let agreed = transceiver.agreed.as_ref();
+        let has_fec = agreed.is_some_and(|agreed| agreed.codecs.iter().any(protects));
+        let fec = |value: u64| has_fec.then_some(value);
         let track = transceiver.receiver.track.clone();
         self.roots.push((StatsSelector::Receiver(transceiver.handle), id.clone()));
         self.report.insert(Stats::InboundRtp(InboundRtpStreamStats {
@@ -140,6 +145,10 @@ impl Gathering<'_> {
             last_packet_received_timestamp: stream.last_packet.map(|at| self.pc.milliseconds(at)),
             header_bytes_received: Some(stream.header_bytes),
             packets_discarded: Some(stream.packets_discarded),
+            fec_bytes_received: fec(stream.fec.bytes),
+            fec_packets_received: fec(stream.fec.packets),
+            fec_packets_discarded: fec(stream.fec.discarded),
+            fec_ssrc: stream.fec.ssrc,
             bytes_received: Some(stream.bytes),
             nack_count: Some(counters.nacks),
             fir_count: of_video(kind, 0),

@@ -70,12 +70,16 @@ fn offers_have_the_numbers_that_browsers_use() {
     let video = offer(&capabilities.video, Order::Theirs, &[], &mut numbers);
     assert_eq!(formats(&video)[..6], [96, 97, 98, 99, 100, 101]);
     assert_eq!(fmtp_of(&video, 97), "apt=96");
-    assert_eq!(video.len(), 26);
+    assert_eq!(video.len(), 29);
+    assert_eq!(
+        (fmtp_of(&video, 121), formats(&video)[26..].to_vec()),
+        ("apt=120", vec![120, 121, 122])
+    );
     let mut all = formats(&audio);
     all.extend(formats(&video));
     all.sort_unstable();
     all.dedup();
-    assert_eq!(all.len(), 34, "every number has one meaning");
+    assert_eq!(all.len(), 37, "every number has one meaning");
     // A second section of the same bundle uses the same numbers.
     assert_eq!(offer(&capabilities.video, Order::Theirs, &[], &mut numbers), video);
 }
@@ -102,12 +106,13 @@ fn answers_take_the_numbers_and_the_order_of_the_offer() {
             "120/120 VP8  rtx 124/124".to_owned(),
             format!("50/50 H264 {}", h264(1, "42e01f")),
             "121/121 VP9 profile-id=0".to_owned(),
+            "122/122 red ".to_owned(),
         ]
     );
     assert_eq!(common[1].remote_fmtp.as_deref(), Some("max-fs=12288;max-fr=60"));
     let feedback = [Feedback::TransportCc, Feedback::Nack, Feedback::NackPli];
     assert_eq!(common[1].codec.rtcp_feedback, feedback, "what both know, in our order");
-    assert_eq!(formats(&parameters(&common)), [45, 46, 120, 124, 50, 121]);
+    assert_eq!(formats(&parameters(&common)), [45, 46, 120, 124, 50, 121, 122]);
     assert_eq!(fmtp_of(&parameters(&common), 124), "apt=120");
 }
 
@@ -252,7 +257,7 @@ fn the_next_offer_keeps_order_and_numbers_of_the_answer() {
     assert_eq!(formats(&next)[..5], [110, 112, 120, 97, 98]);
     assert_eq!(fmtp_of(&next, 112), "apt=110");
     assert_eq!(fmtp_of(&next, 97), "apt=120");
-    assert_eq!(next.len(), 26);
+    assert_eq!(next.len(), 29);
     let vp8 = next.iter().filter(|codec| codec.codec.is("VP8"));
     assert_eq!(vp8.count(), 1, "nothing is offered twice");
     let preferred = offer(&capabilities.video, Order::Ours, &common, &mut numbers);

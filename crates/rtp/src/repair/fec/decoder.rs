@@ -4,8 +4,10 @@
 use std::collections::VecDeque;
 
 use super::header::{FecFormat, FecHeader, Protected, read};
+use super::mutable::MutableElements;
 use super::parity::Parity;
 use crate::error::Error;
+use crate::extension::ExtensionMap;
 use crate::number::{RtpTimestamp, SequenceNumber, SequenceUnwrapper, Ssrc};
 use crate::packet::{FIXED_HEADER_LEN, RtpHeader, RtpPacket};
 
@@ -29,6 +31,7 @@ struct Pending {
 pub struct FecDecoder {
     format: FecFormat,
     ssrc: Ssrc,
+    mutable: MutableElements,
     unwrapper: SequenceUnwrapper,
     /// By the low bits of the extended number, which is beside the packet.
     window: Vec<(u64, Vec<u8>)>,
@@ -47,6 +50,7 @@ impl FecDecoder {
         Self {
             format,
             ssrc,
+            mutable: MutableElements::default(),
             unwrapper: SequenceUnwrapper::default(),
             window: (0..RECOVERY_WINDOW).map(|_| (0, Vec::new())).collect(),
             pending: VecDeque::new(),
@@ -57,14 +61,25 @@ impl FecDecoder {
         }
     }
 
-    /// Takes a media packet that came or was retransmitted; with ULPFEC as it was before RED. Others are passed over.
+    /// Says which header extensions were negotiated: values that are written when a packet leaves count as zero, since
+    /// parity was computed before.
+    pub fn set_extensions(&mut self, map: &ExtensionMap) {
+        self.mutable = MutableElements::new(map);
+    }
+
+    /// Takes a media packet that came; with ULPFEC as it was before RED. Others are passed over. One that was retransmitted
+    /// by RTX may have come with other header extensions than those that were protected: it is not to be given here.
     pub fn media(&mut self, packet: &RtpPacket<'_>) {
         if packet.ssrc() != self.ssrc {
             return;
         }
         let extended = self.unwrapper.unwrap(packet.sequence_number());
-        if self.store(extended, packet.as_bytes()) && !self.pending.is_empty() {
-            self.recover();
+        if self.store(extended, packet.as_bytes()) {
+            let slot = &mut self.window[extended as usize % RECOVERY_WINDOW].1;
+            self.mutable.clear(packet, slot);
+            if !self.pending.is_empty() {
+                self.recover();
+            }
         }
     }
 
@@ -163,8 +178,8 @@ impl FecDecoder {
                         found = Some((index, one));
                         break;
                     }
-                    // Nothing is missing, or what is was given up by the window.
-                    (None, _) => {}
+                    // Nothing is missing.
+                    (None, _) => self.discarded_fec += 1,
                     _ if pending.base >= oldest => {
                         index += 1;
                         continue;
@@ -240,7 +255,7 @@ impl FecDecoder {
         self.recovered_count
     }
 
-    /// Parity packets that came too late, or were pushed out, or made no packet.
+    /// Parity packets of no use: nothing was missing, or they came too late, were pushed out, or made no packet.
     #[must_use]
     pub fn fec_discarded(&self) -> u64 {
         self.discarded_fec

@@ -1,8 +1,10 @@
 //! Making parity packets: media packets are collected, and then protected by as many parity packets as asked for.
 
 use super::header::{FecFormat, Protected, write};
+use super::mutable::MutableElements;
 use super::parity::Parity;
 use crate::error::Error;
+use crate::extension::ExtensionMap;
 use crate::number::{SequenceNumber, Ssrc};
 use crate::packet::RtpPacket;
 
@@ -14,6 +16,7 @@ pub const MAX_PROTECTED: usize = 48;
 pub struct FecEncoder {
     format: FecFormat,
     ssrc: Ssrc,
+    mutable: MutableElements,
     /// The batch; only the first `count` are of it.
     packets: Vec<(SequenceNumber, Vec<u8>)>,
     count: usize,
@@ -28,11 +31,17 @@ impl FecEncoder {
         Self {
             format,
             ssrc,
+            mutable: MutableElements::default(),
             packets: Vec::new(),
             count: 0,
             parity: Parity::default(),
             payload: Vec::new(),
         }
+    }
+
+    /// Says which header extensions are negotiated: values that are written when a packet leaves count as zero.
+    pub fn set_extensions(&mut self, map: &ExtensionMap) {
+        self.mutable = MutableElements::new(map);
     }
 
     /// Adds a packet to the batch, as it is sent but for RED. Numbers must ascend. False where the batch is full, or its
@@ -70,6 +79,7 @@ impl FecEncoder {
         slot.0 = number;
         slot.1.clear();
         slot.1.extend_from_slice(packet);
+        self.mutable.clear(&read, &mut slot.1);
         self.count += 1;
         Ok(true)
     }
@@ -84,6 +94,11 @@ impl FecEncoder {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// Begins another batch without protecting this one.
+    pub fn clear(&mut self) {
+        self.count = 0;
     }
 
     /// Makes `count` parity packets, at most as many as the batch has packets, and begins another batch. `emit` gets the

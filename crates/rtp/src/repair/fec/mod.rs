@@ -4,6 +4,7 @@
 mod decoder;
 mod encoder;
 mod header;
+mod mutable;
 mod parity;
 
 pub use decoder::{FecDecoder, MAX_PENDING_FEC, RECOVERY_WINDOW};

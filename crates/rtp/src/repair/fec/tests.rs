@@ -269,3 +269,56 @@ proptest! {
         prop_assert_eq!(recovered, expected);
     }
 }
+
+#[test]
+fn values_written_on_leaving_are_of_no_account() {
+    use crate::extension::{ExtensionKind, ExtensionMap};
+    let mut map = ExtensionMap::new();
+    map.insert_kind(2, ExtensionKind::AbsoluteSendTime).unwrap();
+    map.insert_kind(3, ExtensionKind::TransportSequenceNumber).unwrap();
+    map.insert_kind(4, ExtensionKind::Mid).unwrap();
+    // As cut, or as it leaves at a moment.
+    let packet = |number: u16, moment: u8| {
+        let mut out = Vec::new();
+        let header = RtpHeader {
+            sequence_number: SequenceNumber(number),
+            ssrc: MEDIA,
+            ..RtpHeader::default()
+        };
+        header.write(&mut out, |w| {
+            w.put(4, b"v").unwrap();
+            w.put(2, &[moment; 3]).unwrap();
+            w.put(3, &[moment; 2]).unwrap();
+        });
+        out.extend([number as u8; 30]);
+        out
+    };
+    for (format, moment) in FORMATS.into_iter().flat_map(|format| [(format, 0), (format, 9)]) {
+        let mut encoder = FecEncoder::new(format, MEDIA);
+        encoder.set_extensions(&map);
+        for number in 0..4 {
+            encoder.push(&packet(number, moment)).unwrap();
+        }
+        let mut decoder = FecDecoder::new(format, MEDIA);
+        decoder.set_extensions(&map);
+        for number in [0, 1, 3] {
+            let bytes = packet(number, 50 + number as u8);
+            decoder.media(&RtpPacket::parse(&bytes).unwrap());
+        }
+        encoder.encode(1, |payload| take_fec(&mut decoder, &fec_packet(format, payload)));
+        assert_eq!(all_recovered(&mut decoder), [packet(2, 0)], "{format:?}");
+    }
+}
+
+#[test]
+fn parity_that_recovers_nothing_counts_as_discarded() {
+    let packets: Vec<_> = (0..4_u16).map(|n| media(n, n as u8 + 1)).collect();
+    let mut decoder = FecDecoder::new(FecFormat::UlpFec, MEDIA);
+    for packet in &packets {
+        decoder.media(&RtpPacket::parse(packet).unwrap());
+    }
+    for packet in encode(FecFormat::UlpFec, &packets, 2) {
+        take_fec(&mut decoder, &packet);
+    }
+    assert_eq!((decoder.packets_recovered(), decoder.fec_discarded()), (0, 2));
+}
