@@ -15,9 +15,12 @@ use peerage_rtp::payload::PayloadFormat;
 
 const FRAME_TIME: Duration = Duration::from_millis(33);
 
-/// A pair that sends audio and video from `a` to `b`; the handles at `a`, then at `b`.
+/// A pair that sends audio and video from `a` to `b`; the handles at `a`, then at `b`. Without forward error correction, whose
+/// packets have numbers of the media's and are not sent again.
 fn calling(seed: u64) -> (Pair, [TransceiverHandle; 2], [TransceiverHandle; 2]) {
-    let (pair, audio, video) = common::calling(seed);
+    let mut config = common::config();
+    config.settings.media.disable_video_fec();
+    let (pair, audio, video) = common::calling_with(Pair::with(seed, config, common::config()));
     let theirs: Vec<_> = pair.b.pc.transceivers().map(|transceiver| transceiver.handle).collect();
     (pair, [audio, video], [theirs[0], theirs[1]])
 }

@@ -317,7 +317,12 @@ fn trickle(now: Instant, from: &mut Peer, to: &mut Peer) {
 /// A pair that sends audio and video from `a` to `b`.
 #[track_caller]
 pub fn calling(seed: u64) -> (Pair, TransceiverHandle, TransceiverHandle) {
-    let mut pair = Pair::new(seed);
+    calling_with(Pair::new(seed))
+}
+
+/// The same with two ends that are there already.
+#[track_caller]
+pub fn calling_with(mut pair: Pair) -> (Pair, TransceiverHandle, TransceiverHandle) {
     let now = pair.now;
     let audio = pair.a.pc.add_track(now, MediaKind::Audio, "audio", vec!["s".into()]).unwrap();
     let video = pair.a.pc.add_track(now, MediaKind::Video, "video", vec!["s".into()]).unwrap();
