@@ -15,7 +15,7 @@ use crate::transceiver::{Transceiver, TransceiverHandle, fec_source};
 const MAX_SIMULCAST_RECEIVE: usize = 8;
 
 /// Numbers that keep their meaning as long as the bundle lives (RFC 9143 §9.1, RFC 8285 §5).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Numbers {
     payload_types: PayloadTypes,
     extensions: HeaderExtensionIds,
@@ -24,6 +24,17 @@ pub(super) struct Numbers {
 impl Numbers {
     pub(super) fn new() -> Self {
         Self { payload_types: PayloadTypes::new(), extensions: HeaderExtensionIds::new() }
+    }
+
+    /// What stays of the numbers of an offer that was answered. Payload types all do (RFC 3264 §8.3.2). Identifiers of
+    /// header extensions do if they were in use `before` or are now: others were never used, and the peer may give them a
+    /// meaning in an offer of its own (RFC 8285 §7).
+    pub(super) fn settled(mut self, before: &Self, agreed: &[AgreedMedia]) -> Self {
+        self.extensions.retain(|id| {
+            let mut extensions = agreed.iter().flat_map(|media| &media.agreement.extensions);
+            before.extensions.get(id).is_some() || extensions.any(|extension| extension.id == id)
+        });
+        self
     }
 }
 

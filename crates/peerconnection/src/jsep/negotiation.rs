@@ -36,9 +36,12 @@ pub(crate) struct LocalParameters<'a> {
 }
 
 /// A description made by `create_offer` or `create_answer`.
+#[derive(Clone)]
 struct Created {
     sdp: String,
     description: LocalDescription,
+    /// The numbers as they are once it is set.
+    numbers: Numbers,
 }
 
 /// See the module.
@@ -47,7 +50,10 @@ pub(crate) struct Negotiation {
     session_id: u64,
     next_version: u64,
     tls_id: TlsId,
+    /// What payload types and header extensions mean by what was agreed on.
     numbers: Numbers,
+    /// The same with what a local description that is pending has assigned: a rollback lets go of that.
+    pending_numbers: Option<Numbers>,
     pub(crate) current_local: Option<LocalDescription>,
     pub(crate) pending_local: Option<LocalDescription>,
     pub(crate) current_remote: Option<RemoteDescription>,
@@ -69,6 +75,7 @@ impl Negotiation {
             next_version: 1,
             tls_id: random_tls_id(rng),
             numbers: Numbers::new(),
+            pending_numbers: None,
             current_local: None,
             pending_local: None,
             current_remote: None,
@@ -162,6 +169,7 @@ impl Negotiation {
     ) -> Result<String, Error> {
         // A pending offer is replaced: RFC 9429 §5.2.2 has it generated as from the stable state, with the mids kept.
         let mut sections = self.agreed_sections();
+        let mut numbers = self.numbers_for_creation();
         // A section that was rejected is recycled before a new one is added (RFC 9429 §5.2.2). One that this very offer
         // rejects must be seen rejected first.
         let mut free: VecDeque<usize> =
@@ -178,15 +186,14 @@ impl Negotiation {
             match waiting.iter().position(|t| t.handle == body.transceiver) {
                 Some(index) => {
                     let transceiver = waiting.remove(index);
-                    let body =
-                        media::offer_section(transceiver, parameters.media, &mut self.numbers);
+                    let body = media::offer_section(transceiver, parameters.media, &mut numbers);
                     section.body = LocalBody::Media(Box::new(body));
                 }
                 None => section.reject(),
             }
         }
         for transceiver in waiting {
-            let body = media::offer_section(transceiver, parameters.media, &mut self.numbers);
+            let body = media::offer_section(transceiver, parameters.media, &mut numbers);
             let body = LocalBody::Media(Box::new(body));
             // One that a pending offer names keeps its mid.
             let mid = transceiver.mid.clone().unwrap_or_else(|| self.fresh_mid(&sections));
@@ -220,7 +227,7 @@ impl Negotiation {
             transport: live.then(|| self.local_transport(parameters, Setup::ActPass)),
         };
         let sdp = description.to_sdp()?;
-        self.last_offer = Some(Created { sdp: sdp.clone(), description });
+        self.last_offer = Some(Created { sdp: sdp.clone(), description, numbers });
         Ok(sdp)
     }
 
@@ -277,13 +284,13 @@ impl Negotiation {
         parameters: &LocalParameters<'_>,
     ) -> Result<String, Error> {
         let version = self.take_version();
+        let mut numbers = self.numbers_for_creation();
         let Some(offer) = &self.pending_remote else {
             return Err(Error::InvalidState {
                 operation: "create_answer",
                 reason: "there is no offer of the peer",
             });
         };
-        let numbers = &mut self.numbers;
         let mut body = |index: usize, theirs: &RemoteSection| match (&offer.data, &theirs.rtp) {
             _ if !theirs.usable => None,
             (Some(data), _) if data.index == index => Some(LocalBody::Data(LocalData {
@@ -295,7 +302,7 @@ impl Negotiation {
                     Some(mid) => parameters.transceivers.by_mid(mid)?,
                     None => parameters.transceivers.by_index(index)?,
                 };
-                media::answer_section(transceiver, rtp, parameters.media, numbers)
+                media::answer_section(transceiver, rtp, parameters.media, &mut numbers)
                     .map(|section| LocalBody::Media(Box::new(section)))
             }
             _ => None,
@@ -335,7 +342,7 @@ impl Negotiation {
             transport,
         };
         let sdp = description.to_sdp()?;
-        self.last_answer = Some(Created { sdp: sdp.clone(), description });
+        self.last_answer = Some(Created { sdp: sdp.clone(), description, numbers });
         Ok(sdp)
     }
 
@@ -401,21 +408,24 @@ impl Negotiation {
 
     /// Sets a local offer. It must be the one created last; an empty text stands for it (webrtc-pc §4.4.2).
     pub(crate) fn set_local_offer(&mut self, sdp: &str) -> Result<(), Error> {
-        let created = take_created(&mut self.last_offer, sdp, SdpType::Offer)?;
-        self.pending_local = Some(created);
+        let created = created(&self.last_offer, sdp, SdpType::Offer)?;
+        self.pending_local = Some(created.description);
+        self.pending_numbers = Some(created.numbers);
         self.state = SignalingState::HaveLocalOffer;
         Ok(())
     }
 
     /// Sets a local answer, provisional or final.
     pub(crate) fn set_local_answer(&mut self, sdp: &str, kind: SdpType) -> Result<(), Error> {
-        let mut created = take_created(&mut self.last_answer, sdp, kind)?;
-        created.kind = kind;
+        let Created { mut description, numbers, .. } = created(&self.last_answer, sdp, kind)?;
+        description.kind = kind;
         if kind == SdpType::PrAnswer {
-            self.pending_local = Some(created);
+            self.pending_local = Some(description);
+            self.pending_numbers = Some(numbers);
             self.state = SignalingState::HaveLocalPrAnswer;
         } else {
-            self.current_local = Some(created);
+            self.current_local = Some(description);
+            self.numbers = numbers;
             self.current_remote = self.pending_remote.take();
             self.complete();
         }
@@ -453,6 +463,7 @@ impl Negotiation {
         } else {
             self.current_remote = Some(answer);
             self.current_local = self.pending_local.take();
+            self.settle_offered_numbers();
             self.complete();
         }
         Ok(())
@@ -463,12 +474,14 @@ impl Negotiation {
         self.state = SignalingState::Stable;
         self.last_answer = None;
         self.pending_remote = None;
+        self.pending_numbers = None;
         self.pending_local.take()
     }
 
     fn complete(&mut self) {
         self.pending_local = None;
         self.pending_remote = None;
+        self.pending_numbers = None;
         self.last_offer = None;
         self.last_answer = None;
         self.state = SignalingState::Stable;
@@ -480,6 +493,25 @@ impl Negotiation {
         if !self.to_replace.iter().any(|old| ufrag.is_some_and(|new| new.ufrag() == old)) {
             self.to_replace.clear();
         }
+    }
+
+    /// What a description that is made now goes on from. A description that is never set, or that is rolled back, must
+    /// bind nothing: the peer's offer may give the same numbers another meaning, and its numbers count then (RFC 8285 §7,
+    /// RFC 3264 §6.1).
+    fn numbers_for_creation(&self) -> Numbers {
+        self.pending_numbers.as_ref().unwrap_or(&self.numbers).clone()
+    }
+
+    /// The peer has answered: what was agreed on stays bound.
+    fn settle_offered_numbers(&mut self) {
+        let (Some(pending), Some((local, remote))) = (
+            self.pending_numbers.take(),
+            self.current_local.as_ref().zip(self.current_remote.as_ref()),
+        ) else {
+            return;
+        };
+        let agreed = media::agreed(local, remote);
+        self.numbers = pending.settled(&self.numbers, &agreed);
     }
 
     /// The descriptions that answer each other, provisionally or not.
@@ -531,14 +563,11 @@ fn answer_setup(offered: Option<Setup>, dtls_client: Option<bool>) -> Setup {
     }
 }
 
-fn take_created(
-    last: &mut Option<Created>,
-    sdp: &str,
-    kind: SdpType,
-) -> Result<LocalDescription, Error> {
+/// The description that was created last, if it is the one that is to be set.
+fn created(last: &Option<Created>, sdp: &str, kind: SdpType) -> Result<Created, Error> {
     match last {
         // RFC 9429 §5.4.
-        Some(created) if sdp.is_empty() || created.sdp == sdp => Ok(created.description.clone()),
+        Some(created) if sdp.is_empty() || created.sdp == sdp => Ok(created.clone()),
         _ => Err(Error::ModifiedDescription { kind }),
     }
 }

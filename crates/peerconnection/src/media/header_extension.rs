@@ -74,6 +74,11 @@ impl HeaderExtensionIds {
         Some(id)
     }
 
+    /// Lets go of the identifiers that `keep` does not name.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(u16) -> bool) {
+        self.assigned.retain(|(id, _)| keep(*id));
+    }
+
     /// Takes the identifier of the peer's offer; false if it means something else already.
     pub fn adopt(&mut self, uri: &Word, id: u16) -> bool {
         match self.get(id) {
