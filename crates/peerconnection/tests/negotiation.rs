@@ -90,6 +90,34 @@ fn provisional_answers_are_replaced_by_final_ones() {
     assert_eq!(b.pc.signaling_state(), SignalingState::Stable);
 }
 
+/// RFC 9429 §5.8.3: RTCP has no port of its own.
+#[test]
+fn media_without_rtcp_mux_is_refused() {
+    use peerage_peerconnection::media::MediaKind;
+    const LINE: &str = "a=rtcp-mux\r\n";
+    let Pair { now, mut a, mut b, .. } = Pair::new(40);
+    for (kind, track) in [(MediaKind::Audio, "audio"), (MediaKind::Video, "video")] {
+        a.pc.add_track(now, kind, track, Vec::new()).unwrap();
+    }
+    a.pc.set_local_description(now, None).unwrap();
+    let offer = sdp_of(&a.pc);
+    let none = SessionDescription::offer(offer.replace(LINE, ""));
+    let error = b.pc.set_remote_description(now, none).unwrap_err();
+    assert!(matches!(error, Error::InvalidDescription { .. }), "{error}");
+    assert!(error.to_string().contains("a=rtcp-mux"), "{error}");
+    assert_eq!(b.pc.signaling_state(), SignalingState::Stable);
+    // Of sections that are bundled one says it for all (RFC 9143 §9.3), whose answers say it then.
+    let one = SessionDescription::offer(offer.replacen(LINE, "", 1));
+    b.pc.set_remote_description(now, one).unwrap();
+    b.pc.set_local_description(now, None).unwrap();
+    let answer = sdp_of(&b.pc);
+    assert_eq!(answer.matches(LINE).count(), 2, "{answer}");
+    let none = SessionDescription::answer(answer.replace(LINE, ""));
+    let error = a.pc.set_remote_description(now, none).unwrap_err();
+    assert!(error.to_string().contains("a=rtcp-mux"), "{error}");
+    a.pc.set_remote_description(now, SessionDescription::answer(answer)).unwrap();
+}
+
 #[test]
 fn rollback_returns_to_stable_and_to_the_descriptions_before() {
     let Pair { now, mut a, mut b, .. } = Pair::new(5);

@@ -114,6 +114,7 @@ impl RemoteDescription {
         for (index, section) in sections.iter_mut().enumerate() {
             section.usable &= shared.as_ref().is_some_and(|shared| shared.has(index));
         }
+        require_rtcp_mux(&mut sections, &bundles)?;
         let usable = sections.iter().filter(|section| section.usable);
         crate::media::check_bundle(usable.filter_map(|section| section.rtp.as_deref()))?;
         let data = match data {
@@ -403,3 +404,33 @@ fn algorithm(hash: &HashFunction) -> Option<HashAlgorithm> {
         _ => None,
     }
 }
+/// RTCP has no port of its own here: each section of media says `a=rtcp-mux` (RFC 9429 §5.8.3, policy `require`), or the
+/// one that speaks for its bundle does (RFC 9143 §9.3), and so for all of them.
+fn require_rtcp_mux(sections: &mut [RemoteSection], bundles: &[Vec<Word>]) -> Result<(), Error> {
+    let says_so = |mid: &Word| {
+        sections.iter().filter(|section| section.mid.as_ref() == Some(mid)).any(|section| {
+            section.usable && section.rtp.as_ref().is_some_and(|media| media.rtcp_mux)
+        })
+    };
+    let muxed: Vec<&Vec<Word>> = bundles.iter().filter(|group| group.iter().any(says_so)).collect();
+    for (index, section) in sections.iter_mut().enumerate().filter(|(_, s)| s.usable) {
+        let Some(media) = section.rtp.as_deref_mut().filter(|media| !media.rtcp_mux) else {
+            continue;
+        };
+        let mid = section.mid.as_ref();
+        media.rtcp_mux = mid.is_some_and(|mid| muxed.iter().any(|group| group.contains(mid)));
+        if !media.rtcp_mux {
+            return Err(Error::InvalidDescription {
+                section: match mid {
+                    Some(mid) => format!("mid {mid}"),
+                    None => format!("m-section {index}"),
+                },
+                reason:
+                    "there is no a=rtcp-mux, which the policy `require` demands (RFC 9429 §5.8.3)"
+                        .to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
