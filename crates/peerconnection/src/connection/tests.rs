@@ -189,6 +189,64 @@ fn inject(pair: &mut Pair, packet: Vec<u8>) -> Vec<TransceiverHandle> {
     frames.collect()
 }
 
+/// RFC 8285 §5, §7: each section has extensions of its own, and each a direction.
+#[test]
+fn packets_carry_the_extensions_that_their_section_agreed_to_send() {
+    use peerage_rtp::extension::ExtensionKind::{AbsoluteSendTime, Mid, TransportSequenceNumber};
+    let mut pair = Pair::new(120);
+    let (now, mut handles) = (pair.now, Vec::new());
+    for (kind, track) in [(MediaKind::Audio, "audio"), (MediaKind::Video, "video")] {
+        handles.push(pair.a.pc.add_track(now, kind, track, vec!["s".into()]).unwrap());
+    }
+    pair.a.pc.set_local_description(now, None).unwrap();
+    pair.b.pc.set_remote_description(now, pair.a.pc.local_description().unwrap()).unwrap();
+    pair.b.pc.set_local_description(now, None).unwrap();
+    // Of its audio the peer wants neither send times nor numbers; it would send the latter.
+    let mut answer = pair.b.pc.local_description().unwrap();
+    let (audio, video) = answer.sdp.split_once("m=video").unwrap();
+    let audio: String = (audio.lines().filter(|line| !line.contains("abs-send-time")))
+        .map(|line| line.replace("a=extmap:3 ", "a=extmap:3/sendonly ") + "\r\n")
+        .collect();
+    answer.sdp = format!("{audio}m=video{video}");
+    pair.a.pc.set_remote_description(now, answer).unwrap();
+    pair.connect();
+    assert_eq!(pair.a.pc.rtp.sent_extensions(handles[0]), [Mid]);
+    let video = pair.a.pc.rtp.sent_extensions(handles[1]);
+    assert_eq!(video, [Mid, AbsoluteSendTime, TransportSequenceNumber]);
+}
+
+/// RFC 8285 §6: said by each section or by the session, and by both ends.
+#[test]
+fn headers_are_mixed_where_both_ends_say_so() {
+    let mixes = |change: fn(String) -> String| {
+        let mut pair = Pair::new(121);
+        let now = pair.now;
+        for peer in [&mut pair.a, &mut pair.b] {
+            for (kind, track) in [(MediaKind::Audio, "audio"), (MediaKind::Video, "video")] {
+                peer.pc.add_track(now, kind, track, vec!["s".into()]).unwrap();
+            }
+        }
+        pair.a.pc.set_local_description(now, None).unwrap();
+        let mut offer = pair.a.pc.local_description().unwrap();
+        offer.sdp = change(offer.sdp);
+        pair.b.pc.set_remote_description(now, offer).unwrap();
+        pair.b.pc.set_local_description(now, None).unwrap();
+        let answer = pair.b.pc.local_description().unwrap();
+        let said = answer.sdp.contains("a=extmap-allow-mixed\r\n");
+        pair.a.pc.set_remote_description(now, answer).unwrap();
+        pair.connect();
+        assert_eq!(pair.a.pc.rtp.mixes_headers(), said);
+        assert_eq!(pair.b.pc.rtp.mixes_headers(), said);
+        said
+    };
+    const LINE: &str = "a=extmap-allow-mixed\r\n";
+    assert!(mixes(|offer| offer), "ours");
+    assert!(!mixes(|offer| offer.replace(LINE, "")));
+    // As Firefox has it, and the same of one section only.
+    assert!(mixes(|offer| offer.replace(LINE, "").replace("a=mid:", &format!("{LINE}a=mid:"))));
+    assert!(!mixes(|offer| offer.replace(LINE, "").replace("a=mid:1", &format!("{LINE}a=mid:1"))));
+}
+
 /// A packet of audio that names its section.
 fn audio(pair: &Pair, ssrc: u32, number: u16, mid: u8) -> Vec<u8> {
     let transceiver = pair.b.pc.transceivers.iter().next().unwrap();

@@ -26,7 +26,8 @@ pub(crate) struct LocalDescription {
     pub(crate) ice_lite: bool,
     /// What stands in `a=ice-options`; empty: no such line.
     pub(crate) ice_options: &'static str,
-    /// Whether one-byte and two-byte header extensions may be mixed (RFC 8285 §6).
+    /// Whether one-byte and two-byte header extensions may be mixed (RFC 8285 §6). It is said at both levels, as peers look
+    /// at the one or the other.
     pub(crate) extmap_allow_mixed: bool,
     /// The m-sections in order.
     pub(crate) sections: Vec<LocalSection>,
@@ -156,6 +157,9 @@ impl LocalDescription {
                 (LocalBody::Media(body), Some(transport)) => {
                     let mut media =
                         body.media.with_head(transport.attributes(section.mid.as_ref())?);
+                    if self.extmap_allow_mixed {
+                        media.attributes.push(Attribute::ExtmapAllowMixed);
+                    }
                     transport.write_address(&mut media, tagged == Some(index));
                     media
                 }

@@ -172,10 +172,13 @@ pub(crate) struct AgreedMedia {
     pub(crate) transceiver: TransceiverHandle,
     pub(crate) mid: Option<Word>,
     pub(crate) agreement: Agreement,
+    /// Both ends take one-byte and two-byte header extensions mixed (RFC 8285 §6).
+    pub(crate) mixed_headers: bool,
     pub(crate) remote: RemoteMedia,
 }
 
 /// All m-sections of media that both descriptions use.
+    let mixed_headers = local.extmap_allow_mixed && remote.extmap_allow_mixed;
 pub(super) fn agreed(local: &LocalDescription, remote: &RemoteDescription) -> Vec<AgreedMedia> {
     let agree = |(ours, theirs): (&LocalSection, &RemoteSection)| {
         let LocalBody::Media(section) = &ours.body else { return None };
@@ -188,6 +191,7 @@ pub(super) fn agreed(local: &LocalDescription, remote: &RemoteDescription) -> Ve
             transceiver: section.transceiver,
             mid: ours.mid.clone(),
             agreement,
+            mixed_headers,
             remote: remote.clone(),
         })
     };

@@ -130,12 +130,21 @@ impl RemoteDescription {
                 .sections()
                 .any(|section| section.ice_options().is_some_and(|options| options.has(name)))
         };
+        // Each section says it, or the session for all of them (RFC 8285 §6).
+        let extmap_allow_mixed = {
+            let usable = sections.iter().filter(|section| section.usable);
+            let mut media = usable.filter_map(|section| section.rtp.as_deref()).peekable();
+            match media.peek() {
+                Some(_) => media.all(|media| media.extmap_allow_mixed),
+                None => session.attributes.extmap_allow_mixed(),
+            }
+        };
         Ok(Self {
             kind,
             ice_lite: session.attributes.ice_lite(),
             trickle: option("trickle"),
             ice2: option("ice2"),
-            extmap_allow_mixed: session.attributes.extmap_allow_mixed(),
+            extmap_allow_mixed,
             sections,
             bundles,
             data,
@@ -395,15 +404,6 @@ fn check_bundles(bundles: &[Vec<Word>], sections: &[RemoteSection]) -> Result<()
     Ok(())
 }
 
-fn algorithm(hash: &HashFunction) -> Option<HashAlgorithm> {
-    match hash {
-        HashFunction::Sha1 => Some(HashAlgorithm::Sha1),
-        HashFunction::Sha256 => Some(HashAlgorithm::Sha256),
-        HashFunction::Sha384 => Some(HashAlgorithm::Sha384),
-        HashFunction::Sha512 => Some(HashAlgorithm::Sha512),
-        _ => None,
-    }
-}
 /// RTCP has no port of its own here: each section of media says `a=rtcp-mux` (RFC 9429 §5.8.3, policy `require`), or the
 /// one that speaks for its bundle does (RFC 9143 §9.3), and so for all of them.
 fn require_rtcp_mux(sections: &mut [RemoteSection], bundles: &[Vec<Word>]) -> Result<(), Error> {
@@ -434,3 +434,12 @@ fn require_rtcp_mux(sections: &mut [RemoteSection], bundles: &[Vec<Word>]) -> Re
     Ok(())
 }
 
+fn algorithm(hash: &HashFunction) -> Option<HashAlgorithm> {
+    match hash {
+        HashFunction::Sha1 => Some(HashAlgorithm::Sha1),
+        HashFunction::Sha256 => Some(HashAlgorithm::Sha256),
+        HashFunction::Sha384 => Some(HashAlgorithm::Sha384),
+        HashFunction::Sha512 => Some(HashAlgorithm::Sha512),
+        _ => None,
+    }
+}

@@ -60,7 +60,7 @@ impl Load {
         };
         let mut extensions = media.agreement.extensions.iter();
         self.numbered = agreed_on(Feedback::TransportCc)
-            && extensions.any(|extension| *extension.uri == *uri::TRANSPORT_CC);
+            && extensions.any(|e| *e.uri == *uri::TRANSPORT_CC && e.direction.sends());
         self.by_stream = agreed_on(Feedback::AckCcfb);
     }
 

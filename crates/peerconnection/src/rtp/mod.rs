@@ -273,7 +273,7 @@ impl RtpTransport {
                 let _ = self.extensions.insert(id, extension.uri.as_str());
             }
         }
-        self.extensions.allow_two_byte(agreed.iter().any(|media| media.remote.extmap_allow_mixed));
+        self.extensions.allow_two_byte(agreed.iter().any(|media| media.mixed_headers));
         let wanted = |stream: &ReceiveStream| {
             let of = |media: &&AgreedMedia| media.transceiver == stream.transceiver();
             agreed.iter().find(of).is_some_and(|media| media.agreement.direction.receives())
@@ -308,13 +308,10 @@ impl RtpTransport {
                 };
                 self.senders.push(match stream {
                     Some(mut stream) => {
-                        stream.configure(media, encoding, rid, &self.extensions);
+                        stream.configure(media, encoding, rid);
                         stream
                     }
-                    None => {
-                        let extensions = &self.extensions;
-                        SendStream::new(media, encoding, ssrcs, rid, extensions, &mut self.rng)
-                    }
+                    None => SendStream::new(media, encoding, ssrcs, rid, &mut self.rng),
                 });
             }
         }
@@ -457,6 +454,20 @@ impl RtpTransport {
     #[cfg(test)]
     pub(crate) fn mid_extension(&self) -> u8 {
         self.extensions.id(ExtensionKind::Mid).expect("agreed on")
+    }
+
+    /// The kinds of header extensions that each packet of a transceiver carries.
+    #[cfg(test)]
+    pub(crate) fn sent_extensions(&self, transceiver: TransceiverHandle) -> Vec<ExtensionKind> {
+        let stream = self.senders.iter().find(|stream| stream.transceiver() == transceiver);
+        stream.expect("it sends").extensions_of_each_packet()
+    }
+
+    /// Whether two-byte header extensions may stand among one-byte ones.
+    #[cfg(test)]
+    pub(crate) fn mixes_headers(&self) -> bool {
+        self.extensions.two_byte_allowed()
+            && self.senders.iter().all(|stream| stream.mixes_headers())
     }
 
     /// What is known of the path; `None` before anything can be sent.

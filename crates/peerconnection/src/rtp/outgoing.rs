@@ -35,7 +35,7 @@ impl RtpTransport {
         let Some(stream) = self.senders.of_encoding(transceiver, encoding) else {
             return Err(Error::InvalidState {
                 operation: "send_frame",
-                reason: "nothing is sent on this transceiver, as agreed with the peer",
+                reason: "nothing is sent on this encoding, as agreed with the peer",
             });
         };
         let refused =
@@ -106,7 +106,7 @@ impl RtpTransport {
                 Due::Packet(packet, probe) => (packet, probe, false),
                 Due::Padding(size, probe) => {
                     let stream = self.padding_stream.and_then(|ssrc| self.senders.get_mut(ssrc));
-                    match stream.and_then(|stream| stream.pad(now, size, &self.extensions)) {
+                    match stream.and_then(|stream| stream.pad(now, size)) {
                         Some(packet) => (packet, probe, true),
                         None => {
                             rate.padded(now, None);
@@ -161,7 +161,7 @@ impl RtpTransport {
             if !rate.has_room_to_repeat() {
                 break;
             }
-            if let Some(packet) = stream.retransmit(now, number, round_trip, &self.extensions) {
+            if let Some(packet) = stream.retransmit(now, number, round_trip) {
                 self.statistics.retransmissions_sent += 1;
                 rate.enqueue(now, packet);
             }

@@ -157,6 +157,18 @@ impl HeaderTemplate {
         }
     }
 
+    /// The header extensions that packets may carry.
+    pub(super) fn extensions(&self) -> &ExtensionMap {
+        &self.map
+    }
+
+    /// The kinds of the elements of every packet.
+    #[cfg(test)]
+    pub(super) fn kinds(&self) -> Vec<ExtensionKind> {
+        let packet = RtpPacket::parse(&self.bytes).expect("a header of ours");
+        packet.extensions().filter_map(|(id, _)| self.map.kind(id)).collect()
+    }
+
     /// Bytes of a header without elements of its own.
     pub(super) fn len(&self) -> usize {
         self.bytes.len()

@@ -100,6 +100,20 @@ pub(super) fn agreed_rid<'a>(
     }
 }
 
+/// The header extensions that packets of a section may carry: those that it has agreed to send, which other sections of the
+/// bundle may not have (RFC 8285 §5, §7).
+fn sent_extensions(media: &AgreedMedia) -> ExtensionMap {
+    let mut map = ExtensionMap::new();
+    for extension in media.agreement.extensions.iter().filter(|e| e.direction.sends()) {
+        // An identifier that cannot be used was not agreed on.
+        if let Ok(id) = u8::try_from(extension.id) {
+            let _ = map.insert(id, extension.uri.as_str());
+        }
+    }
+    map.allow_two_byte(media.mixed_headers);
+    map
+}
+
 /// What a frame of video is, by what the application says of it or else by its first bytes.
 fn facts(format: PayloadFormat, frame: &Frame) -> Option<FrameFacts> {
     if !format.is_video() {
@@ -173,7 +187,6 @@ impl SendStream {
         encoding: usize,
         (ssrc, rtx): (u32, u32),
         rid: &str,
-        extensions: &ExtensionMap,
         rng: &mut Rng,
     ) -> Self {
         // RFC 3711 §3.3.1: below 2^15, so that a receiver that misses the first ones guesses the rollover right; and with
@@ -183,7 +196,7 @@ impl SendStream {
             transceiver: media.transceiver,
             encoding,
             ssrc: Ssrc(ssrc),
-            header: HeaderTemplate::new(Ssrc(ssrc), "", "", false, extensions),
+            header: HeaderTemplate::new(Ssrc(ssrc), "", "", false, &ExtensionMap::new()),
             arena: Arena::default(),
             load: Load::new(),
             repairable: false,
@@ -212,22 +225,17 @@ impl SendStream {
             rtx_ssrc: rtx,
             counters: OutboundCounters::default(),
         };
-        stream.configure(media, encoding, rid, extensions);
+        stream.configure(media, encoding, rid);
         stream
     }
 
-    pub(super) fn configure(
-        &mut self,
-        media: &AgreedMedia,
-        encoding: usize,
-        rid: &str,
-        extensions: &ExtensionMap,
-    ) {
+    pub(super) fn configure(&mut self, media: &AgreedMedia, encoding: usize, rid: &str) {
         self.encoding = encoding;
         let mid = media.mid.as_ref().map_or("", |mid| mid.as_str());
         self.load.configure(media);
-        self.header = HeaderTemplate::new(self.ssrc, mid, rid, self.load.numbered, extensions);
-        self.configure_fec(media, mid, extensions);
+        let extensions = sent_extensions(media);
+        self.header = HeaderTemplate::new(self.ssrc, mid, rid, self.load.numbered, &extensions);
+        self.configure_fec(media, mid, &extensions);
         let carries = media.agreement.codecs.iter().filter(|codec| !is_protection(&codec.codec));
         let codecs = carries.filter_map(|codec| {
             let fmtp = codec.remote_fmtp.as_deref().unwrap_or("");
@@ -288,6 +296,16 @@ impl SendStream {
         }
         // Without anything to carry it cannot be sent.
         self.codecs.retain(|codec| codec.format != PayloadFormat::Red || codec.red.is_some());
+    }
+
+    #[cfg(test)]
+    pub(super) fn extensions_of_each_packet(&self) -> Vec<peerage_rtp::extension::ExtensionKind> {
+        self.header.kinds()
+    }
+
+    #[cfg(test)]
+    pub(super) fn mixes_headers(&self) -> bool {
+        self.header.extensions().two_byte_allowed()
     }
 
     pub(super) fn ssrc(&self) -> Ssrc {
@@ -644,7 +662,6 @@ impl SendStream {
         now: Instant,
         number: SequenceNumber,
         round_trip: Duration,
-        extensions: &ExtensionMap,
     ) -> Option<Packet> {
         if self.repair_from.is_some_and(|first| first.is_newer_than(number)) {
             return None;
@@ -657,6 +674,7 @@ impl SendStream {
         // Sealed again under the same number it would give the keystream away (RFC 3711 §9.1).
         let rtx = rtx_of(&self.codecs, self.fec.as_deref(), payload_type)?;
         let mut header = Vec::with_capacity(original.header.len() + RETRANSMISSION_ROOM);
+        let extensions = self.header.extensions();
         self.rtx.encapsulate(&original.header, rtx, extensions, &mut header).ok()?;
         let class = Class::Retransmission;
         let (header, repeats) = (header.into(), Some(number));
@@ -675,12 +693,8 @@ impl SendStream {
     }
 
     /// A packet of about this size that says nothing new, in the stream of retransmissions.
-    pub(super) fn pad(
-        &mut self,
-        now: Instant,
-        wanted: DataSize,
-        extensions: &ExtensionMap,
-    ) -> Option<Packet> {
+    pub(super) fn pad(&mut self, now: Instant, wanted: DataSize) -> Option<Packet> {
+        let extensions = self.header.extensions();
         let history = self.history.as_ref()?;
         let most = usize::try_from(wanted.as_bytes().saturating_mul(2)).unwrap_or(usize::MAX);
         let offered = history.padding(now, |packet| packet.len() <= most.max(300));

@@ -11,7 +11,7 @@ use crate::media::header_extension::RtpHeaderExtension;
 
 /// What our m-section says of the media.
 ///
-/// `a=extmap-allow-mixed` is not among it: as browsers do, the caller writes it once for the session.
+/// `a=extmap-allow-mixed` is not among it: the caller writes it alike for all sections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalMedia {
     /// Audio or video.
