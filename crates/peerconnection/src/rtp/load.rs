@@ -36,6 +36,8 @@ pub(super) struct Load {
     keyframe_wanted: Option<Instant>,
     /// The most that the peer takes, and which of its sources says so (RFC 5104 §4.2.1).
     limit: Option<(Ssrc, BitrateLimit)>,
+    /// The most payload that its description allows the section.
+    described: Option<u64>,
 }
 
 impl Load {
@@ -49,6 +51,7 @@ impl Load {
             frames: false,
             keyframe_wanted: None,
             limit: None,
+            described: None,
         }
     }
 
@@ -62,6 +65,7 @@ impl Load {
         self.numbered = agreed_on(Feedback::TransportCc)
             && extensions.any(|e| *e.uri == *uri::TRANSPORT_CC && e.direction.sends());
         self.by_stream = agreed_on(Feedback::AckCcfb);
+        self.described = media.remote.bandwidth;
     }
 
     /// Whether the peer reports on single packets.
@@ -142,6 +146,11 @@ impl Load {
     /// The source that limits is gone.
     pub(super) fn lift_limit_of(&mut self, requester: Ssrc) {
         self.limit.take_if(|(owner, _)| *owner == requester);
+    }
+
+    /// Bits a second of payload at most for all encodings of the section together (`b=`, RFC 9429 §5.10).
+    pub(super) fn described(&self) -> Option<u64> {
+        self.described
     }
 
     /// Bits a second at most.

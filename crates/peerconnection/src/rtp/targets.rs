@@ -29,6 +29,9 @@ const VIDEO_MIN: u64 = 30_000;
 /// Bounds of the layers of a simulcast, the second best and those below, where the application sets none.
 const LAYERS_BELOW: [(u64, u64); 2] = [(150_000, 700_000), (VIDEO_MIN, 200_000)];
 const TOP_LAYER_MIN: u64 = 600_000;
+/// An upper layer that the peer's description leaves less is not sent.
+const LAYER_MIN: u64 = 100_000;
+const NOTHING: Encoding = Encoding { min: DataRate::ZERO, max: DataRate::ZERO };
 
 /// An encoding that is sent.
 struct Entry {
@@ -95,19 +98,37 @@ impl Targets {
         let overhead = rate.overhead();
         let mut configs: Vec<StreamConfig> = Vec::new();
         let mut shared = Vec::new();
+        // What the descriptions leave to the other encodings of a section.
+        let mut left: Option<(TransceiverHandle, u64)> = None;
         for stream in streams {
             let (transceiver, encoding) = (stream.transceiver(), stream.encoding());
             let Some(sender) = transceivers.get(transceiver).map(|t| &t.sender) else { continue };
             let Some(parameters) = sender.encodings.get(encoding) else { continue };
             let audio = !stream.is_video();
+            let described = stream.load.described().map(|all| match left {
+                Some((section, left)) if section == transceiver => left,
+                _ => all,
+            });
+            let max = [parameters.max_bitrate, described].into_iter().flatten().min();
             let within = match audio {
-                true => audio_bounds(stream, parameters.max_bitrate, overhead),
+                true => audio_bounds(stream, max, overhead),
                 false => {
-                    let max =
-                        parameters.max_bitrate.map(|max| stream.load.with_headers(max, overhead));
-                    video_bounds(encoding, sender.encodings.len(), max, bounds.max_rate.as_bps())
+                    let max = max.map(|max| stream.load.with_headers(max, overhead));
+                    let most = bounds.max_rate.as_bps();
+                    let within = video_bounds(encoding, sender.encodings.len(), max, most);
+                    match described {
+                        Some(left) if encoding > 0 && left < LAYER_MIN => NOTHING,
+                        _ => within,
+                    }
                 }
             };
+            left = described
+                .filter(|_| parameters.active)
+                .map(|all| {
+                    let used = stream.load.without_headers(within.max.as_bps(), overhead);
+                    (transceiver, all.saturating_sub(used))
+                })
+                .or(left);
             let index = self.entries.len();
             let mut share = Share::Fixed(DataRate::ZERO);
             if parameters.active && rate.is_reported() && !stream.load.is_reported() {

@@ -71,8 +71,8 @@ pub struct RemoteMedia {
     pub rtcp_mux_only: bool,
     /// RTCP may be sent in reduced size.
     pub rtcp_rsize: bool,
-    /// The most that the peer wants to receive, in bits per second: `b=TIAS`, or else `b=AS` with the overhead of
-    /// lower layers in it (RFC 3890 §6).
+    /// The most that the peer wants to receive, in bits per second of RTP payload: `b=TIAS` (RFC 3890 §6.2.2), or what
+    /// comes of `b=AS` (RFC 9429 §5.10).
     pub bandwidth: Option<u64>,
     /// Milliseconds of media in a packet that the peer would like.
     pub ptime: Option<u32>,
@@ -345,7 +345,14 @@ fn read_bandwidth(section: Section<'_>) -> Option<u64> {
     let of_kind = |kind: &str| {
         section.bandwidths.iter().find(|line| line.kind.eq_ignore_ascii_case(kind)).map(|b| b.value)
     };
-    of_kind("TIAS").or_else(|| of_kind("AS").map(|kilobits| kilobits.saturating_mul(1000)))
+    of_kind("TIAS").or_else(|| of_kind("AS").map(payload_of_as))
+}
+
+/// RFC 9429 §5.10: 5% go to RTCP, and 40 bytes to the headers of each of 50 packets a second. Of little there are not so
+/// many packets: half is kept for the payload.
+fn payload_of_as(kilobits: u64) -> u64 {
+    let media = kilobits.saturating_mul(950);
+    media.saturating_sub(50 * 40 * 8).max(media / 2)
 }
 
 fn read_packet_times(section: Section<'_>) -> (Option<u32>, Option<u32>) {

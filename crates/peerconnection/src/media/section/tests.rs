@@ -293,7 +293,14 @@ fn formats_are_read_as_they_stand() {
     );
     assert!(!media.rtcp_mux && !media.rtcp_rsize);
     let media = read("m=audio 9 RTP/AVP 0\nb=AS:64\na=ptime:0").unwrap();
-    assert_eq!((media.bandwidth, media.ptime), (Some(64_000), None));
+    // 5% to RTCP, and 40 bytes of headers for each of 50 packets.
+    assert_eq!((media.bandwidth, media.ptime), (Some(44_800), None));
+    let of_as = |kilobits: u64| {
+        let section = format!("m=video 9 RTP/AVP 96\nb=AS:{kilobits}\na=rtpmap:96 VP8/90000");
+        read(&section).unwrap().bandwidth
+    };
+    assert_eq!(of_as(500), Some(459_000));
+    assert_eq!((of_as(0), of_as(12)), (Some(0), Some(5_700)));
 }
 
 #[test]
