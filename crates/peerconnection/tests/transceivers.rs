@@ -151,6 +151,21 @@ fn a_rollback_takes_back_what_an_offer_made() {
     assert_eq!(tracks(&mut b).0.len(), 1);
 }
 
+/// webrtc-pc §4.4.1.5, step 4.12: the receiver has the track that it had.
+#[test]
+fn a_rollback_gives_the_receiver_its_track_back() {
+    let Pair { now, mut a, mut b, .. } = Pair::new(24);
+    track(now, &mut a, MediaKind::Audio, "audio");
+    let theirs = track(now, &mut b, MediaKind::Audio, "theirs");
+    let before = b.pc.transceiver(theirs).unwrap().receiver.track.clone();
+    a.pc.set_local_description(now, None).unwrap();
+    b.pc.set_remote_description(now, a.pc.local_description().unwrap()).unwrap();
+    assert_eq!(b.pc.transceiver(theirs).unwrap().receiver.track, "audio");
+    let rollback = peerage_peerconnection::SessionDescription::rollback();
+    b.pc.set_remote_description(now, rollback).unwrap();
+    assert_eq!(b.pc.transceiver(theirs).unwrap().receiver.track, before);
+}
+
 #[test]
 fn glare_ends_with_the_tracks_of_both() {
     let Pair { now, mut a, mut b, .. } = Pair::new(6);

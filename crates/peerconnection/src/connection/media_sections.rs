@@ -13,7 +13,8 @@ use crate::jsep::{LocalBody, RemoteDescription, RemoteSection};
 use crate::media::{MediaKind, RemoteMedia, intersect};
 use crate::state::SignalingState;
 use crate::transceiver::{
-    Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit, too_many,
+    Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit, proposed_encodings,
+    too_many,
 };
 
 impl PeerConnection {
@@ -92,10 +93,13 @@ impl PeerConnection {
                 Some(handle) => handle,
                 None => self.transceiver_for(&media)?,
             };
+            let proposed = proposed_encodings(&media);
+            let sources = self.transceivers.fresh_ssrcs(&mut self.rng, proposed.len());
             if let Some(transceiver) = self.transceivers.get_mut(handle) {
                 transceiver.save();
                 transceiver.mid = mid;
                 transceiver.index = Some(index);
+                transceiver.propose_encodings(proposed, sources);
             }
             self.take_remote_direction(handle, &media);
         }
@@ -125,7 +129,7 @@ impl PeerConnection {
                 transceiver.sender.has_sent |= direction.sends();
                 if is_final {
                     transceiver.agreed = Some(Box::new(media.agreement.clone()));
-                    if !is_ours && direction.sends() {
+                    if direction.sends() {
                         transceiver.sender.trim_encodings(&media.agreement);
                     }
                 }

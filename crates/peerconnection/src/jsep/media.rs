@@ -95,7 +95,6 @@ pub(super) fn answer_section(
     numbers: &mut Numbers,
 ) -> Option<LocalMediaSection> {
     let codecs = preferred(transceiver, parameters.capabilities);
-    let layers = transceiver.sender.encodings.len();
     let known = |theirs: &&RtpCodec| codecs.iter().any(|ours| ours.codec.is(&theirs.name));
     let intent = AnswerIntent {
         direction: transceiver.sdp_direction(),
@@ -109,7 +108,7 @@ pub(super) fn answer_section(
             offered.codecs.iter().map(|codec| &codec.codec).filter(known),
         ),
         cname: Some(parameters.cname.clone()),
-        max_simulcast_send: if layers > 1 { layers } else { 0 },
+        send_rids: rids(transceiver),
         max_simulcast_receive: MAX_SIMULCAST_RECEIVE,
     };
     let answer = answer(offered, intent, &mut numbers.payload_types, &mut numbers.extensions)?;
@@ -172,14 +171,14 @@ pub(crate) struct AgreedMedia {
     pub(crate) transceiver: TransceiverHandle,
     pub(crate) mid: Option<Word>,
     pub(crate) agreement: Agreement,
+    pub(crate) remote: RemoteMedia,
     /// Both ends take one-byte and two-byte header extensions mixed (RFC 8285 §6).
     pub(crate) mixed_headers: bool,
-    pub(crate) remote: RemoteMedia,
 }
 
 /// All m-sections of media that both descriptions use.
-    let mixed_headers = local.extmap_allow_mixed && remote.extmap_allow_mixed;
 pub(super) fn agreed(local: &LocalDescription, remote: &RemoteDescription) -> Vec<AgreedMedia> {
+    let mixed_headers = local.extmap_allow_mixed && remote.extmap_allow_mixed;
     let agree = |(ours, theirs): (&LocalSection, &RemoteSection)| {
         let LocalBody::Media(section) = &ours.body else { return None };
         let remote = theirs.rtp.as_deref().filter(|_| theirs.usable)?;
@@ -191,8 +190,8 @@ pub(super) fn agreed(local: &LocalDescription, remote: &RemoteDescription) -> Ve
             transceiver: section.transceiver,
             mid: ours.mid.clone(),
             agreement,
-            mixed_headers,
             remote: remote.clone(),
+            mixed_headers,
         })
     };
     local.sections.iter().zip(&remote.sections).filter_map(agree).collect()

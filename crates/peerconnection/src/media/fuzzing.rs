@@ -44,7 +44,7 @@ pub fn media_sections(data: &[u8]) {
             track: None,
             sources: vec![LocalSource { ssrc: 1, rtx: Some(2), fec: None }],
             cname: None,
-            max_simulcast_send: 4,
+            send_rids: offered.rids.iter().take(4).map(|rid| rid.id.clone()).collect(),
             max_simulcast_receive: 4,
         };
         let Some(answered) = answer(offered, intent, &mut numbers, &mut ids) else { continue };

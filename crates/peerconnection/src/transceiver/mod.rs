@@ -7,7 +7,9 @@ mod table;
 
 pub use direction::TransceiverDirection;
 pub use init::{RtpEncodingParameters, TransceiverInit};
-pub(crate) use table::{Transceivers, check_ids, fec_source, random_id, too_many};
+pub(crate) use table::{
+    Transceivers, check_ids, fec_source, proposed_encodings, random_id, too_many,
+};
 
 use std::time::Duration;
 
@@ -124,9 +126,15 @@ impl Transceiver {
     pub(crate) fn sdp_direction(&self) -> Direction {
         match self.is_active() {
             true => self.direction.to_sdp().unwrap_or(Direction::Inactive),
+    track: String,
             false => Direction::Inactive,
+    /// The sender's, if the peer's offer has replaced them.
+    encodings: Option<Encodings>,
         }
     }
+/// Encodings and their sources.
+type Encodings = (Vec<RtpEncodingParameters>, Vec<(u32, u32)>);
+
 
     /// Whether this end sends, as agreed.
     pub fn is_sending(&self) -> bool {
@@ -158,13 +166,41 @@ impl Transceiver {
         self.receiver.streams = saved.streams;
         std::mem::replace(&mut self.fired, saved.fired) != saved.fired
     }
+                track: self.receiver.track.clone(),
 
+                encodings: None,
     /// `[[Stopped]]` (webrtc-pc §5.4, "stop the RTCRtpTransceiver").
     pub(crate) fn stop_now(&mut self) {
         self.stopping = true;
         self.stopped = true;
+    /// The peer's offer asks for these layers: they take the place of a single encoding without a name (webrtc-pc §4.4.1.5,
+    /// step 4.6.5). What an offer before this one has asked for is taken back first.
+    pub(crate) fn propose_encodings(
+        &mut self,
+        encodings: Vec<RtpEncodingParameters>,
+        sources: Vec<(u32, u32)>,
+    ) {
+        let earlier = self.saved.as_mut().and_then(|saved| saved.encodings.take());
+        if let Some(earlier) = earlier {
+            (self.sender.encodings, self.sender.ssrcs) = earlier;
+        }
+        let is_alone = matches!(&self.sender.encodings[..], [one] if one.rid.is_empty());
+        if encodings.is_empty() || !is_alone {
+            return;
+        }
+        let before = std::mem::replace(&mut self.sender.encodings, encodings);
+        let before = (before, std::mem::replace(&mut self.sender.ssrcs, sources));
+        if let Some(saved) = &mut self.saved {
+            saved.encodings = Some(before);
+        }
+    }
+
         self.direction = TransceiverDirection::Stopped;
         self.current_direction = Some(TransceiverDirection::Stopped);
         self.sender.track = None;
     }
 }
+        self.receiver.track = saved.track;
+        if let Some(encodings) = saved.encodings {
+            (self.sender.encodings, self.sender.ssrcs) = encodings;
+        }

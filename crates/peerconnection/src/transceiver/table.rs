@@ -8,12 +8,14 @@ use super::{
     TransceiverInit,
 };
 use crate::error::Error;
-use crate::media::MediaKind;
+use crate::media::{MediaKind, RemoteMedia};
 
 /// Transceivers that may exist at once, those that the peer's offers make included.
 pub(crate) const MAX_TRANSCEIVERS: usize = 256;
 /// Layers of one simulcast.
 const MAX_ENCODINGS: usize = 8;
+/// The longest name of a layer: what fits a two-byte header extension.
+const MAX_RID: usize = 255;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -127,7 +129,10 @@ impl Transceivers {
 
 impl Transceivers {
     /// RFC 3550 §8.1, RFC 3711 §9.1: no two sources of a session have one SSRC, for they share the key.
-    fn fresh_ssrcs(&self, rng: &mut Rng, count: usize) -> Vec<(u32, u32)> {
+    pub(crate) fn fresh_ssrcs(&self, rng: &mut Rng, count: usize) -> Vec<(u32, u32)> {
+        if count == 0 {
+            return Vec::new();
+        }
         let pairs = self.list.iter().flat_map(|transceiver| &transceiver.sender.ssrcs);
         let all = |pair: (u32, u32)| [pair.0, pair.1, fec_source(pair)];
         let mut taken: FxHashSet<u32> = pairs.flat_map(|&pair| all(pair)).collect();
@@ -153,6 +158,26 @@ pub(crate) fn too_many() -> Error {
     Error::Operation(format!("a connection has at most {MAX_TRANSCEIVERS} transceivers"))
 }
 
+/// The encodings that a simulcast which the peer would receive asks for: one for each layer, by the first of its
+/// alternatives, each with twice the width of the one before (webrtc-pc §4.4.1.5, step 4.6.2, "proposedSendEncodings").
+pub(crate) fn proposed_encodings(media: &RemoteMedia) -> Vec<RtpEncodingParameters> {
+    let layers = media.simulcast.as_ref().filter(|_| media.kind == MediaKind::Video);
+    let layers = layers.map_or(&[][..], |layers| &layers.receive);
+    let rids = layers.iter().filter_map(|layer| Some(&layer.0.first()?.rid));
+    let rids = rids.filter(|rid| rid.len() <= MAX_RID).take(MAX_ENCODINGS);
+    let mut encodings: Vec<_> = rids.map(|rid| RtpEncodingParameters::new(rid.as_str())).collect();
+    scale_by_powers(&mut encodings);
+    encodings
+}
+
+/// Each layer has twice the width of the one before.
+fn scale_by_powers(encodings: &mut [RtpEncodingParameters]) {
+    let count = encodings.len();
+    for (index, encoding) in encodings.iter_mut().enumerate() {
+        encoding.scale_resolution_down_by = Some(f64::from(1u32 << (count - 1 - index)));
+    }
+}
+
 /// webrtc-pc §5.1, "addTransceiver sendEncodings validation steps".
 fn checked_encodings(
     kind: MediaKind,
@@ -167,8 +192,8 @@ fn checked_encodings(
     }
     for (index, encoding) in encodings.iter().enumerate() {
         let rid = &encoding.rid;
-        // RFC 8851 §10, with the length that fits a two-byte header extension.
-        let valid = rid.len() <= 255 && rid.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        // RFC 8851 §10.
+        let valid = rid.len() <= MAX_RID && rid.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !valid || (rid.is_empty() && encodings.len() > 1) {
             return fail(format!("rid {rid:?} is not 1 to 255 letters and digits (RFC 8851 §10)"));
         }
@@ -194,11 +219,7 @@ fn checked_encodings(
         MediaKind::Video => {
             // Where no layer says how it is scaled, each has twice the width of the one before.
             if encodings.iter().all(|encoding| encoding.scale_resolution_down_by.is_none()) {
-                let count = encodings.len();
-                for (index, encoding) in encodings.iter_mut().enumerate() {
-                    let scale = f64::from(1u32 << (count - 1 - index));
-                    encoding.scale_resolution_down_by = Some(scale);
-                }
+                scale_by_powers(&mut encodings);
             }
         }
     }

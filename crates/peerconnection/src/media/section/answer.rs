@@ -30,8 +30,8 @@ pub struct AnswerIntent<'a> {
     pub sources: Vec<LocalSource>,
     /// Their canonical name.
     pub cname: Option<Text>,
-    /// How many of the streams that the peer would receive as a simulcast are sent; 0 if it is not simulcast.
-    pub max_simulcast_send: usize,
+    /// The streams that are sent as a simulcast: of those that the peer would receive, no others are agreed to.
+    pub send_rids: Vec<Word>,
     /// How many streams of the peer's simulcast are received; 0 refuses simulcast.
     pub max_simulcast_receive: usize,
 }
@@ -85,8 +85,8 @@ pub(crate) fn answer(
     Some(Answer { media, agreement })
 }
 
-/// Streams that the peer sends we receive and the other way round; those of a direction that does not flow, those
-/// above our limits, and those whose codecs are not common are left out (RFC 8853 §5.3.2, RFC 8851 §6.3).
+/// Streams that the peer sends we receive and the other way round; those of a direction that does not flow, those that
+/// we do not send or that are above our limits, and those whose codecs are not common are left out (RFC 8853 §5.3.2, RFC 8851 §6.3).
 fn answer_simulcast(
     offer: &RemoteMedia,
     direction: Direction,
@@ -116,7 +116,10 @@ fn answer_simulcast(
     }
     layers.resume();
     layers.keep_known(&rids);
-    layers.send.truncate(intent.max_simulcast_send);
+    for stream in &mut layers.send {
+        stream.0.retain(|format| intent.send_rids.contains(&format.rid));
+    }
+    layers.send.retain(|stream| !stream.0.is_empty());
     layers.receive.truncate(intent.max_simulcast_receive);
     // Without simulcast a section carries one stream, whose identifier is still worth agreeing on.
     let simulcast_offered = offer.simulcast.is_some();

@@ -62,7 +62,7 @@ fn intent(capabilities: &Capabilities, kind: MediaKind) -> AnswerIntent<'_> {
         track: None,
         sources: Vec::new(),
         cname: None,
-        max_simulcast_send: 3,
+        send_rids: ["4", "5"].map(word).into(),
         max_simulcast_receive: 3,
     }
 }
@@ -365,7 +365,7 @@ fn simulcast_is_answered_in_the_other_direction() {
         ]
     );
     let fewer = answered(|intent| {
-        intent.max_simulcast_send = 1;
+        intent.send_rids.truncate(1);
         intent.max_simulcast_receive = 0;
     });
     assert_eq!(lines(&fewer), ["a=rid:4 send", "a=simulcast:send 4"]);
