@@ -9,7 +9,7 @@ use super::PeerConnection;
 use crate::description::SdpType;
 use crate::error::Error;
 use crate::event::Event;
-use crate::jsep::{LocalBody, RemoteDescription, RemoteSection};
+use crate::jsep::{AgreedMedia, LocalBody, RemoteDescription, RemoteSection};
 use crate::media::{MediaKind, RemoteMedia, intersect};
 use crate::state::SignalingState;
 use crate::transceiver::{
@@ -151,7 +151,16 @@ impl PeerConnection {
             self.transceivers.retain(|transceiver| !transceiver.stopped);
         }
         self.transforms.keep(&self.transceivers);
+        let agreed = self.active_media();
         self.rtp.configure(now, &agreed, &self.transceivers);
+    }
+
+    /// What was agreed on for each section whose transceiver is not stopped, whatever descriptions still say of that.
+    pub(super) fn active_media(&self) -> Vec<AgreedMedia> {
+        let mut agreed = self.negotiation.agreed_media();
+        let is_active = |t: &Transceiver| t.is_active();
+        agreed.retain(|media| self.transceivers.get(media.transceiver).is_some_and(is_active));
+        agreed
     }
 
     /// webrtc-pc §4.4.1.5, step 4.12, for a rollback.

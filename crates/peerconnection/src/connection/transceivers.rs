@@ -137,10 +137,15 @@ impl PeerConnection {
             return Ok(());
         }
         transceiver.stopping = true;
-        transceiver.direction = TransceiverDirection::Inactive;
+        // What `direction` says from now on (webrtc-pc §5.4, direction).
+        transceiver.direction = TransceiverDirection::Stopped;
         if std::mem::take(&mut transceiver.fired) {
             self.events.push_back(Event::TrackRemoved { transceiver: handle, ended: true });
         }
+        // webrtc-pc §5.4, "stop sending and receiving": at once, not when it is negotiated.
+        let agreed = self.active_media();
+        self.rtp.configure(now, &agreed, &self.transceivers);
+        self.drop_received(handle);
         self.check_negotiation = true;
         Ok(())
     }
@@ -325,6 +330,19 @@ impl PeerConnection {
             };
             self.events.push_back(event);
         }
+    }
+
+    /// What has come in on a transceiver and waits for the application is not wanted any more.
+    fn drop_received(&mut self, handle: TransceiverHandle) {
+        let rtp = &mut self.rtp;
+        rtp.drop_received(handle);
+        self.events.retain(|event| {
+            let is_its = matches!(event, Event::Frame(frame) if frame.transceiver == handle);
+            if is_its {
+                rtp.frame_taken();
+            }
+            !is_its
+        });
     }
 
     /// The first step of every call: notes the time, and refuses a closed connection.

@@ -69,6 +69,11 @@ impl RtpTransport {
         self.forwarding.received.pop_front()
     }
 
+    /// Lets go of packets that wait for the application.
+    pub(crate) fn drop_received(&mut self, transceiver: TransceiverHandle) {
+        self.forwarding.received.retain(|packet| packet.transceiver != transceiver);
+    }
+
     /// Queues a packet for the application, if its stream is to give packets out.
     pub(super) fn give_out(
         &mut self,
@@ -113,7 +118,7 @@ impl RtpTransport {
         let Some(stream) = self.senders.of_encoding(transceiver, encoding) else {
             return Err(Error::InvalidState {
                 operation: "send_rtp",
-                reason: "nothing is sent on this transceiver, as agreed with the peer",
+                reason: "nothing is sent on this encoding, as agreed with the peer",
             });
         };
         let class = stream.class(packet.payload_type);
