@@ -85,7 +85,7 @@ impl RtpTransceiver {
     /// [`recv_frame`](Self::recv_frame) had.
     ///
     /// # Errors
-    /// [`Error::ConnectionClosed`], or InvalidAccessError once the transceiver is gone.
+    /// [`Error::ConnectionClosed`], or OperationError once the transceiver is gone.
     pub async fn set_receive_mode(&self, mode: ReceiveMode) -> Result<(), Error> {
         let handle = self.handle;
         self.lifeline

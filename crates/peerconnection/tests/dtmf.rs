@@ -148,6 +148,7 @@ fn what_cannot_be_sent_is_refused() {
     pair.a.pc.replace_track(now, handle, None).unwrap();
     let error = pair.a.pc.insert_dtmf(now, handle, "1", MS(100), MS(70)).unwrap_err();
     assert_eq!(error.name(), "InvalidStateError");
+    assert!(error.to_string().contains("replace_track"), "it says what to do: {error}");
     // The other end only receives.
     let there = pair.b.pc.transceivers().next().unwrap().handle;
     assert!(!pair.b.pc.can_insert_dtmf(there));

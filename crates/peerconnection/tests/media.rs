@@ -244,6 +244,7 @@ fn a_simulcast_that_is_refused_is_not_sent() {
     let frame = Frame::new(vp8(true, 3000, 0), 0);
     let error = pair.a.pc.send_frame(now, video, 1, &frame).unwrap_err();
     assert_eq!(error.name(), "InvalidStateError", "{error}");
+    assert!(error.to_string().contains("no encoding of this index"), "{error}");
     pair.a.pc.send_frame(now, video, 0, &frame).unwrap();
     pair.run_for(Duration::from_millis(100));
     assert_eq!(frames(&pair.b.events).len(), 1);

@@ -28,7 +28,13 @@ impl PeerConnection {
         inter_tone_gap: Duration,
     ) -> Result<(), Error> {
         self.begin(now)?;
-        self.transceivers.get(handle).ok_or(Error::UnknownTransceiver)?;
+        let transceiver = self.transceivers.get(handle).ok_or(Error::UnknownTransceiver)?;
+        if transceiver.sender.track.is_none() {
+            return Err(Error::InvalidState {
+                operation: "insert_dtmf",
+                reason: "the sender has no track, which `replace_track` gives it (webrtc-pc §7.3)",
+            });
+        }
         if !self.can_insert_dtmf(handle) {
             return Err(Error::InvalidState {
                 operation: "insert_dtmf",

@@ -14,7 +14,7 @@ impl PeerConnection {
     /// those to come; what is under way is given up.
     ///
     /// # Errors
-    /// `InvalidStateError` once closed, `InvalidAccessError` for a transceiver that there is not.
+    /// `InvalidStateError` once closed, `OperationError` if there is no such transceiver.
     pub fn set_receive_mode(
         &mut self,
         now: Instant,
@@ -43,7 +43,7 @@ impl PeerConnection {
     /// media is.
     ///
     /// # Errors
-    /// `InvalidStateError` if nothing is sent as agreed, `OperationError` if the codec was not agreed on, the sequence
+    /// `InvalidStateError` if nothing is sent as agreed or there is no such encoding, `OperationError` if the codec was not agreed on, the sequence
     /// number is far from those before it, the packet is longer than a path takes (1,452 bytes with all that is added), or
     /// too much waits to be sent.
     pub fn send_rtp(
@@ -61,7 +61,7 @@ impl PeerConnection {
                 reason: "the transceiver is stopped",
             });
         }
-        if transceiver.sender.encodings.get(encoding).is_some_and(|encoding| !encoding.active) {
+        if !transceiver.sender.encoding(encoding, "send_rtp")?.active {
             return Ok(());
         }
         self.rtp.send_rtp(now, handle, encoding, packet)

@@ -258,7 +258,7 @@ impl PeerConnection {
     /// dropped, as live media is.
     ///
     /// # Errors
-    /// `InvalidStateError` if nothing is sent as agreed, `OperationError` if the frame is not of its codec, the codec was
+    /// `InvalidStateError` if nothing is sent as agreed or there is no such encoding, `OperationError` if the frame is not of its codec, the codec was
     /// not agreed on, or too much waits to be sent.
     pub fn send_frame(
         &mut self,
@@ -275,7 +275,7 @@ impl PeerConnection {
                 reason: "the transceiver is stopped",
             });
         }
-        if transceiver.sender.encodings.get(encoding).is_some_and(|encoding| !encoding.active) {
+        if !transceiver.sender.encoding(encoding, "send_frame")?.active {
             return Ok(());
         }
         let mtu = self.config.settings.mtu;

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use peerage_sdp::{Direction, Word};
 
+use crate::error::Error;
 use crate::media::{Agreement, MediaKind, RtpCodec};
 
 /// Names a transceiver of a connection. Handles are never used again.
@@ -61,7 +62,7 @@ pub struct Transceiver {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Sender {
-    /// Whether there is a track; without one the sender sends nothing.
+    /// The track, by its id. It is a name for descriptions and for the application: frames are sent without one too.
     pub track: Option<String>,
     /// Ids of the streams that the track is part of, as `a=msid` tells the peer.
     pub streams: Vec<String>,
@@ -74,6 +75,18 @@ pub struct Sender {
 }
 
 impl Sender {
+    /// The encoding with this index.
+    pub(crate) fn encoding(
+        &self,
+        index: usize,
+        operation: &'static str,
+    ) -> Result<&RtpEncodingParameters, Error> {
+        self.encodings.get(index).ok_or(Error::InvalidState {
+            operation,
+            reason: "the sender has no encoding of this index; those that the peer refuses are let go",
+        })
+    }
+
     /// Lets go of layers that an answer did not agree to: they do not come back (webrtc-pc §5.4.1).
     pub(crate) fn trim_encodings(&mut self, agreement: &Agreement) {
         let layers = agreement.simulcast.as_ref().map_or(&[][..], |layers| &layers.send);
@@ -113,8 +126,14 @@ pub(crate) struct Saved {
     mid: Option<Word>,
     index: Option<usize>,
     streams: Vec<String>,
+    track: String,
     fired: bool,
+    /// The sender's, if the peer's offer has replaced them.
+    encodings: Option<Encodings>,
 }
+
+/// Encodings and their sources.
+type Encodings = (Vec<RtpEncodingParameters>, Vec<(u32, u32)>);
 
 impl Transceiver {
     /// Whether it takes part in descriptions.
@@ -126,15 +145,9 @@ impl Transceiver {
     pub(crate) fn sdp_direction(&self) -> Direction {
         match self.is_active() {
             true => self.direction.to_sdp().unwrap_or(Direction::Inactive),
-    track: String,
             false => Direction::Inactive,
-    /// The sender's, if the peer's offer has replaced them.
-    encodings: Option<Encodings>,
         }
     }
-/// Encodings and their sources.
-type Encodings = (Vec<RtpEncodingParameters>, Vec<(u32, u32)>);
-
 
     /// Whether this end sends, as agreed.
     pub fn is_sending(&self) -> bool {
@@ -153,26 +166,13 @@ type Encodings = (Vec<RtpEncodingParameters>, Vec<(u32, u32)>);
                 mid: self.mid.clone(),
                 index: self.index,
                 streams: self.receiver.streams.clone(),
+                track: self.receiver.track.clone(),
                 fired: self.fired,
+                encodings: None,
             }));
         }
     }
 
-    /// Brings it back. Returns whether the track was announced and is so no more, or the other way round.
-    pub(crate) fn restore(&mut self) -> bool {
-        let Some(saved) = self.saved.take() else { return false };
-        self.mid = saved.mid;
-        self.index = saved.index;
-        self.receiver.streams = saved.streams;
-        std::mem::replace(&mut self.fired, saved.fired) != saved.fired
-    }
-                track: self.receiver.track.clone(),
-
-                encodings: None,
-    /// `[[Stopped]]` (webrtc-pc §5.4, "stop the RTCRtpTransceiver").
-    pub(crate) fn stop_now(&mut self) {
-        self.stopping = true;
-        self.stopped = true;
     /// The peer's offer asks for these layers: they take the place of a single encoding without a name (webrtc-pc §4.4.1.5,
     /// step 4.6.5). What an offer before this one has asked for is taken back first.
     pub(crate) fn propose_encodings(
@@ -195,12 +195,25 @@ type Encodings = (Vec<RtpEncodingParameters>, Vec<(u32, u32)>);
         }
     }
 
+    /// Brings it back. Returns whether the track was announced and is so no more, or the other way round.
+    pub(crate) fn restore(&mut self) -> bool {
+        let Some(saved) = self.saved.take() else { return false };
+        self.mid = saved.mid;
+        self.index = saved.index;
+        self.receiver.streams = saved.streams;
+        self.receiver.track = saved.track;
+        if let Some(encodings) = saved.encodings {
+            (self.sender.encodings, self.sender.ssrcs) = encodings;
+        }
+        std::mem::replace(&mut self.fired, saved.fired) != saved.fired
+    }
+
+    /// `[[Stopped]]` (webrtc-pc §5.4, "stop the RTCRtpTransceiver").
+    pub(crate) fn stop_now(&mut self) {
+        self.stopping = true;
+        self.stopped = true;
         self.direction = TransceiverDirection::Stopped;
         self.current_direction = Some(TransceiverDirection::Stopped);
         self.sender.track = None;
     }
 }
-        self.receiver.track = saved.track;
-        if let Some(encodings) = saved.encodings {
-            (self.sender.encodings, self.sender.ssrcs) = encodings;
-        }
