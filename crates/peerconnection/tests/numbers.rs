@@ -20,8 +20,10 @@ fn add_tracks(now: Instant, peer: &mut Peer) {
     }
 }
 
-/// Header extensions and payload types of each section.
-fn numbers(sdp: &str) -> Vec<(Vec<(u16, String)>, Vec<u8>)> {
+/// Header extensions and payload types of a section.
+type Numbers = (Vec<(u16, String)>, Vec<u8>);
+
+fn numbers(sdp: &str) -> Vec<Numbers> {
     let sdp = Sdp::parse(sdp).unwrap();
     let sections = sdp.sections().map(|section| {
         let mut extensions: Vec<_> =
@@ -33,7 +35,7 @@ fn numbers(sdp: &str) -> Vec<(Vec<(u16, String)>, Vec<u8>)> {
 }
 
 /// The answer of a connection that has done `before` to Firefox's offer.
-fn answer_after(before: impl FnOnce(Instant, &mut Peer)) -> Vec<(Vec<(u16, String)>, Vec<u8>)> {
+fn answer_after(before: impl FnOnce(Instant, &mut Peer)) -> Vec<Numbers> {
     let Pair { now, mut a, .. } = Pair::new(30);
     add_tracks(now, &mut a);
     before(now, &mut a);
