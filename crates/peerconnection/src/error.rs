@@ -121,8 +121,9 @@ pub enum Error {
         /// The description's type.
         kind: SdpType,
     },
-    /// Something in the configuration may not change any more (webrtc-pc §4.4.1.6, "set the configuration").
-    #[error("{field} cannot be changed after construction")]
+    /// Something must stay as it is: of a configuration (webrtc-pc §4.4.1.6, "set the configuration"), or of the parameters of a
+    /// sender (§5.2, setParameters).
+    #[error("{field} cannot be changed once it is there")]
     InvalidModification {
         /// The field.
         field: &'static str,

@@ -61,8 +61,8 @@ pub use state::{
 };
 pub use statistics::{DataChannelStatistics, Statistics, TransportStatistics};
 pub use transceiver::{
-    Receiver, RtpEncodingParameters, Sender, Transceiver, TransceiverDirection, TransceiverHandle,
-    TransceiverInit,
+    Receiver, RtcpParameters, RtpEncodingParameters, RtpReceiveParameters, RtpSendParameters,
+    Sender, Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit,
 };
 pub use transform::{FrameToTransform, FrameTransform, clear_prefix};
 pub use transport_info::{DtlsTransportInfo, IceParameters, IceTransportInfo, SctpTransportInfo};

@@ -12,6 +12,7 @@ mod event_log;
 mod fec_tests;
 mod media_sections;
 mod packets;
+mod parameters;
 mod states;
 mod stats;
 #[cfg(test)]

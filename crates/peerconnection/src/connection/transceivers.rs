@@ -354,7 +354,7 @@ impl PeerConnection {
         }
     }
 
-    fn living_transceiver(
+    pub(super) fn living_transceiver(
         &mut self,
         now: Instant,
         handle: TransceiverHandle,

@@ -17,7 +17,9 @@ pub use codec::{CodecRole, MediaKind, RtpCodec, RtpCodecParameters};
 pub(crate) use header_extension::intersect;
 pub use header_extension::{HeaderExtensionIds, RtpHeaderExtension};
 pub use matching::{NegotiatedCodec, Order, RtxPayloadTypes};
-pub(crate) use matching::{apply_preferences, check_preferences, has_common_codec};
+pub(crate) use matching::{
+    apply_preferences, check_preferences, has_common_codec, parameters as codec_parameters,
+};
 pub use payload_types::PayloadTypes;
 pub(crate) use section::{Agreement, accept, answer, check_bundle, offer};
 pub use section::{

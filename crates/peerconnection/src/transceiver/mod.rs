@@ -3,10 +3,12 @@
 
 mod direction;
 mod init;
+mod parameters;
 mod table;
 
 pub use direction::TransceiverDirection;
 pub use init::{RtpEncodingParameters, TransceiverInit};
+pub use parameters::{RtcpParameters, RtpReceiveParameters, RtpSendParameters};
 pub(crate) use table::{
     Transceivers, check_ids, fec_source, proposed_encodings, random_id, too_many,
 };
@@ -72,6 +74,8 @@ pub struct Sender {
     pub(crate) ssrcs: Vec<(u32, u32)>,
     /// It may have sent: the next `addTrack` must not take it (webrtc-pc §5.1, addTrack, step 6).
     pub(crate) has_sent: bool,
+    /// `[[LastReturnedParameters]]`.
+    pub(crate) last_returned: Option<Box<RtpSendParameters>>,
 }
 
 impl Sender {
@@ -188,6 +192,7 @@ impl Transceiver {
         if encodings.is_empty() || !is_alone {
             return;
         }
+        self.sender.last_returned = None;
         let before = std::mem::replace(&mut self.sender.encodings, encodings);
         let before = (before, std::mem::replace(&mut self.sender.ssrcs, sources));
         if let Some(saved) = &mut self.saved {

@@ -107,6 +107,7 @@ impl Transceivers {
                 encodings,
                 ssrcs,
                 has_sent: false,
+                last_returned: None,
             },
             receiver: Receiver {
                 track: random_id(rng),
