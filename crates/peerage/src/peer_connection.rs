@@ -160,6 +160,22 @@ impl PeerConnection {
         .await
     }
 
+    /// `removeTrack`: a transceiver of this connection sends its track no more, as the next negotiation tells the peer.
+    ///
+    /// # Errors
+    /// InvalidAccessError for a transceiver of another connection; InvalidStateError if the connection is closed;
+    /// OperationError once the transceiver is gone.
+    pub async fn remove_track(&self, transceiver: &RtpTransceiver) -> Result<(), Error> {
+        if !transceiver.is_of(&self.lifeline) {
+            return Err(Error::Refused(peerage_peerconnection::Error::InvalidAccess {
+                operation: "remove_track",
+                reason: "the transceiver is of another connection",
+            }));
+        }
+        let handle = transceiver.handle();
+        self.call(move |connection, now| connection.pc.remove_track(now, handle)).await
+    }
+
     /// `addTransceiver`.
     ///
     /// # Errors
@@ -271,6 +287,64 @@ impl PeerConnection {
     /// The pending remote description, else the current one.
     pub fn remote_description(&self) -> Option<SessionDescription> {
         self.snapshot.borrow().remote.clone()
+    }
+
+    /// `currentLocalDescription`: the one that was last agreed on, with the candidates gathered so far.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn current_local_description(&self) -> Result<Option<SessionDescription>, Error> {
+        self.call(|connection, _| Ok(connection.pc.current_local_description())).await
+    }
+
+    /// `pendingLocalDescription`: the one that waits for an answer, or to be the answer.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn pending_local_description(&self) -> Result<Option<SessionDescription>, Error> {
+        self.call(|connection, _| Ok(connection.pc.pending_local_description())).await
+    }
+
+    /// `currentRemoteDescription`.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn current_remote_description(&self) -> Result<Option<SessionDescription>, Error> {
+        self.call(|connection, _| Ok(connection.pc.current_remote_description())).await
+    }
+
+    /// `pendingRemoteDescription`.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn pending_remote_description(&self) -> Result<Option<SessionDescription>, Error> {
+        self.call(|connection, _| Ok(connection.pc.pending_remote_description())).await
+    }
+
+    /// `canTrickleIceCandidates`: whether the peer takes candidates one by one; `None` before its description.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn can_trickle_ice_candidates(&self) -> Result<Option<bool>, Error> {
+        self.call(|connection, _| Ok(connection.pc.can_trickle_ice_candidates())).await
+    }
+
+    /// `getConfiguration`.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn get_configuration(&self) -> Result<Configuration, Error> {
+        self.call(|connection, _| Ok(connection.pc.configuration().clone())).await
+    }
+
+    /// `setConfiguration`: other ICE servers, which the next gathering uses; an ICE restart brings that about. The rest stays
+    /// as [`get_configuration`](Self::get_configuration) has it.
+    ///
+    /// # Errors
+    /// InvalidModificationError for what cannot be changed, SyntaxError for server URLs that are not understood,
+    /// NotSupportedError for another transport policy.
+    pub async fn set_configuration(&self, configuration: Configuration) -> Result<(), Error> {
+        self.call(move |connection, now| connection.pc.set_configuration(now, configuration)).await
     }
 
     /// W3C `signalingState`.

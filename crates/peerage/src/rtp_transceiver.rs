@@ -8,8 +8,8 @@ use peerage_peerconnection::media::{MediaKind, RtpCodec};
 use peerage_peerconnection::stats::StatsReport;
 use peerage_peerconnection::{
     ContributingSource, DtlsTransportInfo, Frame, FrameTransform, MediaFrame, OutgoingPacket,
-    ReceiveMode, ReceivedPacket, RtpEncodingParameters, StatsSelector, SynchronizationSource,
-    Transceiver, TransceiverDirection, TransceiverHandle,
+    ReceiveMode, ReceivedPacket, RtpEncodingParameters, RtpReceiveParameters, RtpSendParameters,
+    StatsSelector, SynchronizationSource, Transceiver, TransceiverDirection, TransceiverHandle,
 };
 use peerage_rtp::payload::PayloadFormat;
 use tokio::sync::{Mutex, mpsc};
@@ -53,6 +53,12 @@ impl RtpTransceiver {
         bitrates: Bitrates,
     ) -> Self {
         Self { lifeline, handle, kind, received, bitrates }
+    }
+
+    /// Whether it is a transceiver of this connection.
+    pub(crate) fn is_of(&self, lifeline: &Arc<Lifeline>) -> bool {
+        self.lifeline.id() == lifeline.id()
+            && self.lifeline.commands().same_channel(lifeline.commands())
     }
 
     /// Audio or video.
@@ -323,7 +329,38 @@ impl RtpTransceiver {
             .await
     }
 
-    /// `setParameters`, as far as it concerns encodings.
+    /// `RTCRtpSender.getParameters`: the encodings, and what was negotiated for sending.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`], or OperationError once the transceiver is gone.
+    pub async fn get_parameters(&self) -> Result<RtpSendParameters, Error> {
+        let handle = self.handle;
+        self.lifeline.call(move |connection, now| connection.pc.get_parameters(now, handle)).await
+    }
+
+    /// `RTCRtpSender.setParameters`: takes what [`get_parameters`](Self::get_parameters) gave last, with the encodings
+    /// changed.
+    ///
+    /// # Errors
+    /// InvalidStateError once stopped, or without a `get_parameters` since the last call; InvalidModificationError if
+    /// anything else was changed, or number, order or `rid` of the encodings; RangeError for values out of their range.
+    pub async fn set_parameters(&self, parameters: RtpSendParameters) -> Result<(), Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, now| connection.pc.set_parameters(now, handle, parameters))
+            .await
+    }
+
+    /// `RTCRtpReceiver.getParameters`: what was negotiated for receiving.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`], or OperationError once the transceiver is gone.
+    pub async fn get_receive_parameters(&self) -> Result<RtpReceiveParameters, Error> {
+        let handle = self.handle;
+        self.lifeline.call(move |connection, _| connection.pc.get_receive_parameters(handle)).await
+    }
+
+    /// `setParameters`, as far as it concerns encodings, without a transaction.
     ///
     /// # Errors
     /// InvalidModificationError if their number, order or `rid` differ.
