@@ -32,6 +32,7 @@ mod packets;
 mod receive;
 mod reports;
 mod routing;
+mod scalability;
 mod send;
 mod senders;
 mod snapshot;

@@ -22,6 +22,7 @@ use super::frame::Frame;
 use super::load::Load;
 use super::packet::{HeaderTemplate, Packet};
 use super::packets::OutgoingPacket;
+use super::scalability::Layers;
 use super::snapshot::Outbound;
 use crate::error::Error;
 use crate::jsep::AgreedMedia;
@@ -155,6 +156,9 @@ pub(super) struct SendStream {
     /// The codec of the last frame and its packetiser.
     current: Option<(PayloadType, Packetizer)>,
     options: PacketizerOptions,
+    /// The layers within the stream that VP9's headers tell of, and those that they tell of from the next keyframe on.
+    layers: Layers,
+    next_layers: Layers,
     history: Option<SendHistory<Packet>>,
     rtx: RtxSender,
     /// What protects it, where the peer takes that.
@@ -208,6 +212,8 @@ impl SendStream {
                 red_redundancy: RED_REDUNDANCY,
                 ..PacketizerOptions::default()
             },
+            layers: Layers::NONE,
+            next_layers: Layers::NONE,
             history: None,
             rtx: RtxSender::new(Ssrc(rtx), SequenceNumber((rng.u32() & 0x7fff) as u16)),
             fec: None,
@@ -414,6 +420,28 @@ impl SendStream {
         self.last.map(|(timestamp, ..)| timestamp)
     }
 
+    /// Takes the layers within the stream; they count from the next keyframe on (RFC 9628 §4.2).
+    pub(super) fn set_layers(&mut self, layers: Layers) {
+        self.next_layers = layers;
+    }
+
+    /// Takes the layers that were set, if this is where they begin.
+    fn settle_layers(&mut self, frame: &Frame) {
+        if self.next_layers == self.layers {
+            return;
+        }
+        if self.last.is_none() || self.is_keyframe(frame) {
+            let Layers { spatial, temporal, flexible, .. } = self.next_layers;
+            self.layers = self.next_layers;
+            self.options.vp9_flexible = flexible;
+            self.options.vp9_temporal_layers = temporal;
+            self.options.vp9_spatial_layers = spatial;
+            if let Some((_, packetizer)) = &mut self.current {
+                packetizer.set_vp9_layers(flexible, temporal, spatial);
+            }
+        }
+    }
+
     /// Cuts a frame into packets of at most `room` bytes.
     pub(super) fn send(
         &mut self,
@@ -426,9 +454,14 @@ impl SendStream {
         if std::mem::take(&mut self.source_changed) && self.last.is_some() {
             self.offset = self.timestamp_at(now).0.wrapping_sub(frame.timestamp);
         }
+        self.settle_layers(frame);
         let codec = self.codec(frame.payload_type)?;
         let (payload_type, clock_rate) = (codec.payload_type, codec.clock_rate);
         let (format, class) = (codec.format, codec.class());
+        let layers_info = match format {
+            PayloadFormat::Vp9 => self.layers.written(&frame.info)?,
+            _ => None,
+        };
         let red_payload_type = codec.red.map_or(0, PayloadType::get);
         let repeats = (codec.nack, codec.rtx.is_some());
         self.repairable = codec.rtx.is_some();
@@ -469,7 +502,7 @@ impl SendStream {
         // Redundancy is told by how far back it lies (RFC 2198 §3).
         let red_info = (format == PayloadFormat::Red)
             .then(|| FrameInfo { timestamp: timestamp.0, ..frame.info.clone() });
-        let info = red_info.as_ref().unwrap_or(&frame.info);
+        let info = red_info.as_ref().or(layers_info.as_ref()).unwrap_or(&frame.info);
         packetizer
             .packetize(&frame.data, info, max_payload, &mut emit)
             .map_err(|error| Error::Operation(error.to_string()))?;

@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::RtpTransport;
 use super::congestion::RateControl;
+use super::scalability::Layers;
 use super::send::SendStream;
 use crate::event_log::Log;
 use crate::transceiver::{TransceiverHandle, Transceivers};
@@ -213,8 +214,16 @@ fn video_bounds(index: usize, count: usize, max: Option<u64>, most: u64) -> Enco
 }
 
 impl RtpTransport {
-    /// Takes the bounds of all encodings: after each negotiation, and when the application changes them.
+    /// Takes the bounds and layers of all encodings: after each negotiation, and when the application changes them.
     pub(crate) fn arrange_targets(&mut self, now: Instant, transceivers: &Transceivers) {
+        for stream in self.senders.iter_mut() {
+            let sender = transceivers.get(stream.transceiver()).map(|t| &t.sender);
+            if let Some(encoding) =
+                sender.and_then(|sender| sender.encodings.get(stream.encoding()))
+            {
+                stream.set_layers(Layers::new(encoding));
+            }
+        }
         let Some(rate) = self.rate.as_deref_mut() else { return };
         let demand = self.targets.arrange(self.senders.iter(), transceivers, rate, self.bitrates);
         rate.set_demand(now, demand);

@@ -44,8 +44,13 @@ pub struct RtpEncodingParameters {
     pub max_framerate: Option<f64>,
     /// By what width and height are divided, 1 or more.
     pub scale_resolution_down_by: Option<f64>,
-    /// `scalabilityMode`, `L1T3` for instance.
+    /// `scalabilityMode`, `L1T3` for instance: the layers that the encoder makes. VP9's payload headers tell the peer of
+    /// them, from the next keyframe on; frames of other layers are refused then.
     pub scalability_mode: Option<String>,
+    /// VP9: the payload headers tell what each frame refers to, as
+    /// [`FrameInfo::reference_distances`](crate::FrameInfo::reference_distances) has it, instead of a pattern that
+    /// `scalability_mode` implies (flexible mode, RFC 9628 §3). Not of the W3C. It takes effect with the next keyframe.
+    pub vp9_flexible: bool,
 }
 
 impl Default for RtpEncodingParameters {
@@ -58,6 +63,7 @@ impl Default for RtpEncodingParameters {
             max_framerate: None,
             scale_resolution_down_by: None,
             scalability_mode: None,
+            vp9_flexible: false,
         }
     }
 }

@@ -80,6 +80,14 @@ impl Packetizer {
         Self { format, kind }
     }
 
+    /// VP9: what [`PacketizerOptions`] said of layers is so from now on; picture ids go on. To be called before a keyframe, by
+    /// which alone receivers learn of it (RFC 9628 §4.2). Of other formats it changes nothing.
+    pub fn set_vp9_layers(&mut self, flexible: bool, temporal_layers: u8, spatial_layers: u8) {
+        if let Kind::Vp9(vp9) = &mut self.kind {
+            vp9.set_layers(flexible, temporal_layers, spatial_layers);
+        }
+    }
+
     /// The format.
     pub fn format(&self) -> PayloadFormat {
         self.format

@@ -138,6 +138,12 @@ impl Vp9Packetizer {
         }
     }
 
+    pub(crate) fn set_layers(&mut self, flexible: bool, temporal_layers: u8, spatial_layers: u8) {
+        self.flexible = flexible;
+        self.temporal_layers = temporal_layers;
+        self.spatial_layers = spatial_layers.clamp(1, 8);
+    }
+
     pub(crate) fn packetize(
         &mut self,
         frame: &[u8],
