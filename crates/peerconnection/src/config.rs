@@ -45,6 +45,21 @@ pub enum RtcpMuxPolicy {
     Require,
 }
 
+/// Whether the header extensions of RTP, and the contributing sources, are encrypted like the payload (cryptex, RFC 9335):
+/// `RTCRtpHeaderEncryptionPolicy` of webrtc-extensions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HeaderEncryption {
+    /// They are not: nothing is said of it in descriptions.
+    #[default]
+    Disable,
+    /// They are where the peer takes them so (`a=cryptex`).
+    Negotiate,
+    /// They must be: descriptions of peers that do not take them so are refused, and packets with headers in the clear are
+    /// dropped.
+    Require,
+}
+
 /// Which versions of DTLS are spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DtlsVersions {
@@ -180,6 +195,8 @@ pub struct Settings {
     pub congestion: CongestionSettings,
     /// The codecs and header extensions that are negotiated.
     pub media: Capabilities,
+    /// Whether header extensions are encrypted.
+    pub header_encryption: HeaderEncryption,
     /// Receives the secrets of the session, for packet analysers. Gives away everything: for debugging alone.
     pub key_log: Option<Arc<dyn KeyLog>>,
     /// How many datagrams one `poll_transmit` may batch for UDP segmentation offload, 1 to 64.
@@ -201,6 +218,7 @@ impl Default for Settings {
             sctp: SctpSettings::default(),
             congestion: CongestionSettings::default(),
             media: Capabilities::default(),
+            header_encryption: HeaderEncryption::default(),
             key_log: None,
             max_gso_segments: 1,
             provider: None,
@@ -218,6 +236,7 @@ impl fmt::Debug for Settings {
             .field("dtls", &self.dtls)
             .field("sctp", &self.sctp)
             .field("congestion", &self.congestion)
+            .field("header_encryption", &self.header_encryption)
             .field("key_log", &self.key_log.is_some())
             .field("max_gso_segments", &self.max_gso_segments)
             .finish_non_exhaustive()

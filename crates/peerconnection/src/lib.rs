@@ -34,7 +34,7 @@ mod transport_info;
 
 pub use channel::{DataChannelHandle, DataChannelInfo, DataChannelInit, Priority};
 pub use config::{
-    BundlePolicy, Configuration, CongestionSettings, DtlsSettings, DtlsVersions,
+    BundlePolicy, Configuration, CongestionSettings, DtlsSettings, DtlsVersions, HeaderEncryption,
     IceTransportPolicy, MAX_ICE_SERVERS, RtcpMuxPolicy, SctpSettings, Settings,
 };
 pub use connection::{PeerConnection, StatsSelector};

@@ -231,6 +231,8 @@ impl Attributes {
         bundle_only = BundleOnly;
         /// One-byte and two-byte header extensions may be mixed (RFC 8285).
         extmap_allow_mixed = ExtmapAllowMixed;
+        /// Header extensions and contributing sources may be sent encrypted to the writer (RFC 9335).
+        cryptex = Cryptex;
         /// No more candidates will come (RFC 8840).
         end_of_candidates = EndOfCandidates;
         /// The writer is an ICE lite agent (RFC 8839).

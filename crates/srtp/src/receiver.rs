@@ -120,6 +120,12 @@ impl Receiver {
         }
     }
 
+    /// From now on packets whose contributing sources and header extensions are encrypted are taken, or demanded, or not
+    /// (RFC 9335 §5.2).
+    pub fn set_cryptex(&mut self, cryptex: crate::Cryptex) {
+        self.config.cryptex = cryptex;
+    }
+
     /// Checks and decrypts an SRTP packet in place; the result is the RTP packet at the front of `packet`.
     ///
     /// When it is rejected, its bytes may have changed and must not be used.

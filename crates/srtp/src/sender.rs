@@ -83,6 +83,11 @@ impl Sender {
         Ok(())
     }
 
+    /// From now on contributing sources and header extensions are encrypted, or are not; each packet tells (RFC 9335 §5).
+    pub fn set_cryptex(&mut self, cryptex: crate::Cryptex) {
+        self.config.cryptex = cryptex;
+    }
+
     /// The most bytes that protection adds to an RTP packet. A buffer with that much spare capacity is not reallocated.
     pub fn rtp_overhead(&self) -> usize {
         let extension = if self.config.cryptex == crate::Cryptex::Off { 0 } else { 4 };

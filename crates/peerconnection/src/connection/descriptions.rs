@@ -7,6 +7,7 @@ use peerage_log::End;
 use peerage_sdp::Setup;
 
 use super::PeerConnection;
+use crate::config::HeaderEncryption;
 use crate::description::{OfferOptions, SdpType, SessionDescription};
 use crate::error::{Error, ErrorDetail};
 use crate::event::Event;
@@ -149,7 +150,15 @@ impl PeerConnection {
     }
 
     fn parse(&self, kind: SdpType, sdp: String) -> Result<RemoteDescription, Error> {
-        RemoteDescription::parse(kind, sdp, &self.config.settings.media)
+        let description = RemoteDescription::parse(kind, sdp, &self.config.settings.media)?;
+        let wanted = self.config.settings.header_encryption == HeaderEncryption::Require;
+        if wanted && description.has_media() && !description.cryptex {
+            return Err(Error::InvalidDescription {
+                section: "session".into(),
+                reason: "there is no a=cryptex, which the settings require (RFC 9335 §4)".into(),
+            });
+        }
+        Ok(description)
     }
 
     /// `localDescription`: the pending one, else the current one, with the candidates gathered so far.
@@ -234,6 +243,7 @@ impl PeerConnection {
                 capabilities: &self.config.settings.media,
                 cname: &self.cname,
             },
+            header_encryption: self.config.settings.header_encryption,
             dtls_client: self.settled_dtls_role(),
             candidates: if same_generation { agent.local_candidates() } else { Vec::new() },
             end_of_candidates: same_generation

@@ -9,6 +9,7 @@ use peerage_sdp::{
 };
 use std::net::IpAddr;
 
+use crate::config::HeaderEncryption;
 use crate::description::SdpType;
 use crate::error::Error;
 use crate::media::{Agreement, LocalMedia};
@@ -29,6 +30,8 @@ pub(crate) struct LocalDescription {
     /// Whether one-byte and two-byte header extensions may be mixed (RFC 8285 §6). It is said at both levels, as peers look
     /// at the one or the other.
     pub(crate) extmap_allow_mixed: bool,
+    /// Whether header extensions may be sent encrypted to this end (RFC 9335 §4).
+    pub(crate) header_encryption: HeaderEncryption,
     /// The m-sections in order.
     pub(crate) sections: Vec<LocalSection>,
     /// Whether a BUNDLE group names the sections that are not rejected. They share one transport either way.
@@ -159,6 +162,10 @@ impl LocalDescription {
                         body.media.with_head(transport.attributes(section.mid.as_ref())?);
                     if self.extmap_allow_mixed {
                         media.attributes.push(Attribute::ExtmapAllowMixed);
+                    }
+                    // In all sections of the bundle (RFC 9335 §4).
+                    if self.header_encryption != HeaderEncryption::Disable {
+                        media.attributes.push(Attribute::Cryptex);
                     }
                     transport.write_address(&mut media, tagged == Some(index));
                     media

@@ -4,6 +4,7 @@ use peerage_sdp::{Rid, RidDirection, Text, Word};
 
 use super::local::{LocalBody, LocalDescription, LocalMediaSection, LocalSection};
 use super::remote::{RemoteDescription, RemoteSection};
+use crate::config::HeaderEncryption;
 use crate::media::{
     Agreement, AnswerIntent, Capabilities, CodecCapability, HeaderExtensionIds, LocalSource,
     MediaKind, OfferIntent, Order, PayloadTypes, RemoteMedia, RtpCodec, SimulcastFormat,
@@ -174,10 +175,16 @@ pub(crate) struct AgreedMedia {
     pub(crate) remote: RemoteMedia,
     /// Both ends take one-byte and two-byte header extensions mixed (RFC 8285 §6).
     pub(crate) mixed_headers: bool,
+    /// Both ends take encrypted header extensions (RFC 9335 §4).
+    pub(crate) header_encryption: HeaderEncryption,
 }
 
 /// All m-sections of media that both descriptions use.
 pub(super) fn agreed(local: &LocalDescription, remote: &RemoteDescription) -> Vec<AgreedMedia> {
+    let header_encryption = match remote.cryptex {
+        true => local.header_encryption,
+        false => HeaderEncryption::Disable,
+    };
     let mixed_headers = local.extmap_allow_mixed && remote.extmap_allow_mixed;
     let agree = |(ours, theirs): (&LocalSection, &RemoteSection)| {
         let LocalBody::Media(section) = &ours.body else { return None };
@@ -192,6 +199,7 @@ pub(super) fn agreed(local: &LocalDescription, remote: &RemoteDescription) -> Ve
             agreement,
             remote: remote.clone(),
             mixed_headers,
+            header_encryption,
         })
     };
     local.sections.iter().zip(&remote.sections).filter_map(agree).collect()

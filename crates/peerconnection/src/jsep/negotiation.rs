@@ -12,6 +12,7 @@ use super::local::{LocalBody, LocalData, LocalDescription, LocalSection, LocalTr
 use super::media::{self, AgreedMedia, MediaParameters, Numbers};
 use super::remote::{RemoteDescription, RemoteSection, RemoteTransport};
 use super::verify;
+use crate::config::HeaderEncryption;
 use crate::description::SdpType;
 use crate::error::Error;
 use crate::state::SignalingState;
@@ -28,6 +29,7 @@ pub(crate) struct LocalParameters<'a> {
     pub(crate) wants_data: bool,
     pub(crate) transceivers: &'a Transceivers,
     pub(crate) media: MediaParameters<'a>,
+    pub(crate) header_encryption: HeaderEncryption,
     /// The DTLS role, once settled.
     pub(crate) dtls_client: Option<bool>,
     /// Candidates gathered with these credentials so far, and whether there will be no more.
@@ -222,6 +224,7 @@ impl Negotiation {
             extmap_allow_mixed: sections
                 .iter()
                 .any(|section| matches!(section.body, LocalBody::Media(_))),
+            header_encryption: parameters.header_encryption,
             sections,
             bundle: live,
             transport: live.then(|| self.local_transport(parameters, Setup::ActPass)),
@@ -337,6 +340,10 @@ impl Negotiation {
             ice_lite: parameters.ice_lite,
             ice_options,
             extmap_allow_mixed: offer.extmap_allow_mixed,
+            header_encryption: match offer.cryptex {
+                true => parameters.header_encryption,
+                false => HeaderEncryption::Disable,
+            },
             sections,
             bundle: offer.is_bundled(),
             transport,

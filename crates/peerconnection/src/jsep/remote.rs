@@ -30,6 +30,8 @@ pub(crate) struct RemoteDescription {
     pub(crate) trickle: bool,
     pub(crate) ice2: bool,
     pub(crate) extmap_allow_mixed: bool,
+    /// All sections of media take encrypted header extensions (RFC 9335 §4).
+    pub(crate) cryptex: bool,
     pub(crate) sections: Vec<RemoteSection>,
     pub(crate) bundles: Vec<Vec<Word>>,
     pub(crate) data: Option<RemoteData>,
@@ -139,12 +141,17 @@ impl RemoteDescription {
                 None => session.attributes.extmap_allow_mixed(),
             }
         };
+        let cryptex = session.attributes.cryptex()
+            || (sections.iter().zip(session.sections()))
+                .filter(|(section, _)| section.usable && section.rtp.is_some())
+                .all(|(_, described)| described.media().attributes.cryptex());
         Ok(Self {
             kind,
             ice_lite: session.attributes.ice_lite(),
             trickle: option("trickle"),
             ice2: option("ice2"),
             extmap_allow_mixed,
+            cryptex,
             sections,
             bundles,
             data,
@@ -152,6 +159,11 @@ impl RemoteDescription {
             trickled: Vec::new(),
             sdp,
         })
+    }
+
+    /// Whether audio or video can be carried.
+    pub(crate) fn has_media(&self) -> bool {
+        self.sections.iter().any(|section| section.usable && section.rtp.is_some())
     }
 
     /// The index of a section by mid or, without one, by index.

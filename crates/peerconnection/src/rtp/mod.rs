@@ -73,6 +73,7 @@ use self::routing::Routing;
 use self::send::SendStream;
 use self::senders::Senders;
 use self::targets::Targets;
+use crate::config::HeaderEncryption;
 use crate::dtmf::DtmfEvent;
 use crate::event_log::Log;
 use crate::jsep::AgreedMedia;
@@ -124,6 +125,7 @@ enum Target {
 pub(crate) struct RtpTransport {
     srtp: Option<SrtpTransport>,
     extensions: ExtensionMap,
+    header_encryption: HeaderEncryption,
     routing: Routing,
     receivers: Vec<ReceiveStream>,
     /// Streams of the peer that ever were: numbers them.
@@ -191,6 +193,7 @@ impl RtpTransport {
         Self {
             srtp: None,
             extensions: ExtensionMap::new(),
+            header_encryption: HeaderEncryption::Disable,
             routing: Routing::default(),
             receivers: Vec::new(),
             streams_received: 0,
@@ -233,9 +236,10 @@ impl RtpTransport {
     pub(crate) fn connected(
         &mut self,
         now: Instant,
-        srtp: SrtpTransport,
+        mut srtp: SrtpTransport,
         transceivers: &Transceivers,
     ) {
+        srtp.set_header_encryption(self.header_encryption);
         self.srtp = Some(srtp);
         self.prepare_rate(now, transceivers);
         self.schedule_reports(now);
@@ -273,6 +277,12 @@ impl RtpTransport {
             if let Ok(id) = u8::try_from(extension.id) {
                 let _ = self.extensions.insert(id, extension.uri.as_str());
             }
+        }
+        // One transport: what is said of one section is said of all.
+        self.header_encryption =
+            agreed.first().map_or_else(Default::default, |m| m.header_encryption);
+        if let Some(srtp) = &mut self.srtp {
+            srtp.set_header_encryption(self.header_encryption);
         }
         self.extensions.allow_two_byte(agreed.iter().any(|media| media.mixed_headers));
         let wanted = |stream: &ReceiveStream| {
@@ -352,11 +362,11 @@ impl RtpTransport {
             self.rate = RateControl::new(now, self.bitrates).ok().map(Box::new);
             if let Some(rate) = &mut self.rate {
                 rate.set_log(self.log.clone());
-                rate.set_srtp_overhead(srtp.sender.rtp_overhead());
                 rate.route_changed(now, self.ipv4);
             }
         }
         if let Some(rate) = &mut self.rate {
+            rate.set_srtp_overhead(srtp.sender.rtp_overhead());
             rate.set_reported(now, self.senders.iter().any(|stream| stream.load.is_reported()));
         }
         self.arrange_targets(now, transceivers);

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use peerage_crypto::CryptoProvider;
 use peerage_dtls::{Endpoint, SrtpProtectionProfile};
-use peerage_srtp::{Config, KeyingMaterial, ProtectionProfile, Receiver, Sender};
+use peerage_srtp::{Config, Cryptex, KeyingMaterial, ProtectionProfile, Receiver, Sender};
 use zeroize::Zeroizing;
 
+use crate::config::HeaderEncryption;
 use crate::error::Error;
 
 /// RFC 5764 §4.2.
@@ -20,6 +21,17 @@ pub(crate) struct SrtpTransport {
 }
 
 impl SrtpTransport {
+    /// Whether header extensions are encrypted, as was agreed on (RFC 9335).
+    pub(crate) fn set_header_encryption(&mut self, encryption: HeaderEncryption) {
+        let cryptex = match encryption {
+            HeaderEncryption::Disable => Cryptex::Off,
+            HeaderEncryption::Negotiate => Cryptex::Enabled,
+            HeaderEncryption::Require => Cryptex::Required,
+        };
+        self.sender.set_cryptex(cryptex);
+        self.receiver.set_cryptex(cryptex);
+    }
+
     /// Derives the keys of a handshake that is over.
     pub(crate) fn new(
         provider: &Arc<dyn CryptoProvider>,
