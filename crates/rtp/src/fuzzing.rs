@@ -330,7 +330,7 @@ pub fn receiver(data: &[u8]) {
         if step[4] & 0x40 != 0 {
             out.clear();
             while streams.report(now, NtpTime(1), Ssrc(2), &mut out) {}
-            transport.report(FeedbackSources::default(), &mut out);
+            while transport.report(FeedbackSources::default(), &mut out) {}
             let mut received = 0;
             for packet in rtcp::packets(&out) {
                 match packet.expect("what was written reads") {

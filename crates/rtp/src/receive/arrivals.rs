@@ -131,10 +131,10 @@ impl TransportArrivals {
         self.run.is_due()
     }
 
-    /// Appends messages on all that is not reported; false where that is nothing. Each message is at most
-    /// [`MAX_TRANSPORT_FEEDBACK_LEN`](crate::rtcp::MAX_TRANSPORT_FEEDBACK_LEN) long.
+    /// Appends a message on what is not reported, at most
+    /// [`MAX_TRANSPORT_FEEDBACK_LEN`](crate::rtcp::MAX_TRANSPORT_FEEDBACK_LEN) long; false where that is nothing. To be
+    /// called until then, with a datagram for each: together they may be longer than the path takes.
     pub fn report(&mut self, sources: FeedbackSources, out: &mut Vec<u8>) -> bool {
-        let before = out.len();
         let mut at = self.run.report_from;
         let end = self.run.end();
         let arrival = |run: &Run<Duration>, at: u64| {
@@ -159,12 +159,13 @@ impl TransportArrivals {
                 at = (at..end).find(|number| arrival(&self.run, *number).is_some()).unwrap_or(end);
                 continue;
             }
-            at = next;
             self.builder.write(sources, self.feedback_count, out);
             self.feedback_count = self.feedback_count.wrapping_add(1);
+            self.run.reported(next);
+            return true;
         }
         self.run.reported(end);
-        out.len() > before
+        false
     }
 }
 
@@ -282,7 +283,7 @@ mod tests {
 
     fn reported(arrivals: &mut TransportArrivals) -> Vec<(u16, Option<i64>)> {
         let mut out = Vec::new();
-        arrivals.report(FeedbackSources::default(), &mut out);
+        while arrivals.report(FeedbackSources::default(), &mut out) {}
         packets(&out)
             .flat_map(|packet| match packet.unwrap() {
                 Packet::TransportFeedback(feedback) => feedback.packets().collect::<Vec<_>>(),
@@ -329,18 +330,20 @@ mod tests {
         }
         arrivals.record(start + Duration::from_secs(60), SequenceNumber(3_000));
         expected.push(3_000);
-        let mut out = Vec::new();
-        assert!(arrivals.report(FeedbackSources::default(), &mut out));
-        let mut received = Vec::new();
-        for packet in packets(&out) {
-            let Packet::TransportFeedback(feedback) = packet.unwrap() else { panic!() };
-            let mut one = Vec::new();
-            feedback.write(&mut one);
-            assert!(one.len() <= MAX_TRANSPORT_FEEDBACK_LEN);
-            let came = feedback.packets().filter(|status| status.arrival != Arrival::NotReceived);
-            received.extend(came.map(|status| status.sequence_number.0));
+        let (mut out, mut received, mut messages) = (Vec::new(), Vec::new(), 0);
+        while arrivals.report(FeedbackSources::default(), &mut out) {
+            assert!(out.len() <= MAX_TRANSPORT_FEEDBACK_LEN, "a datagram of {}", out.len());
+            for packet in packets(&out) {
+                let Packet::TransportFeedback(feedback) = packet.unwrap() else { panic!() };
+                let came =
+                    feedback.packets().filter(|status| status.arrival != Arrival::NotReceived);
+                received.extend(came.map(|status| status.sequence_number.0));
+            }
+            out.clear();
+            messages += 1;
         }
         assert_eq!(received, expected);
+        assert!(messages > 3, "{messages} messages");
         // A jump that no message can cover.
         arrivals.record(start + Duration::from_secs(61), SequenceNumber(30_000));
         assert_eq!(reported(&mut arrivals), [(30_000, Some(61_000))]);
