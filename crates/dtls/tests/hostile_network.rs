@@ -114,6 +114,24 @@ fn junk_is_counted() {
     assert_eq!(pair.server.endpoint.state(), State::Connected);
 }
 
+/// RFC 9147 §4.5.2: before the client is heard of, anybody can send a server what looks like one.
+#[test]
+fn a_malformed_first_hello_ends_nothing() {
+    for body in [&[0xff; 60][..], &[0xfe, 0xfd], &[]] {
+        let mut pair = Pair::new(client_config(), server_config(), 1);
+        let mut hello = vec![1];
+        hello.extend_from_slice(&(body.len() as u32).to_be_bytes()[1..]);
+        hello.extend_from_slice(&[0; 5]);
+        hello.extend_from_slice(&(body.len() as u32).to_be_bytes()[1..]);
+        hello.extend_from_slice(body);
+        pair.deliver(true, &mut plaintext_record(22, &hello));
+        assert_eq!(pair.server.failure, None);
+        assert_eq!(pair.server.endpoint.statistics().dropped_malformed, 1);
+        assert!(pair.server.endpoint.poll_timeout().is_none(), "no handshake has begun");
+        assert!(pair.connect());
+    }
+}
+
 #[test]
 fn early_application_data_is_dropped() {
     let mut pair = Pair::new(client_config(), server_config(), 1);

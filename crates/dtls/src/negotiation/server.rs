@@ -13,7 +13,7 @@ use crate::{
     error::Error,
     handover::Handover,
     handshake::{ClientHello, FragmentHeader, HandshakeType, Message},
-    reassembler::Insertion,
+    reassembler::{Insertion, Reassembler},
     record::{ContentType, PlaintextHeader, RecordHeader},
     version::ProtocolVersion,
 };
@@ -71,10 +71,12 @@ impl ServerNegotiation {
                 RecordHeader::Unified(_) => self.state.statistics.dropped_unknown_epoch += 1,
             }
             if let Some(message) = self.state.reassembler.pop() {
-                return match self.choose(&message) {
-                    Ok((hello, version)) => {
-                        (None, self.hand_over(now, at, hello, &message, version))
-                    }
+                let Ok(hello) = ClientHello::parse(message.body()) else {
+                    self.forget_hello();
+                    continue;
+                };
+                return match self.choose(&hello) {
+                    Ok(version) => (None, self.hand_over(now, at, hello, &message, version)),
                     Err(error) => (Some(self), ServerOutcome::Failed(error)),
                 };
             }
@@ -129,9 +131,16 @@ impl ServerNegotiation {
         }
     }
 
-    fn choose(&self, message: &Message) -> Result<(ClientHello, ProtocolVersion), Error> {
+    /// What cannot be read is noise: anybody could have sent it, and the client's own is still to come (RFC 9147 §4.5.2).
+    fn forget_hello(&mut self) {
+        self.state.statistics.dropped_malformed += 1;
+        self.state.reassembler = Reassembler::default();
+        self.state.hello_records.clear();
+        self.started = false;
+    }
+
+    fn choose(&self, hello: &ClientHello) -> Result<ProtocolVersion, Error> {
         let config = &self.state.config;
-        let hello = ClientHello::parse(message.body())?;
         let versions = [ProtocolVersion::Dtls13, ProtocolVersion::Dtls12];
         let chosen = if hello.supported_versions.is_some() {
             // RFC 8446 §4.2.1: the extension is all that counts, if it is there.
@@ -145,12 +154,11 @@ impl ServerNegotiation {
             let allowed = config.allows(ProtocolVersion::Dtls12);
             (offers_12 && allowed).then_some(ProtocolVersion::Dtls12)
         };
-        let version = chosen.ok_or(Error::protocol(
+        chosen.ok_or(Error::protocol(
             AlertDescription::ProtocolVersion,
             "no version in common",
             "RFC 8446 §4.2.1",
-        ))?;
-        Ok((hello, version))
+        ))
     }
 
     fn hand_over(
