@@ -204,6 +204,20 @@ fn a_restart_can_be_rolled_back() {
     assert!(pair.run_until(secs(5), Pair::both_nominated));
 }
 
+/// Before a pair of the first restart is selected, what was before it is still there as well.
+#[test]
+fn a_second_restart_is_rolled_back_to_the_first() {
+    let mut pair = connected(14);
+    restart_both(&mut pair);
+    let first = pair.sides[A].agent.local_credentials().clone();
+    let now = pair.now;
+    pair.agent(A).restart(now);
+    pair.agent(A).rollback_restart(now).unwrap();
+    assert_eq!(pair.sides[A].agent.local_credentials(), &first);
+    assert!(pair.run_until(secs(5), Pair::both_nominated));
+    pair.assert_agree();
+}
+
 #[test]
 fn a_rebinding_nat_costs_seconds_not_the_connection() {
     for (seed, behind) in [(11, A), (12, B)] {

@@ -347,8 +347,9 @@ impl IceAgent {
             remote: self.remote.take(),
             remotes: std::mem::take(&mut self.remotes),
         };
-        // Two restarts without an answer between them: the older generation is the one to roll back to.
-        if self.saved.is_none() {
+        // Two restarts without an answer between them: the older generation is the one to roll back to. With one between
+        // them it is the newer, though no pair of it has been selected yet.
+        if self.saved.is_none() || saved.remote.is_some() {
             self.saved = Some(saved);
         }
         self.failed = false;
