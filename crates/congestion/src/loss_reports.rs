@@ -188,4 +188,14 @@ mod tests {
         controller.on_remote_limit(now, Some(DataRate::from_mbps(4)));
         assert_eq!(kbps(&controller), 1_800, "after losses it rises step by step");
     }
+
+    #[test]
+    fn the_limit_was_about_the_old_path() {
+        let (mut controller, now) =
+            (LossReports::new(GccConfig::default()).expect("bounds"), Instant::now());
+        controller.on_remote_limit(now, Some(DataRate::from_kbps(40)));
+        assert_eq!(kbps(&controller), 40);
+        controller.on_route_change(now);
+        assert!(kbps(&controller) > 40, "{}", kbps(&controller));
+    }
 }

@@ -111,3 +111,17 @@ fn a_route_change_begins_anew() {
     let next = gcc.poll_probe().expect("bursts on the new path");
     assert_eq!(next.id, ProbeClusterId(2), "numbers are not used again");
 }
+
+/// REMB told what the old path carries, and no further one may ever come.
+#[test]
+fn the_receivers_limit_ends_with_its_path() {
+    let mut gcc = gcc();
+    let now = Instant::now();
+    gcc.on_packet_sent(now, &sent(0));
+    let before = gcc.target().rate;
+    let limit = DataRate::from_kbps(40);
+    gcc.on_remote_limit(now, Some(limit));
+    assert_eq!(gcc.target().rate, limit);
+    gcc.on_route_change(now);
+    assert_eq!(gcc.target().rate, before);
+}
