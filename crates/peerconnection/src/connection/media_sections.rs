@@ -129,6 +129,7 @@ impl PeerConnection {
                 transceiver.sender.has_sent |= direction.sends();
                 if is_final {
                     transceiver.agreed = Some(Box::new(media.agreement.clone()));
+                    transceiver.receiver.layers.agree(&media.agreement);
                     if direction.sends() {
                         transceiver.sender.trim_encodings(&media.agreement);
                     }

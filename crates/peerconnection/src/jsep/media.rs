@@ -1,6 +1,6 @@
 //! What our descriptions say of a transceiver (RFC 9429 §5.2.1, §5.3.1), and what two of them agree on (§5.11).
 
-use peerage_sdp::{Rid, RidDirection, Text, Word};
+use peerage_sdp::{RidDirection, Text, Word};
 
 use super::local::{LocalBody, LocalDescription, LocalMediaSection, LocalSection};
 use super::remote::{RemoteDescription, RemoteSection};
@@ -8,7 +8,7 @@ use crate::config::HeaderEncryption;
 use crate::media::{
     Agreement, AnswerIntent, Capabilities, CodecCapability, HeaderExtensionIds, LocalSource,
     MediaKind, OfferIntent, Order, PayloadTypes, RemoteMedia, RtpCodec, SimulcastFormat,
-    SimulcastLayers, SimulcastStream, accept, answer, apply_preferences, offer,
+    SimulcastLayers, SimulcastStream, accept, answer, apply_preferences, offer, unrestricted,
 };
 use crate::transceiver::{Transceiver, TransceiverHandle, fec_source};
 
@@ -79,11 +79,11 @@ pub(super) fn offer_section(
                     receive: Vec::new(),
                 });
             }
-            media.rids = rids
-                .into_iter()
-                .map(|id| Rid { id, direction: RidDirection::Send, parameters: no_text() })
-                .collect();
+            media.rids = rids.into_iter().map(|id| unrestricted(id, RidDirection::Send)).collect();
         }
+    }
+    if media.direction.receives() {
+        transceiver.receiver.layers.ask(&mut media);
     }
     LocalMediaSection { transceiver: transceiver.handle, media, agreement: None }
 }
@@ -132,10 +132,6 @@ fn order(transceiver: &Transceiver) -> Order {
 
 fn words(texts: &[String]) -> Vec<Word> {
     texts.iter().filter_map(|text| Word::new(text).ok()).collect()
-}
-
-fn no_text() -> Text {
-    Text::new("").unwrap_or_else(|_| unreachable!("an empty text has no line end"))
 }
 
 fn rids(transceiver: &Transceiver) -> Vec<Word> {

@@ -114,9 +114,11 @@ fn extension(preferred_id: u8, uri: &'static str) -> RtpHeaderExtensionCapabilit
 }
 
 impl Default for Capabilities {
-    /// All that passes through without a codec being linked, under the numbers that browsers use.
+    /// All that passes through without a codec being linked, under the numbers that Firefox uses. It numbers the sections that
+    /// it adds to a bundle of ours in its own way, whatever ours are: with other numbers one would soon have two meanings
+    /// (RFC 9143 §9.1.1). Chromium takes any.
     fn default() -> Self {
-        let mut opus = audio(111, "opus", 48_000, 2);
+        let mut opus = audio(109, "opus", 48_000, 2);
         opus.codec.fmtp = Text::new("minptime=10;useinbandfec=1").ok();
         opus.codec.rtcp_feedback = vec![Feedback::TransportCc];
         let h264 = |payload_type, rtx, mode, profile| {
@@ -136,25 +138,25 @@ impl Default for Capabilities {
                 audio(8, "PCMA", 8_000, 1),
                 audio(13, "CN", 8_000, 1),
                 audio(110, "telephone-event", 48_000, 1),
-                audio(126, "telephone-event", 8_000, 1),
+                audio(101, "telephone-event", 8_000, 1),
             ],
             video: vec![
-                video(96, 97, "VP8", ""),
-                video(98, 99, "VP9", "profile-id=0"),
-                video(100, 101, "VP9", "profile-id=2"),
-                h264(102, 103, 1, "42001f"),
-                h264(104, 105, 0, "42001f"),
-                h264(106, 107, 1, "42e01f"),
-                h264(108, 109, 0, "42e01f"),
+                video(120, 124, "VP8", ""),
+                video(121, 125, "VP9", "profile-id=0"),
+                video(107, 108, "VP9", "profile-id=2"),
+                h264(105, 106, 1, "42001f"),
+                h264(103, 104, 0, "42001f"),
+                h264(126, 127, 1, "42e01f"),
+                h264(97, 98, 0, "42e01f"),
                 h264(112, 113, 1, "4d001f"),
                 h264(114, 115, 0, "4d001f"),
                 h264(116, 117, 1, "64001f"),
-                h264(118, 119, 0, "64001f"),
-                video(45, 46, "AV1", "level-idx=5;profile=0;tier=0"),
+                h264(118, 102, 0, "64001f"),
+                video(99, 100, "AV1", "level-idx=5;profile=0;tier=0"),
                 video(49, 50, "H265", "level-id=93;profile-id=1;tier-flag=0;tx-mode=SRST"),
                 // RFC 5109 §14: ULPFEC travels in RED.
-                protection(120, Some(121), "red"),
-                protection(122, None, "ulpfec"),
+                protection(122, Some(119), "red"),
+                protection(123, None, "ulpfec"),
             ],
             audio_extensions: vec![
                 extension(1, uri::SSRC_AUDIO_LEVEL),

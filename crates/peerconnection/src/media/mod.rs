@@ -21,7 +21,7 @@ pub(crate) use matching::{
     apply_preferences, check_preferences, has_common_codec, parameters as codec_parameters,
 };
 pub use payload_types::PayloadTypes;
-pub(crate) use section::{Agreement, accept, answer, check_bundle, offer};
+pub(crate) use section::{Agreement, accept, answer, check_bundle, offer, unrestricted};
 pub use section::{
     AnswerIntent, LocalMedia, LocalSource, OfferIntent, RemoteMedia, RemoteSource, SimulcastFormat,
     SimulcastLayers, SimulcastStream,

@@ -20,4 +20,5 @@ pub(crate) use remote::check_bundle;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use remote::restrictions_are_known;
 pub use remote::{RemoteMedia, RemoteSource};
+pub(crate) use simulcast::unrestricted;
 pub use simulcast::{SimulcastFormat, SimulcastLayers, SimulcastStream};

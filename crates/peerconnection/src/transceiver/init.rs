@@ -14,6 +14,10 @@ pub struct TransceiverInit {
     pub streams: Vec<String>,
     /// The layers of a simulcast, the poorest first; at most one needs no `rid`.
     pub send_encodings: Vec<RtpEncodingParameters>,
+    /// The `rid` of each layer that the peer is asked to send (`a=simulcast:recv`, RFC 8853 §5.3.1), the poorest first, at
+    /// most 8, of video. Servers that are to receive layers and make the offer need it; webrtc-pc has no such option, since a
+    /// browser never does. Empty: one stream. Layers that the peer offers are received without it.
+    pub receive_encodings: Vec<String>,
 }
 
 impl TransceiverInit {

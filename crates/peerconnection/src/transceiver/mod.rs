@@ -3,11 +3,13 @@
 
 mod direction;
 mod init;
+mod layers;
 mod parameters;
 mod table;
 
 pub use direction::TransceiverDirection;
 pub use init::{RtpEncodingParameters, TransceiverInit};
+pub(crate) use layers::ReceiveLayers;
 pub use parameters::{RtcpParameters, RtpReceiveParameters, RtpSendParameters};
 pub(crate) use table::{
     Transceivers, check_ids, fec_source, proposed_encodings, random_id, too_many,
@@ -122,6 +124,8 @@ pub struct Receiver {
     pub streams: Vec<String>,
     /// `jitterBufferTarget`, at most 4 s: how much media whoever plays it is to hold back; `None` leaves it to them.
     pub jitter_buffer_target: Option<Duration>,
+    /// The layers of a simulcast that offers of ours ask for.
+    pub(crate) layers: ReceiveLayers,
 }
 
 /// The association of a transceiver before a description that is pending.

@@ -1,11 +1,12 @@
 //! The set of transceivers of a connection (webrtc-pc `[[SetOfTransceivers]]`), in the order they were made.
 
 use peerage_crypto::Rng;
+use peerage_sdp::Word;
 use rustc_hash::FxHashSet;
 
 use super::{
-    Receiver, RtpEncodingParameters, Sender, Transceiver, TransceiverDirection, TransceiverHandle,
-    TransceiverInit,
+    ReceiveLayers, Receiver, RtpEncodingParameters, Sender, Transceiver, TransceiverDirection,
+    TransceiverHandle, TransceiverInit,
 };
 use crate::error::Error;
 use crate::media::{MediaKind, RemoteMedia};
@@ -91,6 +92,7 @@ impl Transceivers {
         }
         check_ids("init.streams", init.streams.iter())?;
         check_ids("init.track", init.track.iter())?;
+        let layers = checked_layers(kind, &init)?;
         let encodings = checked_encodings(kind, init.send_encodings)?;
         let ssrcs = self.fresh_ssrcs(rng, encodings.len());
         let handle = TransceiverHandle(self.next);
@@ -113,6 +115,7 @@ impl Transceivers {
                 track: random_id(rng),
                 streams: Vec::new(),
                 jitter_buffer_target: None,
+                layers,
             },
             codec_preferences: Vec::new(),
             index: None,
@@ -193,10 +196,9 @@ fn checked_encodings(
     }
     for (index, encoding) in encodings.iter().enumerate() {
         let rid = &encoding.rid;
-        // RFC 8851 §10.
-        let valid = rid.len() <= MAX_RID && rid.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if !valid || (rid.is_empty() && encodings.len() > 1) {
-            return fail(format!("rid {rid:?} is not 1 to 255 letters and digits (RFC 8851 §10)"));
+        // Without simulcast there need be none.
+        if !is_rid(rid) && (!rid.is_empty() || encodings.len() > 1) {
+            return fail(no_rid(rid));
         }
         if encodings[..index].iter().any(|other| other.rid == *rid) {
             return fail(format!("rid {rid:?} stands there twice"));
@@ -227,6 +229,39 @@ fn checked_encodings(
     Ok(encodings)
 }
 
+/// RFC 8851 §10.
+fn is_rid(rid: &str) -> bool {
+    (1..=MAX_RID).contains(&rid.len()) && rid.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+fn no_rid(rid: &str) -> String {
+    format!("rid {rid:?} is not 1 to {MAX_RID} letters and digits (RFC 8851 §10)")
+}
+
+/// The layers that the peer is asked for.
+fn checked_layers(kind: MediaKind, init: &TransceiverInit) -> Result<ReceiveLayers, Error> {
+    let rids = &init.receive_encodings;
+    let fail = |reason: String| Err(Error::Type { argument: "init.receive_encodings", reason });
+    if kind == MediaKind::Audio && !rids.is_empty() {
+        return fail("audio has no layers".into());
+    }
+    if rids.len() > MAX_ENCODINGS {
+        return fail(format!("there are more than {MAX_ENCODINGS} layers"));
+    }
+    let mut words: Vec<Word> = Vec::new();
+    for rid in rids {
+        let Some(word) = Word::new(rid).ok().filter(|_| is_rid(rid)) else {
+            return fail(no_rid(rid));
+        };
+        let is_sent = init.send_encodings.iter().any(|encoding| encoding.rid == *rid);
+        if is_sent || words.contains(&word) {
+            return fail(format!("rid {rid:?} stands there twice (RFC 8851 §4)"));
+        }
+        words.push(word);
+    }
+    Ok(ReceiveLayers::new(&words))
+}
+
 /// Ids stand in `a=msid` (RFC 8830 §2): 1 to 64 token characters.
 pub(crate) fn check_ids<'a>(
     argument: &'static str,
@@ -252,7 +287,6 @@ pub(crate) fn random_id(rng: &mut Rng) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use peerage_sdp::Word;
 
     #[test]
     fn a_section_that_was_recycled_is_the_new_ones() {

@@ -5,6 +5,7 @@ use peerage_sdp::{Feedback, Text, Word};
 use super::preferences::dictionary_match;
 use super::*;
 use crate::media::capabilities::Capabilities;
+use crate::media::payload_types::same_meaning;
 
 fn named(kind: MediaKind, name: &str, clock_rate: u32, channels: u16, fmtp: &str) -> RtpCodec {
     RtpCodec {
@@ -65,15 +66,15 @@ fn offers_have_the_numbers_that_browsers_use() {
     let capabilities = Capabilities::default();
     let mut numbers = PayloadTypes::new();
     let audio = offer(&capabilities.audio, Order::Theirs, &[], &mut numbers);
-    assert_eq!(formats(&audio), [111, 63, 9, 0, 8, 13, 110, 126]);
-    assert_eq!(fmtp_of(&audio, 63), "111/111");
+    assert_eq!(formats(&audio), [109, 63, 9, 0, 8, 13, 110, 101]);
+    assert_eq!(fmtp_of(&audio, 63), "109/109");
     let video = offer(&capabilities.video, Order::Theirs, &[], &mut numbers);
-    assert_eq!(formats(&video)[..6], [96, 97, 98, 99, 100, 101]);
-    assert_eq!(fmtp_of(&video, 97), "apt=96");
+    assert_eq!(formats(&video)[..6], [120, 124, 121, 125, 107, 108]);
+    assert_eq!(fmtp_of(&video, 124), "apt=120");
     assert_eq!(video.len(), 29);
     assert_eq!(
-        (fmtp_of(&video, 121), formats(&video)[26..].to_vec()),
-        ("apt=120", vec![120, 121, 122])
+        (fmtp_of(&video, 119), formats(&video)[26..].to_vec()),
+        ("apt=122", vec![122, 119, 123])
     );
     let mut all = formats(&audio);
     all.extend(formats(&video));
@@ -82,6 +83,36 @@ fn offers_have_the_numbers_that_browsers_use() {
     assert_eq!(all.len(), 37, "every number has one meaning");
     // A second section of the same bundle uses the same numbers.
     assert_eq!(offer(&capabilities.video, Order::Theirs, &[], &mut numbers), video);
+}
+
+/// Firefox numbers a section that it adds to a bundle in its own way, whatever the others are numbered like.
+#[test]
+fn what_firefox_adds_gives_no_number_a_second_meaning() {
+    let mut capabilities = Capabilities::default();
+    capabilities.enable_video_fec();
+    let mut numbers = PayloadTypes::new();
+    offer(&capabilities.audio, Order::Theirs, &[], &mut numbers);
+    offer(&capabilities.video, Order::Theirs, &[], &mut numbers);
+    let added = [
+        audio(109, "opus", 48_000, 2, "maxplaybackrate=48000;stereo=1;useinbandfec=1"),
+        audio(9, "G722", 8_000, 1, ""),
+        audio(0, "PCMU", 8_000, 1, ""),
+        audio(8, "PCMA", 8_000, 1, ""),
+        audio(101, "telephone-event", 8_000, 1, "0-15"),
+        video(120, "VP8", "max-fs=12288;max-fr=60"),
+        video(124, "rtx", "apt=120"),
+        video(121, "VP9", "max-fs=12288;max-fr=60"),
+        video(125, "rtx", "apt=121"),
+        video(99, "AV1", ""),
+        video(100, "rtx", "apt=99"),
+        video(123, "ulpfec", ""),
+        video(122, "red", ""),
+        video(119, "rtx", "apt=122"),
+    ];
+    for RtpCodecParameters { payload_type, codec } in added {
+        let ours = numbers.get(payload_type);
+        assert!(ours.is_none_or(|ours| same_meaning(ours, &codec)), "{payload_type}: {ours:?}");
+    }
 }
 
 #[test]
@@ -154,7 +185,7 @@ fn preferences_must_be_capabilities_and_carry_media() {
     let left = apply_preferences(&capabilities, MediaKind::Video, std::slice::from_ref(&vp8));
     assert_eq!((left.len(), left[0].rtx), (1, None));
     let left = apply_preferences(&capabilities, MediaKind::Video, &[vp8, rtx]);
-    assert_eq!((left.len(), left[0].rtx), (1, Some(97)));
+    assert_eq!((left.len(), left[0].rtx), (1, Some(124)));
     let all = apply_preferences(&capabilities, MediaKind::Video, &[]);
     assert_eq!(all, capabilities.video);
     // Every capability may be set as it is listed.
@@ -202,12 +233,12 @@ fn a_number_that_means_something_else_is_not_taken() {
     let capabilities = Capabilities::default();
     let mut numbers = PayloadTypes::new();
     let ours = offer(&capabilities.video, Order::Theirs, &[], &mut numbers);
-    assert_eq!(fmtp_of(&ours, 98), "profile-id=0");
-    // In the peer's next offer, 98 is VP8 and 96 its rtx: we go on receiving VP8 under 96.
-    let theirs = [video(98, "VP8", ""), video(96, "rtx", "apt=98"), video(101, "VP9", "")];
+    assert_eq!(fmtp_of(&ours, 121), "profile-id=0");
+    // In the peer's next offer, 121 is VP8 and 120 its rtx: we go on receiving VP8 under 120.
+    let theirs = [video(121, "VP8", ""), video(120, "rtx", "apt=121"), video(108, "VP9", "")];
     let common = answer(&capabilities.video, Order::Theirs, &theirs, &mut numbers);
-    assert_eq!(summary(&common), ["96/98 VP8  rtx 97/96", "98/101 VP9 profile-id=0"]);
-    assert_eq!(fmtp_of(&parameters(&common), 97), "apt=96");
+    assert_eq!(summary(&common), ["120/121 VP8  rtx 124/120", "121/108 VP9 profile-id=0"]);
+    assert_eq!(fmtp_of(&parameters(&common), 124), "apt=120");
 }
 
 #[test]
@@ -226,8 +257,8 @@ fn answers_may_number_anew() {
     let ours = offer(&capabilities.video, Order::Theirs, &[], &mut numbers);
     let theirs = [
         // The numbers of our VP8 and its rtx, for another codec.
-        video(96, "VP9", "profile-id=2"),
-        video(97, "rtx", "apt=96"),
+        video(120, "VP9", "profile-id=2"),
+        video(124, "rtx", "apt=120"),
         video(45, "VP8", ""),
         video(35, "H264", &h264(0, "42e00d")),
         video(99, "rtx", "apt=35"),
@@ -237,9 +268,9 @@ fn answers_may_number_anew() {
     assert_eq!(
         summary(&common),
         [
-            "100/96 VP9 profile-id=2 rtx 101/97".to_owned(),
-            "96/45 VP8 ".to_owned(),
-            format!("108/35 H264 {} rtx 109/99", h264(0, "42e01f")),
+            "107/120 VP9 profile-id=2 rtx 108/124".to_owned(),
+            "120/45 VP8 ".to_owned(),
+            format!("97/35 H264 {} rtx 98/99", h264(0, "42e01f")),
         ]
     );
     assert_eq!(common[2].remote_fmtp.as_deref(), Some(&*h264(0, "42e00d")));
@@ -254,20 +285,20 @@ fn the_next_offer_keeps_order_and_numbers_of_the_answer() {
         [video(110, "VP9", "profile-id=2"), video(112, "rtx", "apt=110"), video(120, "VP8", "")];
     let common = answer(&capabilities.video, Order::Theirs, &theirs, &mut numbers);
     let next = offer(&capabilities.video, Order::Theirs, &common, &mut numbers);
-    assert_eq!(formats(&next)[..5], [110, 112, 120, 97, 98]);
+    assert_eq!(formats(&next)[..5], [110, 112, 120, 124, 121]);
     assert_eq!(fmtp_of(&next, 112), "apt=110");
-    assert_eq!(fmtp_of(&next, 97), "apt=120");
+    assert_eq!(fmtp_of(&next, 124), "apt=120");
     assert_eq!(next.len(), 29);
     let vp8 = next.iter().filter(|codec| codec.codec.is("VP8"));
     assert_eq!(vp8.count(), 1, "nothing is offered twice");
     let preferred = offer(&capabilities.video, Order::Ours, &common, &mut numbers);
-    assert_eq!(formats(&preferred)[..6], [120, 97, 98, 99, 110, 112]);
+    assert_eq!(formats(&preferred)[..6], [120, 124, 121, 125, 110, 112]);
     // And what red carries is found under its new number.
     let mut numbers = PayloadTypes::new();
-    let theirs = [audio(109, "opus", 48_000, 2, "")];
+    let theirs = [audio(111, "opus", 48_000, 2, "")];
     let common = answer(&capabilities.audio, Order::Theirs, &theirs, &mut numbers);
     let next = offer(&capabilities.audio, Order::Theirs, &common, &mut numbers);
-    assert_eq!(fmtp_of(&next, 63), "109/109");
+    assert_eq!(fmtp_of(&next, 63), "111/111");
 }
 
 #[test]

@@ -1,6 +1,13 @@
 //! The streams of a simulcast (RFC 8853 §5.1) as lists.
 
-use peerage_sdp::{Rid, RidDirection, Simulcast, SimulcastStreams, Word};
+use peerage_sdp::{Rid, RidDirection, Simulcast, SimulcastStreams, Text, Word};
+
+/// A stream that nothing restricts (RFC 8851 §4).
+pub(crate) fn unrestricted(id: Word, direction: RidDirection) -> Rid {
+    let parameters =
+        Text::new("").unwrap_or_else(|_| unreachable!("an empty text has no line end"));
+    Rid { id, direction, parameters }
+}
 
 /// The streams of a simulcast, each way, as seen by who wrote the description.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

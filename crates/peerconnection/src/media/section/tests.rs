@@ -385,7 +385,7 @@ fn a_simulcast_is_what_the_answer_leaves_of_it() {
     };
     let stream = |id: &str| SimulcastStream(vec![SimulcastFormat::new(word(id))]);
     let offer = LocalMedia {
-        rids: vec![rid("q", "pt=96;max-width"), rid("h", ""), rid("f", "pt=96")],
+        rids: vec![rid("q", "pt=120;max-width"), rid("h", ""), rid("f", "pt=120")],
         simulcast: Some(SimulcastLayers {
             send: vec![stream("q"), stream("h"), stream("f")],
             receive: Vec::new(),
@@ -406,7 +406,7 @@ fn a_simulcast_is_what_the_answer_leaves_of_it() {
     .unwrap();
     let agreement = accept(&offer, &answer).unwrap();
     assert_eq!(agreement.direction, Direction::SendOnly);
-    assert_eq!(agreement.rids, [rid("q", "pt=96;max-width=320")]);
+    assert_eq!(agreement.rids, [rid("q", "pt=120;max-width=320")]);
     let layers = agreement.simulcast.unwrap();
     assert_eq!(layers.receive, []);
     let paused = SimulcastFormat { rid: word("q"), paused: true };
