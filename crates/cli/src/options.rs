@@ -52,6 +52,10 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "FILE", help_heading = "Observation")]
     pub(crate) log: Option<PathBuf>,
 
+    /// Print what `getStats` tells of each connection at its end, as JSON with W3C's names
+    #[arg(long, global = true, help_heading = "Observation")]
+    pub(crate) stats: bool,
+
     /// Write RTP and RTCP in the clear into this file, for Wireshark or tshark (the second connection's is FILE-2)
     #[arg(long, global = true, value_name = "FILE", help_heading = "Observation")]
     pub(crate) pcap: Option<PathBuf>,

@@ -68,6 +68,8 @@ pub(crate) struct Peer {
     report: Report,
     /// Media goes back, if there is one.
     mirror: Option<Mutex<Mirror>>,
+    /// Its statistics are told at the end.
+    stats: bool,
 }
 
 /// The channels that the peer opened, in order.
@@ -102,7 +104,22 @@ impl Peer {
         if let Some(path) = &options.pcap {
             pc.capture_to(numbered(path, number)).await?;
         }
-        Ok(Peer { number, pc, step: options.timeout, report, mirror: None })
+        let (step, stats) = (options.timeout, options.stats);
+        Ok(Peer { number, pc, step, report, mirror: None, stats })
+    }
+
+    /// Closes the connection; its statistics are told before that, if they were asked for.
+    pub(crate) async fn close(&self) {
+        if self.stats {
+            match self.pc.get_stats().await {
+                Ok(statistics) => {
+                    let connection = self.number;
+                    self.report.event(&Event::Statistics { connection, statistics: &statistics });
+                }
+                Err(error) => self.report.warning(format_args!("no statistics: {error}")),
+            }
+        }
+        self.pc.close().await;
     }
 
     /// An offer with all candidates.

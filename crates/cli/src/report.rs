@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::Write;
 
+use peerage::stats::StatsReport;
 use serde::Serialize;
 
 /// Something that happened. The JSON form has the field `event` with the name in kebab case.
@@ -29,6 +30,8 @@ pub(crate) enum Event<'a> {
     Track { connection: u64, kind: &'a str },
     /// Media went back; the connection is over.
     Mirrored { connection: u64, kind: &'a str, frames: u64, bytes: u64 },
+    /// What `getStats` tells at the end of a connection.
+    Statistics { connection: u64, statistics: &'a StatsReport },
     /// A message came back.
     Echoed { kind: &'a str, bytes: usize, milliseconds: f64 },
     /// All messages came back.
@@ -107,6 +110,10 @@ impl fmt::Display for Event<'_> {
             Event::Complete { name, size, sha256 } => {
                 write!(f, "{name}: complete, {size} bytes, SHA-256 {sha256}")
             }
+            Event::Statistics { statistics, .. } => {
+                let text = serde_json::to_string_pretty(statistics).map_err(|_| fmt::Error)?;
+                f.write_str(&text)
+            }
             Event::Page { page, summary, .. } => write!(f, "{summary}page: {page}"),
             Event::Warning { message } => write!(f, "warning: {message}"),
             Event::Error { message } => write!(f, "error: {message}"),
@@ -137,9 +144,9 @@ impl Report {
             if let Ok(line) = serde_json::to_string(event) {
                 let _ = writeln!(std::io::stdout().lock(), "{line}");
             }
-        } else if let Event::Description { blob, .. } = event {
-            // For the other terminal, or a pipe: the only thing that goes to standard output.
-            let _ = writeln!(std::io::stdout().lock(), "{blob}");
+        } else if matches!(event, Event::Description { .. } | Event::Statistics { .. }) {
+            // For the other terminal, or a pipe: the only things that go to standard output.
+            let _ = writeln!(std::io::stdout().lock(), "{event}");
         } else if self.verbose || !event.is_detail() {
             let _ = writeln!(std::io::stderr().lock(), "{event}");
         }

@@ -26,7 +26,7 @@ pub(crate) async fn run(options: &Common, args: &ConnectArgs, report: &Report) -
             check(&channel, &messages, args.count, options.timeout, report).await
         })
         .await;
-    peer.pc.close().await;
+    peer.close().await;
     result
 }
 

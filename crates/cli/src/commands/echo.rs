@@ -104,7 +104,7 @@ async fn answer(server: Arc<Server>, body: &[u8]) -> Reply {
                 if let Err(error) = echo(&peer, report).await {
                     report.warning(format_args!("connection {}: {error:#}", peer.number));
                 }
-                peer.pc.close().await;
+                peer.close().await;
                 drop(counted);
             });
             server::reply(StatusCode::OK, "application/json", blob::to_json(&answer))

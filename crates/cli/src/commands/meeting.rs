@@ -28,7 +28,7 @@ pub(super) async fn offer(
             transfer(&channel).await
         })
         .await;
-    peer.pc.close().await;
+    peer.close().await;
     result
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn answer(
             transfer(&channel).await
         })
         .await;
-    peer.pc.close().await;
+    peer.close().await;
     result
 }
 
