@@ -1,6 +1,6 @@
 //! `--record`: one folder a cell with what travelled, what was exchanged, and who spoke.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -67,19 +67,32 @@ pub(crate) fn write(
 }
 
 /// Bytes of media that a recording keeps: a second or two.
-const MEDIA_LIMIT: usize = 200_000;
+const MEDIA_LIMIT: usize = 150_000;
 
-/// Leaves out all media after the first [`MEDIA_LIMIT`] bytes.
+/// Leaves out what a source says after its share of [`MEDIA_LIMIT`] bytes, so that a call with many streams has all of them.
 fn shorten(datagrams: &mut Vec<Datagram>) {
-    let mut media = 0;
+    let mut kept: HashMap<Option<[u8; 4]>, usize> = HashMap::new();
+    for datagram in datagrams.iter() {
+        kept.extend(source(datagram).map(|source| (source, 0)));
+    }
+    let share = MEDIA_LIMIT / kept.len().max(1);
     datagrams.retain(|datagram| {
-        // RFC 7983 §7.
-        if !datagram.payload.first().is_some_and(|first| (128..192).contains(first)) {
+        let Some(sent) = source(datagram).and_then(|source| kept.get_mut(&source)) else {
             return true;
-        }
-        media += datagram.payload.len();
-        media <= MEDIA_LIMIT
+        };
+        *sent += datagram.payload.len();
+        *sent <= share
     });
+}
+
+/// Whose media a datagram is, which SRTP does not hide; `None` if it is none (RFC 7983 §7), and for all RTCP together.
+fn source(datagram: &Datagram) -> Option<Option<[u8; 4]>> {
+    let payload = &datagram.payload;
+    let is_media = payload.first().is_some_and(|first| (128..192).contains(first));
+    // RFC 5761 §4.
+    let is_rtcp = payload.get(1).is_some_and(|second| (192..224).contains(second));
+    let ssrc = || payload.get(8..12).and_then(|ssrc| ssrc.try_into().ok());
+    is_media.then(|| if is_rtcp { None } else { ssrc() })
 }
 
 /// What travelled between addresses where the two ends checked connectivity: a kept process may still be saying goodbye to
@@ -111,6 +124,26 @@ fn of_session(datagrams: Vec<Datagram>, descriptions: &[(&str, String)]) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_source_keeps_its_beginning() {
+        let rtp = |source: u8, number: u8| {
+            let mut payload = vec![0x80, 96, 0, number, 0, 0, 0, 0, 0, 0, 0, source];
+            payload.resize(1000, 0);
+            Datagram {
+                time: std::time::Duration::ZERO,
+                source: "10.0.0.1:1".parse().unwrap(),
+                destination: "10.0.0.2:2".parse().unwrap(),
+                payload,
+            }
+        };
+        let mut all: Vec<_> = (0..200).map(|number| rtp(1, number)).collect();
+        all.extend((0..9).map(|number| rtp(2, number)));
+        all.push(Datagram { payload: vec![22; 40], ..rtp(0, 0) });
+        shorten(&mut all);
+        let of = |source: u8| all.iter().filter(|d| d.payload.get(11) == Some(&source)).count();
+        assert_eq!((of(1), of(2), all.len()), (MEDIA_LIMIT / 2000, 9, MEDIA_LIMIT / 2000 + 10));
+    }
 
     #[test]
     fn only_the_session_is_kept() {

@@ -12,6 +12,7 @@ use peerage_interop::payload::hex;
 use peerage_interop::recording::capture::{Datagram, udp_datagrams};
 use peerage_interop::recording::{KeyLog, dtls};
 use peerage_rtp::extension::{Mid, RtpStreamId, TransportSequenceNumber};
+use peerage_rtp::payload::telephone_event::{EventChange, EventReceiver};
 use peerage_rtp::payload::{AssemblerConfig, EncodedFrame, FrameAssembler, PayloadFormat};
 use peerage_rtp::{ExtensionMap, RtpPacket, SequenceUnwrapper, rtcp};
 use peerage_srtp::{Config, KeyingMaterial, ProtectionProfile, Receiver};
@@ -30,10 +31,11 @@ struct Description {
 }
 
 impl Description {
-    fn read(sdp: &str) -> Self {
+    /// All that a call had: a number keeps its meaning in it (RFC 9143 §9.1).
+    fn read(sdps: &[String]) -> Self {
         let mut out = Self::default();
         out.extensions.allow_two_byte(true);
-        for line in sdp.lines() {
+        for line in sdps.iter().flat_map(|sdp| sdp.lines()) {
             let (name, value) =
                 line.strip_prefix("a=").and_then(|l| l.split_once(':')).unwrap_or_default();
             let (first, rest) = value.split_once(' ').unwrap_or_default();
@@ -67,13 +69,15 @@ struct Source {
     unwrapper: SequenceUnwrapper,
     assembler: Option<FrameAssembler>,
     frames: Vec<EncodedFrame>,
+    keys: EventReceiver,
+    /// Keys of the telephone and their lengths, in ticks.
+    pressed: Vec<(u8, u32)>,
 }
 
 impl Source {
     fn take(&mut self, packet: &RtpPacket<'_>, description: &Description) {
         let extensions = &description.extensions;
         let (codec, fmtp) = &description.codecs[&packet.payload_type().get()];
-        self.codec.clone_from(codec);
         self.packets += 1;
         if let Some(mid) = packet.extension::<Mid>(extensions) {
             self.mid = mid.0.to_owned();
@@ -83,8 +87,18 @@ impl Source {
         }
         self.numbered +=
             usize::from(packet.extension::<TransportSequenceNumber>(extensions).is_some());
-        let Some(format) = PayloadFormat::from_sdp(codec, fmtp) else { return };
         let sequence = self.unwrapper.unwrap(packet.sequence_number());
+        if codec == "telephone-event" {
+            let at = packet.timestamp().0;
+            let changes = self.keys.handle(at, packet.payload()).expect("telephone events");
+            self.pressed.extend(changes.into_iter().filter_map(|change| match change {
+                EventChange::Ended { event, duration, .. } => Some((event, duration)),
+                _ => None,
+            }));
+            return;
+        }
+        self.codec.clone_from(codec);
+        let Some(format) = PayloadFormat::from_sdp(codec, fmtp) else { return };
         let assembler = self
             .assembler
             .get_or_insert_with(|| FrameAssembler::new(format, AssemblerConfig::default()));
@@ -109,6 +123,9 @@ impl Source {
             &hex(&hash.finalize())[..16],
         )
         .unwrap();
+        if !self.pressed.is_empty() {
+            writeln!(out, "  keys and their ticks: {:?}", self.pressed).unwrap();
+        }
     }
 }
 
@@ -181,8 +198,13 @@ fn replay(path: &Path) -> String {
     let mut directions = directions(&session, &keys, profile);
     // Payload types and identifiers are those of the answer, which keeps the offer's for what both take; those of the
     // offer alone are not sent.
+    let offers = (1..).map_while(|round| {
+        let name = if round == 1 { "offer.sdp".to_owned() } else { format!("offer-{round}.sdp") };
+        path.join(&name).is_file().then(|| text(&name))
+    });
+    let offers: Vec<String> = offers.collect();
     for direction in &mut directions {
-        direction.description = Description::read(&text("offer.sdp"));
+        direction.description = Description::read(&offers);
     }
     for datagram in media {
         // ICE may have moved to other addresses; only one side's keys open a packet.

@@ -1,5 +1,7 @@
 //! `cargo xtask interop`: prepares the machine, builds the interop runner and its peers, and runs the grid.
 
+use std::ffi::OsString;
+
 use anyhow::{Context, Result, bail};
 
 use crate::options::Options;
@@ -25,6 +27,12 @@ const FFMPEG: [Program; 1] = [Program { name: "ffmpeg", package: "ffmpeg" }];
 const CAPTURE: [Program; 1] = [Program { name: "tcpdump", package: "tcpdump" }];
 
 pub(crate) fn run(options: &Options) -> Result<()> {
+    // The runner has the same options (one file, compiled into both), so they go through as they came.
+    run_with(options, std::env::args_os().skip(2))
+}
+
+/// Runs the grid with a command line of its own, which `options` is read from.
+pub(crate) fn run_with(options: &Options, words: impl Iterator<Item = OsString>) -> Result<()> {
     let mut build = cargo();
     build.args(["build", "--release", "--bins"]);
     build.args(["-p", "peerage-interop", "-p", "peerage-netsim", "-p", "peerage-cli"]);
@@ -34,8 +42,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if !options.list {
         prepare(options, &mut runner)?;
     }
-    // The runner has the same options (one file, compiled into both), so they go through as they came.
-    runner.args(std::env::args_os().skip(2));
+    runner.args(words);
     let status = runner.status().context("cannot start the interop runner")?;
     if !status.success() {
         bail!("the interop run did not pass ({status})");

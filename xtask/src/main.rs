@@ -10,6 +10,7 @@ mod differential;
 mod doc;
 mod fuzz;
 mod interop;
+mod record;
 mod shell;
 mod test;
 mod tools;
@@ -32,6 +33,8 @@ struct Cli {
 enum Verb {
     /// Run the interop grid against browsers and other WebRTC stacks (installs what is missing when it can)
     Interop(options::Options),
+    /// Record calls with browsers as vectors: packets, session keys, descriptions
+    Record(record::Args),
     /// Run what every change must pass: formatting, lints, docs, tests, architecture checks
     Test(test::Args),
     /// Replay published test vectors and recorded captures through the parsers and state machines
@@ -51,6 +54,7 @@ enum Verb {
 fn main() -> std::process::ExitCode {
     let result = match Cli::parse().verb {
         Verb::Interop(options) => interop::run(&options),
+        Verb::Record(args) => record::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Vectors(args) => vectors::run(&args),
         Verb::Differential(args) => differential::run(&args),
