@@ -218,18 +218,32 @@
     // What is heard now.
     heard: async ({ pc }) => (await connection(pc).listen?.read()) ?? {},
 
-    // Sends the (fake) camera in several layers, the smallest first.
-    simulcast: async ({ pc, video, rids, width, height, rate = 30, bitrates = [] }) => {
+    // Sends the (fake) camera in several layers, the smallest first: from our offer on, or, answering, once the other end's
+    // has asked for them.
+    simulcast: async ({ pc, video, rids, width, height, rate = 30, bitrates = [], answering = false }) => {
       const stream = await navigator.mediaDevices.getUserMedia({ video: { width, height, frameRate: rate } });
       const [track] = stream.getVideoTracks();
-      const sendEncodings = rids.map((rid, index) => ({
-        rid,
-        scaleResolutionDownBy: 2 ** (rids.length - 1 - index),
-        ...(bitrates[index] && { maxBitrate: bitrates[index] }),
-      }));
-      const { pc: rtc } = connection(pc);
-      const transceiver = rtc.addTransceiver(track, { direction: "sendrecv", streams: [stream], sendEncodings });
-      transceiver.setCodecPreferences(codecsOf("video", video));
+      const owner = connection(pc);
+      const { pc: rtc } = owner;
+      if (answering) {
+        owner.attachLayers = async () => {
+          const transceiver = rtc.getTransceivers().find((t) => t.receiver.track.kind === "video");
+          await transceiver.sender.replaceTrack(track);
+          transceiver.sender.setStreams(stream);
+          transceiver.direction = "sendrecv";
+          const parameters = transceiver.sender.getParameters();
+          parameters.encodings.forEach((one, index) => (one.maxBitrate = bitrates[index] ?? one.maxBitrate));
+          await transceiver.sender.setParameters(parameters);
+        };
+      } else {
+        const sendEncodings = rids.map((rid, index) => ({
+          rid,
+          scaleResolutionDownBy: 2 ** (rids.length - 1 - index),
+          ...(bitrates[index] && { maxBitrate: bitrates[index] }),
+        }));
+        const transceiver = rtc.addTransceiver(track, { direction: "sendrecv", streams: [stream], sendEncodings });
+        transceiver.setCodecPreferences(codecsOf("video", video));
+      }
       const { width: w, height: h } = track.getSettings();
       return { width: w, height: h };
     },

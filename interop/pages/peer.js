@@ -330,6 +330,9 @@
         dtls_role: transport?.dtlsRole ?? null,
         local: candidate(pair?.localCandidateId) ?? null,
         remote: candidate(pair?.remoteCandidateId) ?? null,
+        rtp: all
+          .filter((s) => ["inbound-rtp", "outbound-rtp", "remote-inbound-rtp"].includes(s.type))
+          .map((s) => ({ ...s, codec: report.get(s.codecId)?.mimeType })),
         raw: all.filter((s) => ["transport", "candidate-pair", "data-channel", "peer-connection"].includes(s.type)),
       };
     }
@@ -349,9 +352,10 @@
       return { sdp: rtc.localDescription.sdp };
     },
     answer: async ({ pc, sdp, attach = false }) => {
-      const { pc: rtc } = connection(pc);
+      const { pc: rtc, attachLayers } = connection(pc);
       await rtc.setRemoteDescription({ type: "offer", sdp });
       if (attach) await window.attachTracks(rtc);
+      await attachLayers?.();
       await rtc.setLocalDescription(await rtc.createAnswer());
       return { sdp: rtc.localDescription.sdp };
     },

@@ -4,6 +4,10 @@
 (() => {
   const LIMIT_MS = 10000;
   const STEP_MS = 8;
+  // How often the recorder tells what it has.
+  const RECORDING_MS = 250;
+  // Shorter than any pause between two keys.
+  const INTERRUPTION_MS = 40;
   const WINDOW = 1024;
   const ROWS = [697, 770, 852, 941];
   const COLUMNS = [1209, 1336, 1477, 1633];
@@ -38,35 +42,53 @@
     return (low + high) / total > SHARE && Math.min(low, high) / total > 0.1 ? KEYS[row][column] : null;
   }
 
-  class Listener {
-    constructor(track) {
-      this.context = new AudioContext({ sampleRate: 48000 });
-      this.node = this.context.createMediaStreamSource(new MediaStream([track]));
-      this.analyser = new AnalyserNode(this.context, { fftSize: WINDOW });
-      this.node.connect(this.analyser);
-      this.samples = new Float32Array(WINDOW);
+  // Finds keys in windows of sound that follow one another.
+  class Keys {
+    constructor() {
       this.tones = [];
       this.current = null;
       this.candidate = null;
-      this.timer = setInterval(() => this.look(), STEP_MS);
     }
-    look() {
-      this.analyser.getFloatTimeDomainData(this.samples);
-      const heard = key(this.samples, this.context.sampleRate);
-      const at = this.context.currentTime * 1000;
+    look(heard, at) {
       // Twice in a row, so that a window that is half a key and half another thing is none.
       if (heard !== this.candidate) {
         this.candidate = heard;
         this.since = at;
       } else if (heard !== this.current) {
-        if (this.current !== null) this.tones.push({ tone: this.current, ms: Math.round(this.since - this.began) });
+        if (this.current !== null) this.end(this.current, this.began, this.since);
         this.current = heard;
         this.began = this.since;
       }
     }
-    async stop() {
-      clearInterval(this.timer);
-      await this.context.close();
+    // A key that sounds again at once was never let go: its sound was interrupted.
+    end(tone, began, ended) {
+      const last = this.tones.at(-1);
+      if (last?.tone === tone && began - last.ended < INTERRUPTION_MS) began = last.ended - last.ms;
+      else this.tones.push({ tone });
+      Object.assign(this.tones.at(-1), { ended, ms: Math.round(ended - began) });
+    }
+  }
+
+  // Records what is played, and listens to it afterwards: a page that runs late misses nothing, and a browser that lets no
+  // context run without a loudspeaker (Firefox) still records.
+  class Recorder {
+    constructor(track) {
+      this.parts = [];
+      this.recorder = new MediaRecorder(new MediaStream([track]), { audioBitsPerSecond: 128000 });
+      this.recorder.ondataavailable = ({ data }) => this.parts.push(data);
+      this.recorder.start(RECORDING_MS);
+    }
+    async tones() {
+      const keys = new Keys();
+      if (this.parts.length === 0) return keys.tones;
+      const rate = 48000;
+      const offline = new OfflineAudioContext(1, rate, rate);
+      const samples = (await offline.decodeAudioData(await new Blob(this.parts).arrayBuffer())).getChannelData(0);
+      const step = (rate * STEP_MS) / 1000;
+      for (let at = 0; at + WINDOW <= samples.length; at += step) {
+        keys.look(key(samples.subarray(at, at + WINDOW), rate), (at / rate) * 1000);
+      }
+      return keys.tones;
     }
   }
 
@@ -93,15 +115,17 @@
       return { tones: sent };
     },
     listen_dtmf: async ({ pc }) => {
-      listeners.set(pc, new Listener(audio(connection(pc)).receiver.track));
-      await listeners.get(pc).context.resume();
+      listeners.set(pc, new Recorder(audio(connection(pc)).receiver.track));
     },
     heard_dtmf: async ({ pc, count = 0 }) => {
-      const listener = listeners.get(pc);
-      if (!listener) throw new Error("nobody listens");
+      const listening = listeners.get(pc);
+      if (!listening) throw new Error("nobody listens");
       const end = performance.now() + LIMIT_MS;
-      while (listener.tones.length < count && performance.now() < end) await pause(20);
-      return { tones: listener.tones };
+      for (;;) {
+        const tones = await listening.tones();
+        if (tones.length >= count || performance.now() > end) return { tones };
+        await pause(RECORDING_MS);
+      }
     },
   });
 })();

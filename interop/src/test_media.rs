@@ -93,8 +93,20 @@ pub(crate) async fn tone(folder: &Path) -> Result<PathBuf> {
         return Ok(path);
     }
     let source = format!("sine=frequency={TONE}:duration=8:sample_rate=48000");
-    let arguments =
-        ["-f", "lavfi", "-i", &source, "-ac", "2", "-c:a", "libopus", "-frame_duration", "20"];
+    let arguments = [
+        "-f",
+        "lavfi",
+        "-i",
+        &source,
+        "-ac",
+        "2",
+        "-c:a",
+        "libopus",
+        "-b:a",
+        "32k",
+        "-frame_duration",
+        "20",
+    ];
     ffmpeg(folder, &path, &arguments, Vec::new()).await
 }
 

@@ -51,6 +51,8 @@ class Aiortc(Tracks):
 
     async def answer(self, pc, sdp, attach):
         await pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        if attach:
+            self.attach(pc)
         await pc.setLocalDescription(await pc.createAnswer())
         return pc.localDescription.sdp
 

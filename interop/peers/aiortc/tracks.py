@@ -11,6 +11,7 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, VideoFrame
 
 import common
+import pictures
 
 WIDTH, HEIGHT, RATE = 320, 180, 15
 # What `canvas` names: another picture of another size.
@@ -67,6 +68,16 @@ class Picture(Generated):
         return frame
 
 
+def codecs(kind, name):
+    """One codec alone, with its retransmissions."""
+    wanted = f"{kind}/{name}".lower()
+    found = RTCRtpSender.getCapabilities(kind).codecs
+    found = [codec for codec in found if codec.mimeType.lower() in (wanted, f"{kind}/rtx")]
+    if not any(codec.mimeType.lower() == wanted for codec in found):
+        raise common.Unsupported(f"aiortc has no codec {name}")
+    return found
+
+
 def source(kind, name):
     return Tone() if kind == "audio" else Picture(name)
 
@@ -84,6 +95,7 @@ class Player:
     def __init__(self, track):
         self.frames, self.energy = 0, 0.0
         self.width = self.height = None
+        self.watching, self.readings, self.ear = False, [], pictures.Ear()
         self.task = asyncio.ensure_future(self.play(track))
 
     async def play(self, track):
@@ -95,11 +107,19 @@ class Player:
             self.frames += 1
             if track.kind == "video":
                 self.width, self.height = frame.width, frame.height
+                if self.watching and len(self.readings) < pictures.READING_LIMIT:
+                    planes = [pictures.Plane(bytes(p), p.line_size, p.width, p.height) for p in frame.planes]
+                    size = [frame.width, frame.height, None]
+                    self.readings.append([common.now(), frame.time, *pictures.read(planes), *size])
             else:
                 # Every sixteenth sample tells enough of how loud it is.
                 heard = array.array("h", bytes(frame.planes[0])[: 2 * frame.samples])[::16]
                 power = sum(sample * sample for sample in heard) / max(1, len(heard)) / 32768**2
                 self.energy += power * frame.samples / frame.sample_rate
+                if self.watching:
+                    samples = array.array("h", bytes(frame.planes[0]))[: frame.samples * len(frame.layout.channels)]
+                    left = samples[:: len(frame.layout.channels)]
+                    self.ear.take([sample / 32768 for sample in left], frame.sample_rate)
 
 
 class Tracks:
@@ -111,17 +131,36 @@ class Tracks:
 
     async def media(self, pc, command):
         for kind, track in (("audio", Tone), ("video", Picture)):
-            name = command.get(kind)
-            if not name:
-                continue
-            wanted = f"{kind}/{name}".lower()
-            codecs = RTCRtpSender.getCapabilities(kind).codecs
-            codecs = [codec for codec in codecs if codec.mimeType.lower() in (wanted, f"{kind}/rtx")]
-            if not any(codec.mimeType.lower() == wanted for codec in codecs):
-                raise common.Unsupported(f"aiortc has no codec {name}")
-            sender = pc.addTrack(track())
-            transceiver = next(t for t in pc.getTransceivers() if t.sender == sender)
-            transceiver.setCodecPreferences(codecs)
+            if name := command.get(kind):
+                wanted = codecs(kind, name)
+                sender = pc.addTrack(track())
+                transceiver = next(t for t in pc.getTransceivers() if t.sender == sender)
+                transceiver.setCodecPreferences(wanted)
+
+    async def receive_media(self, pc, command):
+        for kind in ("audio", "video"):
+            if name := command.get(kind):
+                pc.addTransceiver(kind, direction="recvonly").setCodecPreferences(codecs(kind, name))
+
+    async def watch(self, pc, command):
+        end = time.monotonic() + 10
+        for kind in ("audio", "video"):
+            while command.get(kind, True) and not any(track.kind == kind for track in pc.players):
+                if time.monotonic() > end:
+                    raise RuntimeError(f"no {kind} came")
+                await asyncio.sleep(0.02)
+        for player in pc.players.values():
+            player.watching = True
+
+    async def watched(self, pc, command):
+        readings = []
+        for player in pc.players.values():
+            readings, player.readings = readings + player.readings, []
+        return {"how": "decoder", "readings": readings}
+
+    async def heard(self, pc, command):
+        ears = [player.ear for track, player in pc.players.items() if track.kind == "audio"]
+        return await ears[0].hear() if ears else {}
 
     async def media_stats(self, pc, command):
         told = {}
@@ -158,6 +197,13 @@ class Tracks:
 
     async def add_track(self, pc, command):
         pc.addTrack(source(command["kind"], command.get("source")))
+
+    def attach(self, pc):
+        """Gives every transceiver that an offer has made a track, to be sent both ways."""
+        for transceiver in pc.getTransceivers():
+            if transceiver.sender.track is None and transceiver.direction == "recvonly":
+                transceiver.sender.replaceTrack(source(transceiver.kind, None))
+                transceiver.direction = "sendrecv"
 
     async def set_direction(self, pc, command):
         of_mid(pc, command["mid"]).direction = command["direction"]

@@ -75,6 +75,7 @@ class Libwebrtc(Tracks):
         await pc.setRemoteDescription(webrtc.RTCSessionDescription("offer", sdp))
         if attach:
             await self.attach(pc)
+        await self.attach_layers(pc)
         await pc.setLocalDescription(await pc.createAnswer())
         return pc.localDescription.sdp
 
@@ -112,6 +113,11 @@ class Libwebrtc(Tracks):
             "dtls_role": transport.get("dtlsRole"),
             "local": candidate("localCandidateId"),
             "remote": candidate("remoteCandidateId"),
+            "rtp": [
+                {**value, "codec": (report.get(value.get("codecId")) or {}).get("mimeType")}
+                for name in ("inbound-rtp", "outbound-rtp", "remote-inbound-rtp")
+                for value in of_type(name)
+            ],
             "raw": [transport, pair, *of_type("data-channel")],
         }
 

@@ -8,6 +8,7 @@ import time
 import webrtc
 
 import common
+import pictures
 
 WIDTH, HEIGHT, RATE = 320, 180, 15
 # What `canvas` names: another picture of another size.
@@ -21,6 +22,10 @@ KEYS = ("123A", "456B", "789C", "*0#D")
 # How much of a window's energy the two frequencies of a key have at least.
 SHARE = 0.7
 QUIET = 1e-5
+# Milliseconds; shorter than any pause between two keys.
+INTERRUPTION = 40
+# Every fourth sample is enough for frequencies that low, and Python is slow.
+THINNED = 4
 
 
 def text(value):
@@ -67,18 +72,13 @@ class Listener:
         self.task = asyncio.ensure_future(self.listen(track))
 
     async def listen(self, track):
-        processor = webrtc.MediaStreamTrackProcessor(webrtc.MediaStreamTrackProcessorInit(track, 100))
         window = []
-        async for data in processor.readable:
-            plane = bytearray(data.allocationSize(webrtc.AudioDataCopyToOptions(plane_index=0, format="f32-planar")))
-            data.copyTo(plane, webrtc.AudioDataCopyToOptions(plane_index=0, format="f32-planar"))
-            rate = int(data.sampleRate)
-            data.close()
+        async for samples, rate in sound(track):
             length = int(WINDOW * rate)
-            window = (window + list(array.array("f", bytes(plane))))[-length:]
-            self.position += len(plane) / 4 / rate * 1000
+            window = (window + list(samples))[-length:]
+            self.position += len(samples) / rate * 1000
             if len(window) == length:
-                self.look(key(window, rate), self.position)
+                self.look(key(window[::THINNED], rate / THINNED), self.position)
 
     def look(self, heard, at):
         # Twice in a row, so that a window that is half a key and half another thing is none.
@@ -86,8 +86,70 @@ class Listener:
             self.candidate, self.since = heard, at
         elif heard != self.current:
             if self.current is not None:
-                self.tones.append({"tone": self.current, "ms": round(self.since - self.began)})
+                self.end(self.current, self.began, self.since)
             self.current, self.began = heard, self.since
+
+    def end(self, tone, began, ended):
+        """A key that sounds again at once was never let go: its sound was interrupted."""
+        last = self.tones[-1] if self.tones else None
+        if last and last["tone"] == tone and began - last["ended"] < INTERRUPTION:
+            began = last["ended"] - last["ms"]
+            self.tones.pop()
+        self.tones.append({"tone": tone, "ended": ended, "ms": round(ended - began)})
+
+
+class Watcher:
+    """Reads the pictures of a track, or listens to its sound, as its decoder plays it."""
+
+    def __init__(self, track):
+        self.readings, self.ear = [], pictures.Ear()
+        is_video = text(track.kind) == "video"
+        self.task = asyncio.ensure_future(self.look(track) if is_video else self.listen(track))
+
+    async def look(self, track):
+        processor = webrtc.MediaStreamTrackProcessor(webrtc.MediaStreamTrackProcessorInit(track, 30))
+        async for frame in processor.readable:
+            data = bytearray(frame.allocationSize())
+            layouts = await frame.copyTo(data)
+            width, height = frame.coded_width, frame.coded_height
+            time, kind = frame.timestamp / 1e6, text(frame.format)
+            frame.close()
+            if kind != "I420":
+                raise RuntimeError(f"pictures are {kind}, not I420")
+            if len(self.readings) >= pictures.READING_LIMIT:
+                continue
+            sizes = [(width, height)] + 2 * [((width + 1) // 2, (height + 1) // 2)]
+            planes = [pictures.Plane(memoryview(data)[l.offset :], l.stride, *s) for l, s in zip(layouts, sizes)]
+            self.readings.append([common.now(), time, *pictures.read(planes), width, height, None])
+
+    async def listen(self, track):
+        async for samples, rate in sound(track):
+            self.ear.take(samples, rate)
+
+
+async def sound(track):
+    """The samples of the first channel of a track, and their rate."""
+    options = webrtc.AudioDataCopyToOptions(plane_index=0, format="f32-planar")
+    processor = webrtc.MediaStreamTrackProcessor(webrtc.MediaStreamTrackProcessorInit(track, 100))
+    async for data in processor.readable:
+        plane = bytearray(data.allocationSize(options))
+        data.copyTo(plane, options)
+        rate = int(data.sampleRate)
+        data.close()
+        yield array.array("f", bytes(plane)), rate
+
+
+def preferred(kind, name):
+    """One codec, with what belongs to it."""
+    wanted = [f"{kind}/{name}".lower(), f"{kind}/rtx"]
+    if name == "red":
+        wanted.append("audio/opus")
+    found = webrtc.RTCRtpReceiver.getCapabilities(kind).codecs
+    found = [codec for codec in found if codec.mimeType.lower() in wanted]
+    if not any(codec.mimeType.lower() == wanted[0] for codec in found):
+        raise common.Unsupported(f"this build of libwebrtc has no codec {name}")
+    found.sort(key=lambda codec: wanted.index(codec.mimeType.lower()))
+    return found
 
 
 def living(pc):
@@ -112,6 +174,8 @@ class Tracks:
         # Nothing else keeps what libwebrtc's own threads work on.
         self.kept = getattr(self, "kept", [])
         self.listeners = getattr(self, "listeners", {})
+        self.watchers = getattr(self, "watchers", {})
+        self.layers = getattr(self, "layers", {})
         pc.on("track", lambda event: self.kept.append(event.track))
 
     async def media(self, pc, command):
@@ -119,14 +183,7 @@ class Tracks:
             name = command.get(kind)
             if not name:
                 continue
-            wanted = [f"{kind}/{name}".lower(), f"{kind}/rtx"]
-            if name == "red":
-                wanted.append("audio/opus")
-            codecs = webrtc.RTCRtpReceiver.getCapabilities(kind).codecs
-            codecs = [codec for codec in codecs if codec.mimeType.lower() in wanted]
-            if not any(codec.mimeType.lower() == wanted[0] for codec in codecs):
-                raise common.Unsupported(f"this build of libwebrtc has no codec {name}")
-            codecs.sort(key=lambda codec: wanted.index(codec.mimeType.lower()))
+            codecs = preferred(kind, name)
             # Of the same clock: libwebrtc takes events at 8000 Hz where it can, and counts them in the audio's clock.
             event = lambda codec: codec.mimeType == "audio/telephone-event" and codec.clockRate == codecs[0].clockRate
             codecs += [codec for codec in webrtc.RTCRtpReceiver.getCapabilities(kind).codecs if event(codec)]
@@ -135,6 +192,65 @@ class Tracks:
             sender = pc.addTrack(track, stream)
             transceiver = next(t for t in pc.getTransceivers() if t.sender == sender)
             transceiver.setCodecPreferences(codecs)
+
+    async def receive_media(self, pc, command):
+        for kind in ("audio", "video"):
+            if name := command.get(kind):
+                transceiver = pc.addTransceiver(kind, webrtc.RTCRtpTransceiverInit(direction="recvonly"))
+                transceiver.setCodecPreferences(preferred(kind, name))
+
+    async def simulcast(self, pc, command):
+        rids, rates = command["rids"], command.get("bitrates", [])
+        size = {"width": command["width"], "height": command["height"], "frame_rate": command.get("rate", 30)}
+        stream = await webrtc.mediaDevices.getUserMedia(
+            webrtc.MediaStreamConstraints(video=webrtc.MediaTrackConstraints(**size))
+        )
+        track = stream.getTracks()[0]
+        self.kept += [track, stream]
+        if command.get("answering"):
+            self.layers[id(pc)] = (track, rates)
+            return
+        encodings = [
+            webrtc.RTCRtpEncodingParameters(
+                rid=rid,
+                scale_resolution_down_by=float(2 ** (len(rids) - 1 - index)),
+                max_bitrate=rates[index] if index < len(rates) else None,
+            )
+            for index, rid in enumerate(rids)
+        ]
+        init = webrtc.RTCRtpTransceiverInit(direction="sendrecv", streams=[stream], send_encodings=encodings)
+        pc.addTransceiver(track, init).setCodecPreferences(preferred("video", command["video"]))
+
+    async def attach_layers(self, pc):
+        """Sends what `simulcast` named in the layers that an offer has asked for."""
+        if id(pc) not in self.layers:
+            return
+        track, rates = self.layers.pop(id(pc))
+        transceiver = next(t for t in living(pc) if text(t.receiver.track.kind) == "video")
+        await transceiver.sender.replaceTrack(track)
+        transceiver.direction = "sendrecv"
+        parameters = transceiver.sender.getParameters()
+        for encoding, rate in zip(parameters.encodings, rates):
+            encoding.max_bitrate = rate
+        await transceiver.sender.setParameters(parameters)
+
+    async def watch(self, pc, command):
+        wanted = [kind for kind in ("audio", "video") if command.get(kind, True)]
+        tracks = [t.receiver.track for t in living(pc) if text(t.receiver.track.kind) in wanted]
+        self.watchers[command["pc"]] = {text(track.kind): Watcher(track) for track in tracks}
+
+    async def watched(self, pc, command):
+        watcher = self.watchers.get(command["pc"], {}).get("video")
+        if watcher is None:
+            return {"how": None, "readings": []}
+        if watcher.task.done():
+            watcher.task.result()
+        readings, watcher.readings = watcher.readings, []
+        return {"how": "decoder", "readings": readings}
+
+    async def heard(self, pc, command):
+        watcher = self.watchers.get(command["pc"], {}).get("audio")
+        return await watcher.ear.hear() if watcher else {}
 
     async def media_stats(self, pc, command):
         report = {key: value.to_json() for key, value in (await pc.getStats()).items()}

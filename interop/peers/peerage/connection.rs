@@ -20,6 +20,9 @@ use crate::tracks::{self, Tones};
 use crate::transceivers;
 use crate::{Out, text};
 
+/// The statistics that the report shows of media.
+const RTP: [&str; 3] = ["inbound-rtp", "outbound-rtp", "remote-inbound-rtp"];
+
 pub(crate) struct Connection {
     name: String,
     pc: PeerConnection,
@@ -202,6 +205,10 @@ impl Connection {
                 transceivers::receive(&self.pc, fields).await?;
                 Ok(json!({}))
             }
+            "receive_layers" => {
+                transceivers::receive_layers(&self.pc, fields).await?;
+                Ok(json!({}))
+            }
             "simulcast" => {
                 transceivers::simulcast(&self.pc, fields).await?;
                 Ok(json!({}))
@@ -309,6 +316,17 @@ impl Connection {
     }
 
     async fn statistics(&self) -> Result<Value> {
+        let report = serde_json::to_value(self.pc.get_stats().await?)?;
+        let of = |id: &Value| report[id.as_str().unwrap_or("")]["mimeType"].clone();
+        let all = report.as_object().into_iter().flatten().map(|(_, one)| one);
+        let rtp = all.filter(|one| one["type"].as_str().is_some_and(|kind| RTP.contains(&kind)));
+        let rtp: Vec<Value> = rtp
+            .map(|one| {
+                let mut one = one.clone();
+                one["codec"] = of(&one["codecId"]);
+                one
+            })
+            .collect();
         let statistics = self.pc.statistics().await?;
         let handshake = statistics.handshake.as_ref();
         Ok(json!({
@@ -316,6 +334,7 @@ impl Connection {
             "dtls_group": handshake.map(|handshake| handshake.group),
             "dtls_cipher": handshake.map(|handshake| handshake.cipher_suite),
             "dtls_role": handshake.map(|handshake| if handshake.is_client { "client" } else { "server" }),
+            "rtp": rtp,
             "raw": format!("{statistics:#?}"),
         }))
     }

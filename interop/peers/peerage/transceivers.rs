@@ -28,6 +28,22 @@ pub(crate) async fn receive(pc: &PeerConnection, fields: &Value) -> Result<()> {
     Ok(())
 }
 
+/// `receive_layers`: a track of video, beside which a layer for each of `rids` is to come in.
+pub(crate) async fn receive_layers(pc: &PeerConnection, fields: &Value) -> Result<()> {
+    let rids = fields["rids"].as_array().context("`receive_layers` lacks `rids`")?;
+    let init = TransceiverInit {
+        track: Some("layer".to_owned()),
+        streams: vec!["layers".to_owned()],
+        receive_encodings: rids.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        ..TransceiverInit::default()
+    };
+    let transceiver = pc.add_transceiver(MediaKind::Video, init).await?;
+    transceiver
+        .set_codec_preferences(preferences(MediaKind::Video, text(fields, "video")?)?)
+        .await?;
+    Ok(())
+}
+
 /// `simulcast`: a track of video that is sent in a layer for each of `rids`.
 pub(crate) async fn simulcast(pc: &PeerConnection, fields: &Value) -> Result<()> {
     let rids = fields["rids"].as_array().context("`simulcast` lacks `rids`")?;

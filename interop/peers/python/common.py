@@ -33,6 +33,11 @@ MEDIA = (
     "dtmf",
     "listen_dtmf",
     "heard_dtmf",
+    "receive_media",
+    "simulcast",
+    "watch",
+    "watched",
+    "heard",
 )
 
 

@@ -7,17 +7,12 @@ use serde_json::{Value, json};
 use super::echo;
 use super::tracks::{self, Track, flows};
 use crate::pair::{End, Pair};
-use crate::process::Unsupported;
 use crate::scenario::Scenario;
 
 /// Transceivers that live at once at the most.
 const MOST: usize = 5;
 /// What must come in on a transceiver after a change.
 const MORE: u64 = 5;
-
-/// Why rounds with Firefox end early where we offered first.
-const TWO_MEANINGS: &str = "Firefox gives payload types two meanings in one bundle when it adds an m-section to an offer \
-    whose others have our numbers (RFC 9143 §9.1.1)";
 
 const DIRECTIONS: [&str; 4] = ["sendrecv", "sendonly", "recvonly", "inactive"];
 
@@ -42,9 +37,8 @@ pub(super) async fn renegotiate(pair: &mut Pair, scenario: &Scenario) -> Result<
     let rounds = scenario.parameter("rounds")? as usize;
     let every = (scenario.parameter("media_every")? as usize).max(1);
     let mut seeded = Seeded(0x9e37_79b9 ^ scenario.parameter("seed")? as u64);
-    start(pair).await?;
-    // What browsers do when the m-section is rejected that the bundle is tagged with: see the README.
-    let keeps_first = scenario.parameter("keep_first")? > 0.0;
+    let rules = Rules::read(scenario)?;
+    start(pair, rules).await?;
     let mut most = 2;
     let mut changes = Vec::new();
     for round in 1..=rounds {
@@ -53,20 +47,12 @@ pub(super) async fn renegotiate(pair: &mut Pair, scenario: &Scenario) -> Result<
             true => (pair.peer.clone(), pair.subject.clone()),
             false => (pair.subject.clone(), pair.peer.clone()),
         };
-        let change = change(&mut seeded, &actor, round, keeps_first).await?;
+        let change = change(&mut seeded, &actor, round, rules).await?;
         let what = format!("round {round}, {} {change}", actor.name());
         changes.push(format!("{} {change}", if peer_acts { "peer" } else { "subject" }));
         let live = tracks::list(&actor).await?.len();
         most = most.max(live);
         let exchanged = pair.exchange_attached(actor, other).await;
-        if let Err(error) = &exchanged
-            && peer_acts
-            && pair.peer.name() == "firefox"
-            && format!("{error:#}").contains("means another codec in the same bundle")
-        {
-            pair.note("rounds", round as u64 - 1);
-            return Err(Unsupported(TWO_MEANINGS.to_owned()).into());
-        }
         let (offer, answer) = exchanged.with_context(|| format!("{what} (before: {changes:?})"))?;
         let media = |sdp: &str| {
             sdp.lines().filter(|l| l.starts_with("m=audio") || l.starts_with("m=video")).count()
@@ -88,10 +74,15 @@ pub(super) async fn renegotiate(pair: &mut Pair, scenario: &Scenario) -> Result<
 }
 
 /// Both ends offer at once; one gives way, whichever, and what both wanted is there in the end.
-pub(super) async fn glare(pair: &mut Pair, _scenario: &Scenario) -> Result<()> {
-    start(pair).await?;
+pub(super) async fn glare(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
+    let peer_gives_way = scenario.parameter("peer_gives_way")? > 0.0;
+    let rules = Rules::read(scenario)?;
+    start(pair, rules).await?;
     // Once the subject is polite, once the peer is; by rolling back explicitly and implicitly.
     for (round, subject_is_polite) in [true, false, true, false].into_iter().enumerate() {
+        if !subject_is_polite && !peer_gives_way {
+            continue;
+        }
         let explicit = round >= 2;
         let (polite, impolite) = match subject_is_polite {
             true => (pair.subject.clone(), pair.peer.clone()),
@@ -104,7 +95,7 @@ pub(super) async fn glare(pair: &mut Pair, _scenario: &Scenario) -> Result<()> {
         );
         let before = tracks::list(&polite).await?.len();
         for end in [&polite, &impolite] {
-            let fields = json!({"kind": if round.is_multiple_of(2) { "video" } else { "audio" }});
+            let fields = json!({"kind": rules.kind(round.is_multiple_of(2))});
             end.call_within("add_track", fields, pair.patience).await?;
         }
         polite.call("offer", json!({})).await.context(what.clone())?;
@@ -133,14 +124,22 @@ pub(super) async fn glare(pair: &mut Pair, _scenario: &Scenario) -> Result<()> {
 }
 
 /// One track of each kind at both ends, and a channel; all of it flows.
-async fn start(pair: &mut Pair) -> Result<()> {
+async fn start(pair: &mut Pair, rules: Rules) -> Result<()> {
     pair.create("echo").await?;
+    if rules.data_first {
+        pair.offerer().channel("main", "record", json!({})).await?;
+        pair.negotiate().await?;
+        pair.connected().await?;
+    }
     for end in pair.ends() {
-        for kind in ["audio", "video"] {
-            end.call_within("add_track", json!({"kind": kind}), pair.patience).await?;
+        for is_video in [false, true] {
+            let fields = json!({"kind": rules.kind(is_video)});
+            end.call_within("add_track", fields, pair.patience).await?;
         }
     }
-    pair.offerer().channel("main", "record", json!({})).await?;
+    if !rules.data_first {
+        pair.offerer().channel("main", "record", json!({})).await?;
+    }
     pair.negotiate().await?;
     pair.connected().await?;
     pair.offerer().opened("main", pair.patience).await?;
@@ -148,21 +147,43 @@ async fn start(pair: &mut Pair) -> Result<()> {
     flowing(pair).await
 }
 
+/// What the peer has to be spared, and how the call begins.
+#[derive(Clone, Copy)]
+struct Rules {
+    /// Transceivers are stopped.
+    stops: bool,
+    /// The first m-section, which the bundle is tagged with (see the README), is that of data: all others may be stopped.
+    data_first: bool,
+    /// There is video.
+    video: bool,
+}
+
+impl Rules {
+    fn read(scenario: &Scenario) -> Result<Self> {
+        let is = |name| scenario.parameter(name).map(|value| value > 0.0);
+        Ok(Self { stops: is("stops")?, data_first: is("data_first")?, video: is("video")? })
+    }
+
+    fn kind(self, is_video: bool) -> &'static str {
+        if is_video && self.video { "video" } else { "audio" }
+    }
+}
+
 /// Makes one change at an end, and says which.
-async fn change(seeded: &mut Seeded, end: &End, round: usize, keeps_first: bool) -> Result<String> {
+async fn change(seeded: &mut Seeded, end: &End, round: usize, rules: Rules) -> Result<String> {
     let tracks = tracks::list(end).await?;
     let with_mid: Vec<&Track> = tracks.iter().filter(|track| track.mid.is_some()).collect();
     let limit = std::time::Duration::from_secs(15);
     loop {
         match seeded.below(4) {
             0 if tracks.len() < MOST => {
-                let kind = if seeded.below(2) == 0 { "audio" } else { "video" };
+                let kind = rules.kind(seeded.below(2) != 0);
                 end.call_within("add_track", json!({"kind": kind}), limit).await?;
                 return Ok(format!("adds {kind}"));
             }
-            1 if tracks.len() > 2 => {
+            1 if rules.stops && tracks.len() > 2 => {
                 let Some(track) = seeded.pick(&with_mid) else { continue };
-                if keeps_first && track.mid == with_mid[0].mid {
+                if !rules.data_first && track.mid == with_mid[0].mid {
                     continue;
                 }
                 end.call("stop_transceiver", json!({"mid": track.mid})).await?;

@@ -32,13 +32,19 @@ pub(super) async fn receive(pair: &mut Pair, scenario: &Scenario) -> Result<()> 
     let limit = Duration::from_secs_f64(scenario.parameter("start_seconds")?);
     pair.create("record").await?;
     pair.subject.call("collect", json!({})).await?;
-    // What is to go back.
-    pair.subject.call("media", json!({"video": codec})).await?;
+    // What is to go back: in the section of the peer's offer, or in that of ours, which asks for the layers.
+    let asks = pair.role == Role::Offerer;
+    match asks {
+        true => pair.subject.call("receive_layers", json!({"video": codec, "rids": RIDS})).await?,
+        false => pair.subject.call("media", json!({"video": codec})).await?,
+    };
     let fields = json!({
-        "video": codec, "rids": RIDS, "width": width, "height": height, "rate": 30, "bitrates": BITRATES,
+        "video": codec, "rids": RIDS, "width": width, "height": height, "rate": 30, "bitrates": BITRATES, "answering": asks,
     });
     pair.peer.call_within("simulcast", fields, pair.patience).await?;
-    pair.negotiate().await?;
+    let (_, answer) = pair.negotiate().await?;
+    let line = format!("a=simulcast:{} {}", if asks { "send" } else { "recv" }, RIDS.join(";"));
+    ensure!(answer.lines().any(|have| have.trim_end() == line), "the answer has no {line}");
     pair.connected().await?;
     let began = tokio::time::Instant::now();
     let expected = |index: usize| -> (u64, u64) {
