@@ -43,7 +43,12 @@ pub(crate) fn write(
         save("sctp.pcap", &write_sctp(&session.application_data)?)?;
     }
     save("keys.log", KeyLog::lines_of(&keys, &[session.client_random]).as_bytes())?;
-    for (index, (kind, sdp)) in pair.descriptions().iter().enumerate() {
+    let descriptions = pair.descriptions();
+    for (index, (kind, sdp)) in descriptions.iter().enumerate() {
+        // Of many rounds the last tells enough: numbers keep their meaning (RFC 9143 §9.1).
+        if index >= 2 && index + 2 < descriptions.len() {
+            continue;
+        }
         let round = if index < 2 { String::new() } else { format!("-{}", index / 2 + 1) };
         save(&format!("{kind}{round}.sdp"), sdp.as_bytes())?;
     }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -194,14 +193,13 @@ fn replay(path: &Path) -> String {
         matches!(classify(&datagram.payload), PacketKind::Rtp | PacketKind::Rtcp)
     };
     let media: Vec<&Datagram> = datagrams.iter().filter(is_media).collect();
-    let profile = profile(&session, &keys, client, &media);
+    let profile = profile(&session, &keys, &media);
     let mut directions = directions(&session, &keys, profile);
     // Payload types and identifiers are those of the answer, which keeps the offer's for what both take; those of the
     // offer alone are not sent.
-    let offers = (1..).map_while(|round| {
-        let name = if round == 1 { "offer.sdp".to_owned() } else { format!("offer-{round}.sdp") };
-        path.join(&name).is_file().then(|| text(&name))
-    });
+    let names = std::fs::read_dir(path).unwrap().flatten();
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    let offers = names.filter(|name| name.starts_with("offer")).map(|name| text(&name));
     let offers: Vec<String> = offers.collect();
     for direction in &mut directions {
         direction.description = Description::read(&offers);
@@ -239,26 +237,20 @@ fn directions(
 }
 
 /// The profile that was agreed on, inside of what is encrypted in DTLS 1.3: the one that opens the first packet.
-fn profile(
-    session: &dtls::Session,
-    keys: &KeyLog,
-    client: SocketAddr,
-    media: &[&Datagram],
-) -> ProtectionProfile {
+fn profile(session: &dtls::Session, keys: &KeyLog, media: &[&Datagram]) -> ProtectionProfile {
     let first = media.first().expect("media");
     [1, 2, 7, 8]
         .into_iter()
         .filter_map(ProtectionProfile::from_wire)
         .find(|&profile| {
-            let [of_client, of_server] = directions(session, keys, profile);
-            let mut receiver =
-                if first.source == client { of_client.receiver } else { of_server.receiver };
-            let mut data = first.payload.clone();
-            if (192..224).contains(&data[1]) {
-                receiver.unprotect_rtcp(&mut data).is_ok()
-            } else {
-                receiver.unprotect_rtp(&mut data).is_ok()
-            }
+            // Which side's packet it is, its address need not tell: ICE may have moved.
+            directions(session, keys, profile).into_iter().any(|mut direction| {
+                let mut data = first.payload.clone();
+                match (192..224).contains(&data[1]) {
+                    true => direction.receiver.unprotect_rtcp(&mut data).is_ok(),
+                    false => direction.receiver.unprotect_rtp(&mut data).is_ok(),
+                }
+            })
         })
         .expect("a profile of RFC 5764 or RFC 7714 opens the first packet")
 }

@@ -92,6 +92,11 @@ impl Tale {
         Ok(tale)
     }
 
+    /// Seconds from the first picture to the last.
+    pub(super) fn lasted(&self) -> f64 {
+        self.seconds
+    }
+
     /// Frames of the file a second, less those that the sender left out.
     pub(super) fn rate(&self, skipped: u64) -> f64 {
         self.advance.saturating_sub(skipped) as f64 / self.seconds
@@ -114,6 +119,7 @@ mod tests {
         let tale = Tale::of(&shown).unwrap();
         assert_eq!((tale.backwards, tale.unreadable, tale.advance), (0, 0, 59));
         assert!((tale.rate(0) - 30.0).abs() < 0.01, "{tale:?}");
+        assert!((tale.lasted() - 59.0 / 30.0).abs() < 0.01, "{tale:?}");
     }
 
     #[test]

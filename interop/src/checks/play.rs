@@ -92,6 +92,12 @@ fn judge_video(pair: &Pair, scenario: &Scenario, seen: &[Shown], skipped: u64) -
         tale.unreadable,
         seen.len()
     );
+    let seconds = scenario.parameter("seconds")?;
+    ensure!(
+        tale.lasted() >= 0.9 * seconds,
+        "the pictures stopped after {:.1} of {seconds} s",
+        tale.lasted()
+    );
     ensure!(tale.wrong_colours == 0, "{} pictures had wrong colours", tale.wrong_colours);
     ensure!(tale.backwards == 0, "the pictures went back {} times", tale.backwards);
     let size = (PICTURE.width as u64, PICTURE.height as u64);
