@@ -89,7 +89,7 @@ fn offers_have_the_numbers_that_browsers_use() {
 #[test]
 fn what_firefox_adds_gives_no_number_a_second_meaning() {
     let mut capabilities = Capabilities::default();
-    capabilities.enable_video_fec();
+    capabilities.enable_flexfec();
     let mut numbers = PayloadTypes::new();
     offer(&capabilities.audio, Order::Theirs, &[], &mut numbers);
     offer(&capabilities.video, Order::Theirs, &[], &mut numbers);
