@@ -10,10 +10,10 @@ use super::tests::common::config;
 use crate::{Event, Input, Protocol};
 
 /// As [`Capabilities`](crate::media::Capabilities) number them.
-const VP8: u8 = 96;
-const VP8_RTX: u8 = 97;
-const RED: u8 = 120;
-const ULPFEC: u8 = 122;
+const VP8: u8 = 120;
+const VP8_RTX: u8 = 124;
+const RED: u8 = 122;
+const ULPFEC: u8 = 123;
 const FLEXFEC: u8 = 35;
 const MEDIA: u32 = 0xfec0_0000;
 
