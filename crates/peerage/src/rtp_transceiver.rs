@@ -4,14 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use peerage_peerconnection::media::{MediaKind, RtpCodec};
+use peerage_peerconnection::media::{CodecFormat, MediaKind, RtpCodec};
 use peerage_peerconnection::stats::StatsReport;
 use peerage_peerconnection::{
     ContributingSource, DtlsTransportInfo, Frame, FrameTransform, MediaFrame, OutgoingPacket,
     ReceiveMode, ReceivedPacket, RtpEncodingParameters, RtpReceiveParameters, RtpSendParameters,
     StatsSelector, SynchronizationSource, Transceiver, TransceiverDirection, TransceiverHandle,
 };
-use peerage_rtp::payload::PayloadFormat;
 use tokio::sync::{Mutex, mpsc};
 
 use crate::Error;
@@ -117,14 +116,14 @@ impl RtpTransceiver {
             .await
     }
 
-    /// The payload type under which packets of a format are sent here; `None` if it was not agreed on.
+    /// The payload type under which packets of a codec are sent here; `None` if it was not agreed on.
     ///
     /// # Errors
     /// [`Error::ConnectionClosed`] only.
-    pub async fn sending_payload_type(&self, format: PayloadFormat) -> Result<Option<u8>, Error> {
+    pub async fn sending_payload_type(&self, codec: CodecFormat) -> Result<Option<u8>, Error> {
         let handle = self.handle;
         self.lifeline
-            .call(move |connection, _| Ok(connection.pc.sending_payload_type(handle, format)))
+            .call(move |connection, _| Ok(connection.pc.sending_payload_type(handle, codec)))
             .await
     }
 

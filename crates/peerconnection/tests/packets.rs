@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{Pair, vp8};
+use peerage_peerconnection::media::{CodecFormat, RtpCodec};
 use peerage_peerconnection::{
     Event, Frame, MAX_LATE_PACKETS, OutgoingPacket, ReceiveMode, ReceivedPacket, TransceiverHandle,
 };
@@ -97,7 +98,8 @@ fn lost_packets_come_out_under_their_own_numbers() {
 fn packets_of_the_application_become_frames_at_the_other_end() {
     let (mut pair, [audio, video], [theirs_audio, _]) = calling(3);
     pair.b.pc.set_receive_mode(pair.now, theirs_audio, ReceiveMode::Packets).unwrap();
-    let vp8_number = pair.a.pc.sending_payload_type(video, PayloadFormat::Vp8);
+    let codec = CodecFormat::of(&RtpCodec::video("VP8".parse().unwrap())).unwrap();
+    let vp8_number = pair.a.pc.sending_payload_type(video, codec);
     assert!(vp8_number.is_some());
     for index in 0..30u32 {
         let now = pair.now;

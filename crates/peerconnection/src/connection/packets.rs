@@ -2,10 +2,9 @@
 
 use std::time::Instant;
 
-use peerage_rtp::payload::PayloadFormat;
-
 use super::PeerConnection;
 use crate::error::Error;
+use crate::media::CodecFormat;
 use crate::rtp::{OutgoingPacket, ReceiveMode, ReceivedPacket};
 use crate::transceiver::TransceiverHandle;
 
@@ -67,14 +66,14 @@ impl PeerConnection {
         self.rtp.send_rtp(now, handle, encoding, packet)
     }
 
-    /// The payload type under which packets of a format are sent on a transceiver, as the peer numbers it; `None` if it was
+    /// The payload type under which packets of a codec are sent on a transceiver, as the peer numbers it; `None` if it was
     /// not agreed on.
     pub fn sending_payload_type(
         &mut self,
         handle: TransceiverHandle,
-        format: PayloadFormat,
+        codec: CodecFormat,
     ) -> Option<u8> {
-        self.rtp.sending_payload_type(handle, format)
+        self.rtp.sending_payload_type(handle, codec)
     }
 
     /// Asks the peer for a keyframe of one of its sources, which is how a layer of a simulcast is asked for. Requests that

@@ -56,11 +56,13 @@ impl PeerConnection {
         encoding: usize,
         frame: &Frame,
     ) -> Option<Frame> {
+        let number = self.rtp.payload_type_of(handle, encoding, frame);
         let transceiver = self.transceivers.get(handle)?;
         let encoding = transceiver.sender.encodings.get(encoding);
         let input = FrameToTransform {
             data: &frame.data,
-            codec: codec(transceiver, Way::Sending, frame.payload_type).unwrap_or_default(),
+            codec: codec(transceiver, Way::Sending, number.or(frame.payload_type))
+                .unwrap_or_default(),
             rid: encoding.map_or("", |encoding| encoding.rid.as_str()),
             timestamp: frame.timestamp,
             keyframe: frame.info.keyframe,

@@ -9,8 +9,10 @@ mod h265;
 mod preferences;
 #[cfg(test)]
 mod tests;
+mod variant;
 
 pub(crate) use preferences::{apply_preferences, check_preferences};
+pub(super) use variant::Variant;
 
 use peerage_sdp::{Feedback, Text};
 

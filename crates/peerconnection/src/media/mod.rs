@@ -5,6 +5,7 @@
 
 mod capabilities;
 mod codec;
+mod format;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod header_extension;
@@ -14,6 +15,7 @@ mod section;
 
 pub use capabilities::{Capabilities, CodecCapability, RtpHeaderExtensionCapability, uri};
 pub use codec::{CodecRole, MediaKind, RtpCodec, RtpCodecParameters};
+pub use format::CodecFormat;
 pub(crate) use header_extension::intersect;
 pub use header_extension::{HeaderExtensionIds, RtpHeaderExtension};
 pub use matching::{NegotiatedCodec, Order, RtxPayloadTypes};

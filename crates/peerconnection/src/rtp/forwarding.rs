@@ -4,15 +4,16 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use peerage_rtp::payload::PayloadFormat;
 use peerage_rtp::{RtpPacket, Ssrc};
 use rustc_hash::FxHashSet;
 
 use super::arena::Arena;
+use super::frame::{Choice, Frame};
 use super::packets::{OutgoingPacket, PacketExtensions, ReceiveMode, ReceivedPacket};
 use super::receive::Accepted;
 use super::{KEYFRAME_REQUEST_INTERVAL, MAX_QUEUED_PACKETS, RtpTransport};
 use crate::error::Error;
+use crate::media::CodecFormat;
 use crate::transceiver::TransceiverHandle;
 
 /// Received packets that wait for the application; more are dropped, the newest first.
@@ -95,6 +96,7 @@ impl RtpTransport {
             ssrc: stream.ssrc().0,
             payload_type: accepted.payload_type,
             format: accepted.format,
+            codec: accepted.codec,
             sequence: accepted.sequence,
             timestamp: packet.timestamp().0,
             marker: packet.marker(),
@@ -121,7 +123,7 @@ impl RtpTransport {
                 reason: "nothing is sent on this encoding, as agreed with the peer",
             });
         };
-        let class = stream.class(packet.payload_type);
+        let class = stream.class(packet.choice());
         let Some(rate) = self.rate.as_deref_mut().filter(|rate| rate.has_room(class)) else {
             return Err(Error::Operation(format!(
                 "{MAX_QUEUED_PACKETS} packets wait to be sent already"
@@ -131,13 +133,23 @@ impl RtpTransport {
         Ok(())
     }
 
-    /// The payload type under which a format is sent to the peer.
+    /// The payload type under which a codec is sent to the peer.
     pub(crate) fn sending_payload_type(
         &mut self,
         transceiver: TransceiverHandle,
-        format: PayloadFormat,
+        codec: CodecFormat,
     ) -> Option<u8> {
-        self.senders.of_encoding(transceiver, 0)?.payload_type(format)
+        self.senders.of_encoding(transceiver, 0)?.payload_type(Choice::Format(codec))
+    }
+
+    /// The payload type under which a frame is sent to the peer.
+    pub(crate) fn payload_type_of(
+        &mut self,
+        transceiver: TransceiverHandle,
+        encoding: usize,
+        frame: &Frame,
+    ) -> Option<u8> {
+        self.senders.of_encoding(transceiver, encoding)?.payload_type(frame.choice())
     }
 
     /// Asks the peer for a keyframe of one source: now, or when the last request is long enough ago.

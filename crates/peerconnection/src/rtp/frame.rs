@@ -3,7 +3,21 @@
 use bytes::Bytes;
 use peerage_rtp::payload::{EncodedFrame, FrameInfo};
 
+use crate::media::CodecFormat;
 use crate::transceiver::TransceiverHandle;
+
+/// Which of the codecs that were agreed on something is sent by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// The first one of media.
+    First,
+    /// By the number that the peer gave it.
+    Number(u8),
+    /// The one that this is on the wire.
+    Format(CodecFormat),
+    /// The one that carries this: itself, or redundant audio where that is what is sent by default.
+    Media(CodecFormat),
+}
 
 /// An encoded frame to be sent.
 #[derive(Clone, Debug)]
@@ -13,8 +27,10 @@ pub struct Frame {
     pub data: Bytes,
     /// When it was captured, in ticks of the codec's RTP clock, from any beginning. It wraps.
     pub timestamp: u32,
-    /// The codec, by the payload type under which it is sent; `None`: the first that was agreed on.
+    /// The codec, by the payload type under which it is sent; `None`: by `codec`.
     pub payload_type: Option<u8>,
+    /// The codec, whatever its payload type is at this peer; `None`: the first that was agreed on.
+    pub codec: Option<CodecFormat>,
     /// What the encoder knows of it.
     pub info: FrameInfo,
 }
@@ -22,13 +38,28 @@ pub struct Frame {
 impl Frame {
     /// A frame of the first codec that was agreed on.
     pub fn new(data: impl Into<Bytes>, timestamp: u32) -> Self {
-        Self { data: data.into(), timestamp, payload_type: None, info: FrameInfo::default() }
+        let (payload_type, codec, info) = (None, None, FrameInfo::default());
+        Self { data: data.into(), timestamp, payload_type, codec, info }
     }
 
     /// The same frame under another payload type.
     #[must_use]
     pub fn with_payload_type(self, payload_type: u8) -> Self {
         Self { payload_type: Some(payload_type), ..self }
+    }
+
+    /// The same frame of a codec that may have any payload type at this peer.
+    #[must_use]
+    pub fn with_codec(self, codec: CodecFormat) -> Self {
+        Self { codec: Some(codec), ..self }
+    }
+
+    pub(super) fn choice(&self) -> Choice {
+        match (self.payload_type, self.codec) {
+            (Some(number), _) => Choice::Number(number),
+            (None, Some(format)) => Choice::Media(format),
+            (None, None) => Choice::First,
+        }
     }
 
     /// The same frame with what the encoder knows of it.
@@ -48,13 +79,16 @@ pub struct MediaFrame {
     pub rid: Option<String>,
     /// The payload type it came under, as our description has it.
     pub payload_type: u8,
+    /// The codec of the frame, which is the same on other connections: of redundant audio, the audio's.
+    pub codec: CodecFormat,
     /// The synchronisation source it came from.
     pub ssrc: u32,
     /// The frame.
     pub frame: EncodedFrame,
 }
 
-/// The frame to be sent on as it came, under the same payload type.
+/// The frame to be sent on as it came, on any connection: by its codec, whose payload type may be another there. Where
+/// the codec was not agreed on, sending it is an error.
 impl From<MediaFrame> for Frame {
     fn from(received: MediaFrame) -> Self {
         let EncodedFrame {
@@ -67,6 +101,6 @@ impl From<MediaFrame> for Frame {
             dimensions,
             ..FrameInfo::default()
         };
-        Self { data, timestamp, payload_type: Some(received.payload_type), info }
+        Self { data, timestamp, payload_type: None, codec: Some(received.codec), info }
     }
 }

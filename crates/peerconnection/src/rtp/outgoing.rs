@@ -40,7 +40,7 @@ impl RtpTransport {
         };
         let refused =
             || Error::Operation(format!("{MAX_QUEUED_PACKETS} packets wait to be sent already"));
-        let class = stream.class(frame.payload_type);
+        let class = stream.class(frame.choice());
         let Some(rate) = self.rate.as_deref_mut().filter(|rate| rate.has_room(class)) else {
             return Err(refused());
         };

@@ -13,6 +13,8 @@ use peerage_rtp::{ExtensionMap, RtpPacket};
 use peerage_sdp::Word;
 
 use super::arena::Arena;
+use super::frame::Choice;
+use crate::media::CodecFormat;
 use crate::transceiver::TransceiverHandle;
 
 /// What becomes of the media that come in on a transceiver.
@@ -41,6 +43,8 @@ pub struct ReceivedPacket {
     pub payload_type: u8,
     /// What the payload type stands for.
     pub format: PayloadFormat,
+    /// The codec, which is the same on other connections.
+    pub codec: CodecFormat,
     /// The sequence number without its wraps: the next packet of the source has the next number, for ever. The low 16
     /// bits are those on the wire.
     pub sequence: u64,
@@ -76,8 +80,10 @@ impl ReceivedPacket {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutgoingPacket {
-    /// The codec, by the payload type under which it is sent; `None`: the first that was agreed on.
+    /// The codec, by the payload type under which it is sent; `None`: by `codec`.
     pub payload_type: Option<u8>,
+    /// The codec, whatever its payload type is at this peer; `None`: the first that was agreed on.
+    pub codec: Option<CodecFormat>,
     /// Where in the sequence it belongs, from any beginning: gaps stay gaps, and late packets find their place up to
     /// [`MAX_LATE_PACKETS`](crate::MAX_LATE_PACKETS) behind. The number on the wire differs from it by a constant. `None`:
     /// after the packet before.
@@ -99,6 +105,7 @@ impl OutgoingPacket {
     pub fn new(payload: impl Into<Bytes>, timestamp: u32) -> Self {
         Self {
             payload_type: None,
+            codec: None,
             sequence: None,
             timestamp,
             marker: false,
@@ -108,11 +115,13 @@ impl OutgoingPacket {
         }
     }
 
-    /// The packet that was received, to be sent on as it is: number, timestamp, marker, extensions and payload. The payload
-    /// type is that of the first codec agreed on with the receiver.
+    /// The packet that was received, to be sent on as it is: codec, number, timestamp, marker, extensions and payload. The
+    /// payload type becomes that of the same codec at the receiver; where the receiver did not agree to it, sending it is an
+    /// error.
     pub fn forward(packet: &ReceivedPacket) -> Self {
         Self {
             payload_type: None,
+            codec: Some(packet.codec),
             sequence: Some(packet.sequence),
             timestamp: packet.timestamp,
             marker: packet.marker,
@@ -132,7 +141,15 @@ impl OutgoingPacket {
         self
     }
 
-    /// A packet without a payload, that fills the place of one that is left out.
+    pub(super) fn choice(&self) -> Choice {
+        match (self.payload_type, self.codec) {
+            (Some(number), _) => Choice::Number(number),
+            (None, Some(format)) => Choice::Format(format),
+            (None, None) => Choice::First,
+        }
+    }
+
+    /// A packet without a payload, that fills the place of one that is left out. It goes by the codec of the packet before.
     pub fn filler(sequence: u64, timestamp: u32) -> Self {
         Self { sequence: Some(sequence), ..Self::new(Bytes::new(), timestamp) }
     }

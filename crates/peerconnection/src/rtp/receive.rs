@@ -18,6 +18,7 @@ use super::frame::MediaFrame;
 use super::routing::{ReceivedCodec, Section};
 use super::snapshot::Inbound;
 use super::sources::Sources;
+use crate::media::CodecFormat;
 use crate::transceiver::TransceiverHandle;
 
 /// See the module.
@@ -77,6 +78,7 @@ pub(super) struct Accepted {
     pub(super) sequence: u64,
     pub(super) payload_type: u8,
     pub(super) format: PayloadFormat,
+    pub(super) codec: CodecFormat,
 }
 
 impl ReceiveStream {
@@ -275,8 +277,8 @@ impl ReceiveStream {
                 self.clock_rate = codec.clock_rate;
                 self.statistics.set_clock_rate(codec.clock_rate);
             }
-            let ReceivedCodec { payload_type, format, .. } = *codec;
-            return Some(Accepted { sequence, payload_type, format });
+            let ReceivedCodec { payload_type, format, codec, .. } = *codec;
+            return Some(Accepted { sequence, payload_type, format, codec });
         }
         if codec.format.is_video() {
             self.counters.packet_of_frame(now, packet.timestamp().0);
@@ -354,12 +356,11 @@ impl ReceiveStream {
 
     pub(super) fn poll_frame(&mut self, now: Instant) -> Option<MediaFrame> {
         let events = self.telephone_events.as_deref_mut();
-        let event = events.and_then(|e| Some((e.codec.payload_type, e.assembler.poll_frame()?)));
-        if let Some((payload_type, frame)) = event {
-            return Some(self.out(payload_type, frame));
+        let event = events.and_then(|e| Some((e.codec, e.assembler.poll_frame()?)));
+        if let Some((codec, frame)) = event {
+            return Some(self.out(&codec, frame));
         }
         let (codec, assembler) = self.current.as_mut()?;
-        let payload_type = codec.payload_type;
         let mut skipped = false;
         let frame = loop {
             let Some(frame) = assembler.poll_frame() else {
@@ -392,14 +393,16 @@ impl ReceiveStream {
                 nack.key_frame(SequenceNumber(frame.first_sequence as u16));
             }
         }
-        Some(self.out(payload_type, frame))
+        let codec = *codec;
+        Some(self.out(&codec, frame))
     }
 
-    fn out(&self, payload_type: u8, frame: EncodedFrame) -> MediaFrame {
+    fn out(&self, codec: &ReceivedCodec, frame: EncodedFrame) -> MediaFrame {
         MediaFrame {
             transceiver: self.transceiver,
             rid: self.rid.as_ref().map(Word::to_string),
-            payload_type,
+            payload_type: codec.payload_type,
+            codec: codec.media,
             ssrc: self.ssrc.0,
             frame,
         }

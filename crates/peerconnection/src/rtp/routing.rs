@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 
 use super::fec::{FecCodecs, is_protection};
 use crate::jsep::AgreedMedia;
+use crate::media::CodecFormat;
 use crate::transceiver::TransceiverHandle;
 
 /// A codec that a section receives.
@@ -16,6 +17,10 @@ use crate::transceiver::TransceiverHandle;
 pub(super) struct ReceivedCodec {
     pub(super) payload_type: u8,
     pub(super) format: PayloadFormat,
+    /// What it is on any connection.
+    pub(super) codec: CodecFormat,
+    /// The same of what is in its frames: of redundant audio what that carries.
+    pub(super) media: CodecFormat,
     pub(super) clock_rate: u32,
     /// Lost packets are asked for (RFC 4585 §6.2.1).
     pub(super) nack: bool,
@@ -105,19 +110,43 @@ impl Routing {
     }
 }
 
+/// The payload type of what redundant audio carries, as its parameters name it: `111/111` (RFC 2198 §4).
+pub(super) fn red_block(fmtp: Option<&str>) -> Option<u8> {
+    fmtp?.split('/').next()?.trim().parse().ok()
+}
+
 impl Section {
     fn new(media: &AgreedMedia) -> Self {
         let carries = media.agreement.codecs.iter().filter(|codec| !is_protection(&codec.codec));
         let codecs = carries.filter_map(|codec| {
-            let fmtp = codec.codec.fmtp.as_deref().unwrap_or("");
+            let format = CodecFormat::of(&codec.codec)?;
             Some(ReceivedCodec {
                 payload_type: codec.receive,
-                format: PayloadFormat::from_sdp(&codec.codec.name, fmtp)?,
+                format: format.payload(),
+                codec: format,
+                media: format,
                 clock_rate: codec.codec.clock_rate,
                 nack: codec.codec.rtcp_feedback.contains(&Feedback::Nack),
                 rtx: codec.rtx.map(|rtx| rtx.receive),
             })
         });
+        let mut codecs: Vec<ReceivedCodec> = codecs.collect();
+        for index in 0..codecs.len() {
+            let red = codecs[index];
+            if red.format != PayloadFormat::Red {
+                continue;
+            }
+            let ours = media.agreement.codecs.iter().find(|c| c.receive == red.payload_type);
+            let named = ours.and_then(|codec| red_block(codec.codec.fmtp.as_deref()));
+            let inner = codecs.iter().find(|codec| match named {
+                Some(number) => codec.payload_type == number,
+                None => codec.clock_rate == red.clock_rate && codec.format != PayloadFormat::Red,
+            });
+            if let Some(inner) = inner.map(|codec| codec.codec) {
+                codecs[index].codec = red.codec.carrying(inner);
+                codecs[index].media = inner;
+            }
+        }
         let received = media.agreement.rids.iter().filter(|r| r.direction == RidDirection::Recv);
         let groups = media.remote.groups.iter().filter_map(|group| match group.ssrcs[..] {
             [media, repair] => {
@@ -129,7 +158,7 @@ impl Section {
         Self {
             transceiver: media.transceiver,
             mid: media.mid.as_ref().map(|mid| mid.to_string()).unwrap_or_default(),
-            codecs: codecs.collect(),
+            codecs,
             fec: FecCodecs::received(media),
             rids: received.map(|rid| rid.id.to_string()).collect(),
             repaired: groups.collect(),

@@ -14,18 +14,21 @@ use peerage_rtp::{
     ExtensionMap, PayloadType, RtpHeader, RtpPacket, RtpTimestamp, SequenceNumber, Ssrc,
 };
 use peerage_sdp::{Feedback, RidDirection};
+use smallvec::SmallVec;
 
 use super::arena::Arena;
 use super::counters::OutboundCounters;
 use super::fec::{FecCodecs, FecSender, is_protection};
-use super::frame::Frame;
+use super::frame::{Choice, Frame};
 use super::load::Load;
 use super::packet::{HeaderTemplate, Packet};
 use super::packets::OutgoingPacket;
+use super::routing::red_block;
 use super::scalability::Layers;
 use super::snapshot::Outbound;
 use crate::error::Error;
 use crate::jsep::AgreedMedia;
+use crate::media::CodecFormat;
 use crate::transceiver::{RtpEncodingParameters, TransceiverHandle, fec_source};
 
 /// What a retransmission adds to a packet (RFC 4588 §4).
@@ -53,6 +56,8 @@ struct Codec {
     /// The peer asks for lost packets.
     nack: bool,
     format: PayloadFormat,
+    /// What it is on any connection.
+    codec: CodecFormat,
     clock_rate: u32,
     /// Redundant audio: the payload type of the frames inside (RFC 2198 §4).
     red: Option<PayloadType>,
@@ -142,6 +147,23 @@ fn rtx_of(
     }
 }
 
+/// The headers of the blocks of redundant audio (RFC 2198 §3) with another payload type; `None` if they have it already, or
+/// cannot be read.
+fn renumber_red(payload: &[u8], to: PayloadType) -> Option<SmallVec<[u8; 16]>> {
+    let mut headers = SmallVec::new();
+    let mut changes = false;
+    loop {
+        let more = payload.get(headers.len())? & 0x80 != 0;
+        let header = payload.get(headers.len()..)?.get(..if more { 4 } else { 1 })?;
+        changes |= header[0] & 0x7f != to.get();
+        headers.push(header[0] & 0x80 | to.get());
+        headers.extend_from_slice(&header[1..]);
+        if !more {
+            return changes.then_some(headers);
+        }
+    }
+}
+
 /// See the module.
 pub(super) struct SendStream {
     transceiver: TransceiverHandle,
@@ -153,6 +175,8 @@ pub(super) struct SendStream {
     /// The codec of the last packet has retransmissions.
     repairable: bool,
     codecs: Vec<Codec>,
+    /// Place of the codec of the application's last packet, as that of the next one is the same almost always.
+    last_codec: usize,
     /// The codec of the last frame and its packetiser.
     current: Option<(PayloadType, Packetizer)>,
     options: PacketizerOptions,
@@ -205,6 +229,7 @@ impl SendStream {
             load: Load::new(),
             repairable: false,
             codecs: Vec::new(),
+            last_codec: 0,
             current: None,
             options: PacketizerOptions {
                 picture_id: (rng.u32() & 0x7fff) as u16,
@@ -246,6 +271,7 @@ impl SendStream {
         let codecs = carries.filter_map(|codec| {
             let fmtp = codec.remote_fmtp.as_deref().unwrap_or("");
             Some(Codec {
+                codec: CodecFormat::of(&codec.codec)?,
                 payload_type: PayloadType::new(codec.send)?,
                 rtx: codec.rtx.and_then(|rtx| PayloadType::new(rtx.send)),
                 nack: codec.codec.rtcp_feedback.contains(&Feedback::Nack),
@@ -288,8 +314,7 @@ impl SendStream {
             }
             let agreed = media.agreement.codecs.iter().find(|c| c.send == red.payload_type.get());
             let fmtp = agreed.and_then(|codec| codec.remote_fmtp.as_deref());
-            let named: Option<u8> =
-                fmtp.and_then(|fmtp| fmtp.split('/').next()?.trim().parse().ok());
+            let named = red_block(fmtp);
             let inner = |codec: &&Codec| {
                 let is_it = match named {
                     Some(number) => codec.payload_type.get() == number,
@@ -297,8 +322,10 @@ impl SendStream {
                 };
                 is_it && codec.is_media() && codec.format != PayloadFormat::Red
             };
-            let inner = self.codecs.iter().find(inner).map(|codec| codec.payload_type);
-            self.codecs[index].red = inner;
+            if let Some(inner) = self.codecs.iter().find(inner) {
+                let (number, format) = (inner.payload_type, red.codec.carrying(inner.codec));
+                (self.codecs[index].red, self.codecs[index].codec) = (Some(number), format);
+            }
         }
         // Without anything to carry it cannot be sent.
         self.codecs.retain(|codec| codec.format != PayloadFormat::Red || codec.red.is_some());
@@ -348,15 +375,14 @@ impl SendStream {
     }
 
     /// How urgent a frame is; as the first codec has it where its own is unknown.
-    pub(super) fn class(&self, payload_type: Option<u8>) -> Class {
-        let codec = self.codec(payload_type).ok().or(self.codecs.first());
+    pub(super) fn class(&self, choice: Choice) -> Class {
+        let codec = self.codec(choice).ok().or(self.codecs.first());
         codec.map_or(Class::Video, Codec::class)
     }
 
     /// Whether decoding can begin at a frame.
     pub(super) fn is_keyframe(&self, frame: &Frame) -> bool {
-        let found =
-            || self.codec(frame.payload_type).is_ok_and(|c| c.format.is_keyframe(&frame.data));
+        let found = || self.codec(frame.choice()).is_ok_and(|c| c.format.is_keyframe(&frame.data));
         frame.info.keyframe.unwrap_or_else(found)
     }
 
@@ -367,23 +393,43 @@ impl SendStream {
         self.load.admits(behind, recovered, is_keyframe)
     }
 
-    /// The payload type under which a format is sent.
-    pub(super) fn payload_type(&self, format: PayloadFormat) -> Option<u8> {
-        let codec = self.codecs.iter().find(|codec| codec.format == format);
-        codec.map(|codec| codec.payload_type.get())
+    /// The payload type under which a codec is sent.
+    pub(super) fn payload_type(&self, choice: Choice) -> Option<u8> {
+        self.codec(choice).ok().map(|codec| codec.payload_type.get())
+    }
+
+    /// Whether a codec carries frames of this one: it is the same, or redundant audio of it.
+    fn carries(&self, codec: &Codec, format: CodecFormat) -> bool {
+        let is_inner = |inner: PayloadType| {
+            let of = |codec: &Codec| codec.payload_type == inner && codec.codec == format;
+            self.codecs.iter().any(of)
+        };
+        codec.codec == format || codec.red.is_some_and(is_inner)
     }
 
     /// The codec that the application chose.
-    fn codec(&self, payload_type: Option<u8>) -> Result<&Codec, Error> {
-        let codec = match payload_type {
+    fn codec(&self, choice: Choice) -> Result<&Codec, Error> {
+        let mut codecs = self.codecs.iter();
+        let codec = match choice {
             // What is sent beside the media is not meant by default.
-            None => self.codecs.iter().find(|codec| codec.is_media()),
-            Some(pt) => self.codecs.iter().find(|codec| codec.payload_type.get() == pt),
+            Choice::First => codecs.find(|codec| codec.is_media()),
+            Choice::Number(number) => codecs.find(|codec| codec.payload_type.get() == number),
+            Choice::Format(format) => match self.codecs.get(self.last_codec) {
+                Some(last) if last.codec == format => Some(last),
+                _ => codecs.find(|codec| codec.codec == format),
+            },
+            Choice::Media(format) => match self.codecs.iter().find(|codec| codec.is_media()) {
+                Some(first) if self.carries(first, format) => Some(first),
+                _ => codecs.find(|codec| codec.codec == format),
+            },
         };
         codec.ok_or_else(|| {
-            Error::Operation(match payload_type {
-                Some(pt) => format!("payload type {pt} was not agreed on with the peer"),
-                None => "no codec was agreed on with the peer".to_owned(),
+            Error::Operation(match choice {
+                Choice::Number(pt) => format!("payload type {pt} was not agreed on with the peer"),
+                Choice::Format(codec) | Choice::Media(codec) => {
+                    format!("{codec} was not agreed on with the peer")
+                }
+                Choice::First => "no codec was agreed on with the peer".to_owned(),
             })
         })
     }
@@ -455,7 +501,7 @@ impl SendStream {
             self.offset = self.timestamp_at(now).0.wrapping_sub(frame.timestamp);
         }
         self.settle_layers(frame);
-        let codec = self.codec(frame.payload_type)?;
+        let codec = self.codec(frame.choice())?;
         let (payload_type, clock_rate) = (codec.payload_type, codec.clock_rate);
         let (format, class) = (codec.format, codec.class());
         let layers_info = match format {
@@ -603,8 +649,18 @@ impl SendStream {
         packet: &OutgoingPacket,
         overhead: usize,
     ) -> Result<Packet, Error> {
-        let codec = self.codec(packet.payload_type)?;
+        let choice = match (packet.choice(), self.counters.payload_type) {
+            // It says nothing, least of all that the codec changes.
+            (Choice::First, Some(last))
+                if packet.payload.is_empty() && packet.prefix.is_empty() =>
+            {
+                Choice::Number(last)
+            }
+            (choice, _) => choice,
+        };
+        let codec = self.codec(choice)?;
         let (payload_type, clock_rate) = (codec.payload_type, codec.clock_rate);
+        let red = codec.red.filter(|_| matches!(choice, Choice::Format(_)));
         let (class, repairable) = (codec.class(), codec.rtx.is_some());
         let number = match packet.sequence {
             None => {
@@ -628,7 +684,12 @@ impl SendStream {
             }
         };
         let timestamp = RtpTimestamp(packet.timestamp.wrapping_add(self.offset));
-        let (marker, payload) = (packet.marker, packet.payload.clone());
+        let (marker, mut payload) = (packet.marker, packet.payload.clone());
+        // Redundant audio has the payload types of its blocks within.
+        let renumbered = red.and_then(|inner| renumber_red(&payload, inner));
+        if let Some(header) = &renumbered {
+            payload = payload.slice(header.len()..);
+        }
         let sequence_number = SequenceNumber(number as u16);
         let ssrc = self.ssrc;
         let fields = RtpHeader { marker, payload_type, sequence_number, timestamp, ssrc };
@@ -639,7 +700,7 @@ impl SendStream {
                 packet.extensions.write(writer, map);
             })
         };
-        made.header.extend_from_slice(&packet.prefix);
+        made.header.extend_from_slice(renumbered.as_deref().unwrap_or(&packet.prefix));
         if made.len() + RETRANSMISSION_ROOM + overhead > MAX_FORWARDED {
             return Err(Error::Operation(format!(
                 "a packet with a payload of {} bytes is longer than {MAX_FORWARDED}",
@@ -649,6 +710,10 @@ impl SendStream {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(made.payload_len() as u32);
         self.repairable = repairable;
+        if self.counters.payload_type != Some(payload_type.get()) {
+            let used = self.codecs.iter().position(|codec| codec.payload_type == payload_type);
+            self.last_codec = used.unwrap_or(0);
+        }
         self.counters.payload_type = Some(payload_type.get());
         if class == Class::Video && marker {
             self.counters.frame(now, FrameFacts::default(), true);

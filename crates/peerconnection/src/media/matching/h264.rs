@@ -11,7 +11,7 @@ pub(crate) struct ProfileLevelId {
 }
 
 /// A sub-profile of RFC 6184 Table 5, or a combination that it does not list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Profile {
     ConstrainedBaseline,
     Baseline,
@@ -132,7 +132,8 @@ impl std::fmt::Display for ProfileLevelId {
     }
 }
 
-fn packetization_mode(codec: &RtpCodec) -> Option<u32> {
+/// The packetization mode; `None` if it is malformed.
+pub(crate) fn packetization_mode(codec: &RtpCodec) -> Option<u32> {
     match codec.parameter("packetization-mode") {
         // RFC 6184 §8.1: absent means 0.
         None => Some(0),

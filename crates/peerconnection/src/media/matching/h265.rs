@@ -28,6 +28,11 @@ pub(crate) fn same_format(a: &RtpCodec, b: &RtpCodec) -> bool {
         && same_if_both("profile-compatibility-indicator")
 }
 
+/// Whether it comes as a single RTP stream, which is what is meant where nothing is said (RFC 7798 §7.1).
+pub(crate) fn is_single_stream(codec: &RtpCodec) -> bool {
+    codec.parameter("tx-mode").is_none_or(|mode| mode.eq_ignore_ascii_case("SRST"))
+}
+
 /// Our parameters as the answer has them: the level may be lower than that of the offer, not higher.
 pub(crate) fn answer(ours: &RtpCodec, theirs: &RtpCodec) -> RtpCodec {
     let level = level(ours).min(level(theirs));
