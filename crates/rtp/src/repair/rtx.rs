@@ -33,7 +33,8 @@ impl RtxSender {
     }
 
     /// Appends an original packet as a retransmission, with its header extensions and without its padding. An
-    /// RtpStreamId becomes a RepairedRtpStreamId (RFC 8852 §4.2) where `map` has both. Values that change with each
+    /// RtpStreamId becomes a RepairedRtpStreamId (RFC 8852 §3.2) where `map` has both, and is taken out where it has not:
+    /// the packet would be taken for one of the stream that it repairs. Values that change with each
     /// transmission, such as the transport-wide sequence number, are the caller's to rewrite
     /// ([`RtpPacket::extension_range`]).
     ///
@@ -93,26 +94,26 @@ impl RtxSender {
             ..packet.header()
         };
         copy_header(packet, &header, out);
-        if let (Some(profile), Some(rid), Some(repaired)) = (
-            packet.extension_profile(),
-            map.id(ExtensionKind::RtpStreamId),
-            map.id(ExtensionKind::RepairedRtpStreamId),
-        ) {
+        if let (Some(profile), Some(rid)) =
+            (packet.extension_profile(), map.id(ExtensionKind::RtpStreamId))
+        {
+            let repaired = map.id(ExtensionKind::RepairedRtpStreamId);
             rename(packet, profile, rid, repaired, &mut out[start..]);
         }
         self.next = self.next.next();
     }
 }
 
-/// Gives an element another identifier in place, where the form of its header can hold it.
-fn rename(packet: &RtpPacket<'_>, profile: u16, from: u8, to: u8, copy: &mut [u8]) {
+/// Gives an element another identifier in place; where there is none, or one that the form of its header cannot hold, it
+/// becomes padding (RFC 8285 §4.2, §4.3).
+fn rename(packet: &RtpPacket<'_>, profile: u16, from: u8, to: Option<u8>, copy: &mut [u8]) {
     let Some(range) = packet.extension_range(from) else { return };
-    if profile == ONE_BYTE_PROFILE {
-        if to < 15 {
-            copy[range.start - 1] = to << 4 | (copy[range.start - 1] & 0x0F);
-        }
-    } else {
-        copy[range.start - 2] = to;
+    let one_byte = profile == ONE_BYTE_PROFILE;
+    let start = range.start - if one_byte { 1 } else { 2 };
+    match to {
+        Some(to) if one_byte && to < 15 => copy[start] = to << 4 | (copy[start] & 0x0F),
+        Some(to) if !one_byte => copy[start] = to,
+        _ => copy[start..range.end].fill(0),
     }
 }
 
@@ -161,7 +162,7 @@ pub fn restore(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::extension::{RepairedRtpStreamId, RtpStreamId};
+    use crate::extension::{Mid, RepairedRtpStreamId, RtpStreamId};
     use crate::number::RtpTimestamp;
 
     fn original() -> Vec<u8> {
@@ -207,6 +208,47 @@ mod tests {
         let rtx = RtpPacket::parse(&wire).unwrap();
         assert_eq!(restore(&rtx, Ssrc(1), PayloadType::from_low_bits(96), &mut restored), Ok(true));
         assert_eq!(restored, plain);
+    }
+
+    /// Without an identifier for what it repairs, a retransmission would pass for the layer itself.
+    #[test]
+    fn the_layer_is_not_named_where_it_cannot_be_named_as_repaired() {
+        let rid = |two_byte: bool| {
+            let mut out = Vec::new();
+            let ssrc = Ssrc(1);
+            RtpHeader { ssrc, ..RtpHeader::default() }.write(&mut out, |w| {
+                if two_byte {
+                    w.allow_two_byte();
+                    w.put(20, &[7; 20]).unwrap();
+                }
+                w.put(4, b"0").unwrap();
+                w.put(5, b"hi").unwrap();
+                w.put(7, &[1, 2]).unwrap();
+            });
+            out.extend_from_slice(b"media");
+            out
+        };
+        let payload_type = PayloadType::from_low_bits(97);
+        for (two_byte, repaired) in [(false, None), (true, None), (false, Some(16))] {
+            let mut map = ExtensionMap::new();
+            map.insert_kind(4, ExtensionKind::Mid).unwrap();
+            map.insert_kind(5, ExtensionKind::RtpStreamId).unwrap();
+            map.insert_kind(7, ExtensionKind::TransportSequenceNumber).unwrap();
+            if let Some(repaired) = repaired {
+                map.insert_kind(repaired, ExtensionKind::RepairedRtpStreamId).unwrap();
+            }
+            let mut sender = RtxSender::new(Ssrc(2), SequenceNumber(500));
+            let mut wire = Vec::new();
+            sender.encapsulate(&rid(two_byte), payload_type, &map, &mut wire).unwrap();
+            sender.pad(&rid(two_byte), payload_type, &map, 9, &mut wire).unwrap();
+            let padding = wire.split_off(rid(two_byte).len() + 2);
+            for packet in [&wire, &padding] {
+                let packet = RtpPacket::parse(packet).unwrap();
+                assert_eq!(packet.extension::<RtpStreamId<'_>>(&map), None);
+                assert_eq!(packet.extension::<Mid<'_>>(&map), Some(Mid("0")));
+                assert_eq!(packet.extension_range(7).map(|range| range.len()), Some(2));
+            }
+        }
     }
 
     #[test]
