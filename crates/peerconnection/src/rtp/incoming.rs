@@ -17,6 +17,7 @@ use super::{
     KEYFRAME_REQUEST_INTERVAL, MAX_NACK_PAIRS, MAX_QUEUED_FRAMES, MAX_RECEIVE_STREAMS, RtpEvent,
     RtpTransport, Target,
 };
+use crate::transceiver::TransceiverHandle;
 
 /// A source that was silent for so long makes room for others.
 const MAX_SILENCE: Duration = Duration::from_secs(10);
@@ -144,12 +145,13 @@ impl RtpTransport {
                     });
                     return self.bind(ssrc, Target::Parity(found?));
                 }
-                let found = self.receivers.iter().position(|stream| match named {
-                    Some(named) => stream.ssrc() == named,
-                    None => {
-                        stream.transceiver() == section.transceiver && stream.layer() == route.layer
-                    }
-                });
+                let found = match named {
+                    Some(named) => match self.by_ssrc.get(&named.0) {
+                        Some(&Target::Media(index)) => Some(index),
+                        _ => None,
+                    },
+                    None => self.unrepaired(section.transceiver, route.layer),
+                };
                 Target::Repair(found?)
             }
         };
@@ -163,6 +165,18 @@ impl RtpTransport {
         }
         self.by_ssrc.insert(ssrc.0, target);
         Some(target)
+    }
+
+    /// The stream of a layer that retransmissions of a new source belong to: where the peer has begun anew under another
+    /// source the old one may still be known, with its own retransmissions or silent.
+    fn unrepaired(&self, transceiver: TransceiverHandle, layer: Option<u8>) -> Option<usize> {
+        let of_layer = |(_, stream): &(usize, &ReceiveStream)| {
+            stream.transceiver() == transceiver && stream.layer() == layer
+        };
+        let candidates = self.receivers.iter().enumerate().filter(of_layer);
+        let best = candidates
+            .max_by_key(|(_, stream)| (stream.counters.rtx_ssrc.is_none(), stream.last_packet()));
+        best.map(|(index, _)| index)
     }
 
     /// Takes what a retransmission carries (RFC 4588 §4).
