@@ -73,6 +73,7 @@ pub(crate) struct InboundCounters {
     pub(crate) rtx_ssrc: Option<u32>,
     pub(crate) nacks: u32,
     pub(crate) picture_losses: u32,
+    pub(crate) full_intra_requests: u32,
     /// Frames that the application did not take in time.
     pub(super) frames_not_taken: u64,
     pub(crate) frames_given_out: u64,

@@ -15,7 +15,7 @@ use super::counters::InboundCounters;
 use super::dtmf::TelephoneEvents;
 use super::fec::FecReceiver;
 use super::frame::MediaFrame;
-use super::routing::{ReceivedCodec, Section};
+use super::routing::{KeyframeRequests, ReceivedCodec, Section};
 use super::snapshot::Inbound;
 use super::sources::Sources;
 use crate::media::CodecFormat;
@@ -50,6 +50,10 @@ pub(super) struct ReceiveStream {
     /// The packet that is waited for where nobody asks for it, and since when.
     gap: Option<(u64, Instant)>,
     asked: Option<Instant>,
+    /// How the peer is asked for keyframes of the codec received last.
+    keyframes: KeyframeRequests,
+    /// The number of the last command for a keyframe, and whether one came since.
+    command: (u8, bool),
     /// A whole keyframe that waits for what is missing before it, and since when.
     whole_keyframe: Option<(u64, Instant)>,
     /// When a packet of the newest keyframe came last.
@@ -110,6 +114,9 @@ impl ReceiveStream {
             skips: false,
             gap: None,
             asked: None,
+            keyframes: codec.keyframes,
+            // The first number is arbitrary; another stream under the same source begins with another.
+            command: (serial as u8, true),
             whole_keyframe: None,
             keyframe_comes: None,
             counters: InboundCounters::default(),
@@ -269,6 +276,7 @@ impl ReceiveStream {
     ) -> Option<Accepted> {
         if codec.format != PayloadFormat::TelephoneEvent {
             self.counters.codec = Some((codec.payload_type, codec.rtx.is_some()));
+            self.keyframes = codec.keyframes;
         }
         let number = packet.sequence_number();
         let sequence = self.sequence.unwrap(number);
@@ -389,6 +397,7 @@ impl ReceiveStream {
         }
         if frame.keyframe {
             (self.wants_keyframe, self.gave_up, self.skips) = (false, false, false);
+            self.command.1 = true;
             if let Some(nack) = &mut self.nack {
                 nack.key_frame(SequenceNumber(frame.first_sequence as u16));
             }
@@ -503,6 +512,20 @@ impl ReceiveStream {
             self.wants_keyframe = false;
         }
         due
+    }
+
+    /// How a keyframe is to be asked for.
+    pub(super) fn keyframe_requests(&self) -> KeyframeRequests {
+        self.keyframes
+    }
+
+    /// The number of a command for a keyframe: that of the last one until it was obeyed (RFC 5104 §4.3.1.1). Where nobody
+    /// looks for keyframes each is a new one.
+    pub(super) fn next_command(&mut self) -> u8 {
+        if self.command.1 || self.packets {
+            self.command = (self.command.0.wrapping_add(1), false);
+        }
+        self.command.0
     }
 
     /// Whether a keyframe is to be asked for now.

@@ -3,8 +3,11 @@
 use std::time::{Duration, Instant};
 
 use peerage_rtp::Ssrc;
-use peerage_rtp::rtcp::{self, FeedbackSources, PictureLossIndication};
+use peerage_rtp::rtcp::{
+    self, FeedbackSources, FullIntraEntry, FullIntraRequest, PictureLossIndication,
+};
 
+use super::routing::KeyframeRequests;
 use super::send::SendStream;
 use super::{
     KEYFRAME_REQUEST_INTERVAL, MAX_QUEUED_RTCP, MAX_REPORT_LEN, REPORT_INTERVAL, RtpTransport,
@@ -34,14 +37,28 @@ impl RtpTransport {
     }
 
     pub(super) fn push_keyframe_request(&mut self, media: Ssrc) {
-        let sources = FeedbackSources { sender: self.own_ssrc(), media };
+        let sender = self.own_ssrc();
+        let Some(&Target::Media(index)) = self.by_ssrc.get(&media.0) else { return };
+        let stream = &mut self.receivers[index];
         let mut packet = Vec::with_capacity(64);
-        PictureLossIndication { sources }.write(&mut packet);
+        match stream.keyframe_requests() {
+            KeyframeRequests::PictureLoss => {
+                let sources = FeedbackSources { sender, media };
+                PictureLossIndication { sources }.write(&mut packet);
+                stream.counters.picture_losses += 1;
+            }
+            KeyframeRequests::FullIntra => {
+                // RFC 5104 §4.3.1.2: the media source is 0, and named within.
+                let sources = FeedbackSources { sender, media: Ssrc(0) };
+                let sequence_number = stream.next_command();
+                let entries = [FullIntraEntry { ssrc: media, sequence_number }];
+                FullIntraRequest { sources, entries: (&entries).into() }.write(&mut packet);
+                stream.counters.full_intra_requests += 1;
+            }
+            KeyframeRequests::None => return,
+        }
         self.push_rtcp(packet);
         self.statistics.keyframe_requests_sent += 1;
-        if let Some(&Target::Media(index)) = self.by_ssrc.get(&media.0) {
-            self.receivers[index].counters.picture_losses += 1;
-        }
     }
 
     pub(super) fn push_rtcp(&mut self, packet: Vec<u8>) {

@@ -12,6 +12,29 @@ use crate::jsep::AgreedMedia;
 use crate::media::CodecFormat;
 use crate::transceiver::TransceiverHandle;
 
+/// How a peer is asked for keyframes: by messages that both ends know (RFC 4585 §4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyframeRequests {
+    /// As a picture that was lost (RFC 4585 §6.3.1): the sender may mend it by other means too.
+    PictureLoss,
+    /// By command (RFC 5104 §4.3.1), which is all that some video conferences and gateways know.
+    FullIntra,
+    /// Not at all.
+    None,
+}
+
+impl KeyframeRequests {
+    fn agreed(feedback: &[Feedback]) -> Self {
+        if feedback.contains(&Feedback::NackPli) {
+            Self::PictureLoss
+        } else if feedback.contains(&Feedback::CcmFir) {
+            Self::FullIntra
+        } else {
+            Self::None
+        }
+    }
+}
+
 /// A codec that a section receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ReceivedCodec {
@@ -24,6 +47,8 @@ pub(super) struct ReceivedCodec {
     pub(super) clock_rate: u32,
     /// Lost packets are asked for (RFC 4585 §6.2.1).
     pub(super) nack: bool,
+    /// How a keyframe is asked for.
+    pub(super) keyframes: KeyframeRequests,
     /// The payload type of its retransmissions (RFC 4588).
     pub(super) rtx: Option<u8>,
 }
@@ -127,6 +152,7 @@ impl Section {
                 media: format,
                 clock_rate: codec.codec.clock_rate,
                 nack: codec.codec.rtcp_feedback.contains(&Feedback::Nack),
+                keyframes: KeyframeRequests::agreed(&codec.codec.rtcp_feedback),
                 rtx: codec.rtx.map(|rtx| rtx.receive),
             })
         });

@@ -151,7 +151,7 @@ impl Gathering<'_> {
             fec_ssrc: stream.fec.ssrc,
             bytes_received: Some(stream.bytes),
             nack_count: Some(counters.nacks),
-            fir_count: of_video(kind, 0),
+            fir_count: of_video(kind, counters.full_intra_requests),
             pli_count: of_video(kind, counters.picture_losses),
             jitter_buffer_delay: of_video(kind, counters.waiting_time.as_secs_f64()),
             jitter_buffer_emitted_count: of_video(kind, counters.frames_given_out),
