@@ -53,7 +53,7 @@ impl LossReports {
         })
     }
 
-    /// The share of packets lost since the last report, 0 to 1 (RFC 3550 §6.4.1); of several streams the largest.
+    /// The share of packets lost since the last report, 0 to 1 (RFC 3550 §6.4.1), of all streams together.
     pub fn on_loss(&mut self, now: Instant, fraction: f64) {
         let fraction = fraction.clamp(0.0, 1.0);
         self.loss = fraction;

@@ -10,6 +10,8 @@ mod dtmf;
 mod event_log;
 #[cfg(test)]
 mod fec_tests;
+#[cfg(test)]
+mod feedback_tests;
 mod media_sections;
 mod packets;
 mod parameters;

@@ -31,6 +31,8 @@ const REPORTED_PACKETS: u32 = 65_536;
 const REPORTED_PERIOD: Duration = Duration::from_millis(100);
 /// What a report costs even if it is about few packets.
 const REPORT_COST: u32 = 64;
+/// The share of packets lost is reckoned of this many at least.
+const MIN_REPORTED: u64 = 20;
 /// If what waits would take longer than this to leave, no more video is taken ...
 const QUEUE_LIMIT: Duration = Duration::from_secs(1);
 /// ... until it leaves within this.
@@ -46,6 +48,8 @@ pub(super) struct RateControl {
     gcc: Gcc,
     /// In the place of `gcc` where the peer reports on no single packet.
     loss_reports: LossReports,
+    /// Packets lost, and all that were reported on, since a share of them was reckoned last.
+    losses: (u64, u64),
     /// The peer reports on packets.
     reported: bool,
     pacer: Pacer<Packet>,
@@ -89,6 +93,7 @@ impl RateControl {
         let mut control = Self {
             gcc: Gcc::new(config)?,
             loss_reports: LossReports::new(config)?,
+            losses: (0, 0),
             reported: false,
             pacer: Pacer::new(pacer),
             history: SendHistory::new(REMEMBERED_PACKETS),
@@ -344,9 +349,22 @@ impl RateControl {
         enough
     }
 
-    /// The share of packets lost, by a receiver report (RFC 3550 §6.4.1).
-    pub(super) fn loss_reported(&mut self, now: Instant, fraction: f64) {
-        self.loss_reports.on_loss(now, fraction);
+    /// Notes how many packets of a stream a receiver has lost since its last report, and how many it was to get (RFC 3550
+    /// §6.4.1). [`losses_counted`](Self::losses_counted) follows, once for all streams.
+    pub(super) fn count_losses(&mut self, lost: u32, expected: u32) {
+        self.losses.0 += u64::from(lost);
+        self.losses.1 += u64::from(expected);
+    }
+
+    /// Takes the share of packets lost. Streams count by how much they send, and few packets tell nothing: that one of two is
+    /// lost is no loss of half the path's.
+    pub(super) fn losses_counted(&mut self, now: Instant) {
+        let (lost, expected) = self.losses;
+        if expected < MIN_REPORTED {
+            return;
+        }
+        self.losses = (0, 0);
+        self.loss_reports.on_loss(now, lost as f64 / expected as f64);
         if !self.reported {
             self.apply(now);
         }

@@ -73,12 +73,12 @@ impl RtpTransport {
                     }
                 }
                 Ok(_) => {}
-                // What follows cannot be told apart any more.
-                Err(_) => {
-                    self.statistics.packets_malformed += 1;
-                    break;
-                }
+                // Those that follow are told apart by its length all the same, or else there are none.
+                Err(_) => self.statistics.packets_malformed += 1,
             }
+        }
+        if let Some(rate) = &mut self.rate {
+            rate.losses_counted(now);
         }
         self.update_targets(now, false);
     }
@@ -89,11 +89,12 @@ impl RtpTransport {
         now: Instant,
         reports: rtcp::List<'_, rtcp::ReportBlock>,
     ) {
-        let mut lost: Option<u8> = None;
         for block in reports.iter() {
             let Some(stream) = self.senders.get_mut(block.ssrc) else { continue };
-            stream.counters.report = Some((now, block));
-            lost = lost.max(Some(block.fraction_lost));
+            let (lost, expected) = stream.take_report(now, block);
+            if let Some(rate) = &mut self.rate {
+                rate.count_losses(lost, expected);
+            }
             let (last, delay) = (block.last_sender_report, block.delay_since_last_sender_report);
             if let Some(round_trip) = peerage_rtp::round_trip(self.clock.at(now), last, delay) {
                 stream.counters.round_trips.add(round_trip);
@@ -102,9 +103,6 @@ impl RtpTransport {
                     rate.round_trip(now, round_trip);
                 }
             }
-        }
-        if let (Some(rate), Some(lost)) = (&mut self.rate, lost) {
-            rate.loss_reported(now, f64::from(lost) / 256.0);
         }
     }
 

@@ -115,6 +115,16 @@ impl RtpTransport {
                     }
                 }
             };
+            if packet.is_sealed() {
+                // It has the numbers of its first transmission, and no keystream is used twice, as nothing in it differs.
+                buf.extend_from_slice(&packet.payload);
+                self.statistics.packets_sent += 1;
+                self.statistics.bytes_sent += packet.payload_len() as u64;
+                if let Some(stream) = self.senders.get_mut(packet.ssrc) {
+                    stream.sent(now, packet, &[]);
+                }
+                return Some(buf.len() - start);
+            }
             let numbered = packet.write(self.clock.at(now), rate.number(), buf);
             let stream = self.senders.get(packet.ssrc);
             self.log.rtp_sent(now, &buf[start..], stream, (probe, padding), &self.extensions);
@@ -139,7 +149,7 @@ impl RtpTransport {
                         self.padding_stream = Some(packet.ssrc);
                         rate.set_can_pad(true);
                     }
-                    stream.sent(now, packet);
+                    stream.sent(now, packet, &buf[start..]);
                 }
                 return Some((len, mark));
             }

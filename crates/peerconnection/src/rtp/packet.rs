@@ -84,6 +84,18 @@ impl Packet {
         self.class == Class::Video && self.number.is_none()
     }
 
+    /// The same as it was sealed, to be sent again as it is; `sealed` is all of it.
+    pub(super) fn into_sealed(self, sealed: Bytes) -> Self {
+        let header_len = (sealed.len() - self.payload_len()) as u16;
+        let (header, class) = (SmallVec::new(), Class::Retransmission);
+        Self { number: None, class, queued: None, header, header_len, payload: sealed, ..self }
+    }
+
+    /// Whether it is sealed: its payload is all of it, and nothing of it may be changed.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.header.is_empty()
+    }
+
     pub(super) fn payload_len(&self) -> usize {
         self.len() - usize::from(self.header_len)
     }

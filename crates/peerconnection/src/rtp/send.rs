@@ -9,7 +9,7 @@ use peerage_crypto::Rng;
 use peerage_rtp::payload::telephone_event::EventPacket;
 use peerage_rtp::payload::{FrameFacts, FrameInfo, Packetizer, PacketizerOptions, PayloadFormat};
 use peerage_rtp::repair::{Retransmission, RtxSender, SendHistory, SendHistoryConfig};
-use peerage_rtp::rtcp::SenderInfo;
+use peerage_rtp::rtcp::{ReportBlock, SenderInfo};
 use peerage_rtp::{
     ExtensionMap, PayloadType, RtpHeader, RtpPacket, RtpTimestamp, SequenceNumber, Ssrc,
 };
@@ -174,6 +174,8 @@ pub(super) struct SendStream {
     pub(super) load: Load,
     /// The codec of the last packet has retransmissions.
     repairable: bool,
+    /// A codec has none though the peer asks for lost packets.
+    any_without_rtx: bool,
     codecs: Vec<Codec>,
     /// Place of the codec of the application's last packet, as that of the next one is the same almost always.
     last_codec: usize,
@@ -195,6 +197,7 @@ pub(super) struct SendStream {
     anchor: Option<u64>,
     /// Added to the application's timestamps, so that they begin anywhere (RFC 3550 §5.1).
     offset: u32,
+    /// Packets of this source that were sent, and the octets of their payloads, as sender reports count them.
     packets: u32,
     octets: u32,
     /// The last frame: its timestamp on the wire, when it was sent, its clock rate.
@@ -206,6 +209,8 @@ pub(super) struct SendStream {
     /// What lies before this is not sent again: it was given up for a keyframe.
     repair_from: Option<SequenceNumber>,
     rtx_ssrc: u32,
+    /// Packets that had been sent when the peer reported last.
+    reported: u64,
     pub(super) counters: OutboundCounters,
 }
 
@@ -228,6 +233,7 @@ impl SendStream {
             arena: Arena::default(),
             load: Load::new(),
             repairable: false,
+            any_without_rtx: false,
             codecs: Vec::new(),
             last_codec: 0,
             current: None,
@@ -254,6 +260,7 @@ impl SendStream {
             first,
             repair_from: None,
             rtx_ssrc: rtx,
+            reported: 0,
             counters: OutboundCounters::default(),
         };
         stream.configure(media, encoding, rid);
@@ -282,6 +289,7 @@ impl SendStream {
         });
         self.codecs = codecs.collect();
         self.find_red_blocks(media);
+        self.any_without_rtx = self.codecs.iter().any(|codec| codec.nack && codec.rtx.is_none());
         if !self.codecs.iter().any(|codec| codec.nack) {
             self.history = None;
         } else if self.history.is_none() {
@@ -531,12 +539,9 @@ impl SendStream {
         };
         let timestamp = RtpTimestamp(frame.timestamp.wrapping_add(self.offset));
         let (header, arena, next) = (&self.header, &mut self.arena, &mut self.next);
-        let (packets, octets, ssrc) = (&mut self.packets, &mut self.octets, self.ssrc);
-        let (load, anchor) = (&mut self.load, &mut self.anchor);
+        let (load, anchor, ssrc) = (&mut self.load, &mut self.anchor, self.ssrc);
         let mut emit = |parts: &[&[u8]], marker: bool| {
             let payload = arena.copy(parts);
-            *packets = packets.wrapping_add(1);
-            *octets = octets.wrapping_add(payload.len() as u32);
             let sequence_number = SequenceNumber(*next as u16);
             *next += 1;
             *anchor = anchor.map(|anchor| anchor.wrapping_add(1));
@@ -632,8 +637,6 @@ impl SendStream {
         let payload = self.arena.copy(&[&event.report.write()]);
         self.next += 1;
         self.shift_anchor();
-        self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(payload.len() as u32);
         self.header.packet(Class::Audio, fields, payload)
     }
 
@@ -707,8 +710,6 @@ impl SendStream {
                 made.payload_len()
             )));
         }
-        self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(made.payload_len() as u32);
         self.repairable = repairable;
         if self.counters.payload_type != Some(payload_type.get()) {
             let used = self.codecs.iter().position(|codec| codec.payload_type == payload_type);
@@ -727,14 +728,25 @@ impl SendStream {
         Ok(made)
     }
 
-    /// Keeps a packet that was sent.
-    pub(super) fn sent(&mut self, now: Instant, packet: Packet) {
+    /// Whether packets of a payload type are asked for again, and have no other stream to be sent again in.
+    fn repeats_as_sealed(&self, payload_type: PayloadType) -> bool {
+        let is_it =
+            |codec: &Codec| codec.payload_type == payload_type && codec.nack && codec.rtx.is_none();
+        self.any_without_rtx && self.codecs.iter().any(is_it)
+    }
+
+    /// Keeps a packet that was sent, `sealed` being what went out.
+    pub(super) fn sent(&mut self, now: Instant, packet: Packet, sealed: &[u8]) {
         let waited = packet.queued.map(|at| now.saturating_duration_since(at));
         let counters = &mut self.counters;
         // Padding is no payload (RFC 3550 §6.4.1).
         let is_padding = packet.number.is_none() && packet.payload.is_empty();
         let payload_len = if is_padding { 0 } else { packet.payload_len() };
         let header_len = packet.len() - payload_len;
+        if packet.number.is_some() {
+            self.packets = self.packets.wrapping_add(1);
+            self.octets = self.octets.wrapping_add(payload_len as u32);
+        }
         counters.packet(header_len, payload_len, waited.unwrap_or_default());
         let Some(number) = packet.number else {
             if let (Some(history), Some(number)) = (&mut self.history, packet.repeats) {
@@ -749,12 +761,18 @@ impl SendStream {
         };
         // The marker ends a picture; of audio it says something else, and nobody asks.
         counters.frames_sent += u32::from(packet.header[1] >> 7);
+        let repeats = self.repeats_as_sealed(PayloadType::from_low_bits(packet.header[1]));
+        let packet = match repeats {
+            true => packet.into_sealed(self.arena.copy(&[sealed])),
+            false => packet,
+        };
         if let Some(history) = &mut self.history {
             history.insert(now, number, packet);
         }
     }
 
-    /// A packet to be sent again, in a stream of its own (RFC 4588): SRTP seals no number twice.
+    /// A packet to be sent again: in a stream of its own (RFC 4588), as SRTP seals no number twice, or without one as it was
+    /// sealed.
     pub(super) fn retransmit(
         &mut self,
         now: Instant,
@@ -768,6 +786,9 @@ impl SendStream {
         let Retransmission::Send(original) = history.retransmit(now, number, round_trip) else {
             return None;
         };
+        if original.is_sealed() {
+            return Some(Packet { repeats: Some(number), ..original.clone() });
+        }
         let payload_type = PayloadType::from_low_bits(original.header[1]);
         // Sealed again under the same number it would give the keystream away (RFC 3711 §9.1).
         let rtx = rtx_of(&self.codecs, self.fec.as_deref(), payload_type)?;
@@ -797,7 +818,8 @@ impl SendStream {
         let most = usize::try_from(wanted.as_bytes().saturating_mul(2)).unwrap_or(usize::MAX);
         let offered = history.padding(now, |packet| packet.len() <= most.max(300));
         let any = offered.or_else(|| history.padding(now, |_| true))?;
-        let payload_type = PayloadType::from_low_bits(any.header[1]);
+        // What is kept as it was sealed is no padding.
+        let payload_type = PayloadType::from_low_bits(*any.header.get(1)?);
         let rtx = rtx_of(&self.codecs, self.fec.as_deref(), payload_type)?;
         let mut header = Vec::with_capacity(any.header.len() + usize::from(u8::MAX));
         let payload = match choose_padding(wanted, offered.map(|packet| packet.len().into())) {
@@ -832,9 +854,31 @@ impl SendStream {
         }
     }
 
-    /// What a sender report says; `None` before the first frame.
+    /// Takes what the peer reports; how many packets it has lost since its last report, and how many it was to get.
+    pub(super) fn take_report(&mut self, now: Instant, block: ReportBlock) -> (u32, u32) {
+        let last = self.counters.report.replace((now, block)).map(|(_, block)| block);
+        // Before its first packet the peer knows the number before ours, in its own cycle (RFC 3550 App. A.1).
+        let highest = block.extended_highest_sequence_number;
+        let before = match last {
+            Some(last) => last.extended_highest_sequence_number,
+            None => (highest & 0xffff_0000) | u32::from((self.first as u16).wrapping_sub(1)),
+        };
+        let expected = highest.wrapping_sub(before);
+        // More than was sent since, or less than nothing, is no report on this stream.
+        let sent = self.counters.packets - self.reported;
+        if u64::from(expected) > sent.saturating_add(MAX_LATE_PACKETS) {
+            return (0, 0);
+        }
+        self.reported = self.counters.packets;
+        let lost_before = last.map_or(0, |last| last.cumulative_lost);
+        let lost = i64::from(block.cumulative_lost) - i64::from(lost_before);
+        // What came twice, or late, can make it less than none (RFC 3550 §6.4.1).
+        (u32::try_from(lost.max(0)).unwrap_or(u32::MAX).min(expected), expected)
+    }
+
+    /// What a sender report says; `None` before the first packet.
     pub(super) fn sender_info(&self, now: Instant, ntp: u64) -> Option<SenderInfo> {
-        let (timestamp, at, clock_rate) = self.last?;
+        let (timestamp, at, clock_rate) = self.last.filter(|_| self.counters.packets > 0)?;
         let since = now.saturating_duration_since(at);
         let ticks = since.as_micros() * u128::from(clock_rate) / 1_000_000;
         Some(SenderInfo {
