@@ -24,16 +24,17 @@ pub use peerage_peerconnection::media;
 pub use peerage_peerconnection::stats;
 pub use peerage_peerconnection::{
     BundlePolicy, Certificate, CertificateParams, Configuration, CongestionSettings,
-    ConnectionState, ContributingSource, DataChannelInit, DataChannelState, DataChannelStatistics,
-    DtlsSettings, DtlsState, DtlsTransportInfo, DtlsVersions, DtmfEvent, EncodedFrame, ErrorKind,
-    Estimate, Frame, FrameInfo, FrameToTransform, FrameTransform, Handshake, HeaderEncryption,
-    IceCandidate, IceCandidateInit, IceConnectionState, IceGatheringState, IceParameters,
-    IceServer, IceTransportInfo, IceTransportPolicy, KeyLog, KeyLogWriter, MdnsMode, MediaFrame,
-    Message, NamedGroup, OfferOptions, OutgoingPacket, PacketExtensions, Priority, ReceiveMode,
-    ReceivedPacket, RtcpParameters, RtpEncodingParameters, RtpReceiveParameters, RtpSendParameters,
-    RtpStatistics, SctpSettings, SctpTransportInfo, SctpTransportState, SdpType,
-    SessionDescription, Settings, SignalingState, Statistics, SynchronizationSource, Transceiver,
-    TransceiverDirection, TransceiverHandle, TransceiverInit, TransportStatistics, clear_prefix,
+    ConnectionState, ContributingSource, Contribution, DataChannelInit, DataChannelState,
+    DataChannelStatistics, DtlsSettings, DtlsState, DtlsTransportInfo, DtlsVersions, DtmfEvent,
+    EncodedFrame, ErrorKind, Estimate, Frame, FrameInfo, FrameToTransform, FrameTransform,
+    Handshake, HeaderEncryption, IceCandidate, IceCandidateInit, IceConnectionState,
+    IceGatheringState, IceParameters, IceServer, IceTransportInfo, IceTransportPolicy, KeyLog,
+    KeyLogWriter, MdnsMode, MediaFrame, Message, NamedGroup, OfferOptions, OutgoingPacket,
+    PacketExtensions, PictureExtensions, Priority, ReceiveMode, ReceivedPacket, RtcpParameters,
+    RtpEncodingParameters, RtpReceiveParameters, RtpSendParameters, RtpStatistics, SctpSettings,
+    SctpTransportInfo, SctpTransportState, SdpType, SessionDescription, Settings, SignalingState,
+    Statistics, SynchronizationSource, Transceiver, TransceiverDirection, TransceiverHandle,
+    TransceiverInit, TransportStatistics, clear_prefix,
 };
 /// RTP itself, for those who work with packets: headers, payload formats, and [`forward`](peerage_rtp::forward) for servers.
 pub use peerage_rtp as rtp;

@@ -22,4 +22,4 @@ pub use number::{
     PayloadType, RtpTimestamp, SequenceNumber, SequenceUnwrapper, Ssrc, StaticPayload,
     TimestampUnwrapper,
 };
-pub use packet::{PacketClass, RtpHeader, RtpPacket, classify};
+pub use packet::{MAX_CSRCS, PacketClass, RtpHeader, RtpPacket, classify};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use peerage_rtp::rtcp::{
     FeedbackSources, FullIntraEntry, Packet, PictureLossIndication, ReceiverReport, ReportBlock,
-    packets,
+    SdesChunk, SdesItem, SdesKind, SourceDescription, packets,
 };
 use peerage_rtp::{PayloadType, RtpHeader, RtpTimestamp, SequenceNumber, Ssrc};
 use peerage_sdp::Feedback;
@@ -291,4 +291,114 @@ fn the_loss_of_a_packet_of_audio_does_not_cut_video() {
     assert_eq!(report(&mut pair, [(50, 2), (1 << 20, 1 << 20)]), before, "so much was never sent");
     let after = report(&mut pair, [(60, 3), ((1 << 20) + 100, (1 << 20) + 30)]);
     assert!(after < before, "a third of the last hundred: {after:?}");
+}
+
+/// RFC 9143 §15.1: reports name the section of each source.
+#[test]
+fn source_descriptions_tell_sections() {
+    let (mut pair, audio, video) = calling(308, config());
+    for handle in [audio, video] {
+        let data = if handle == audio { vec![7; 80] } else { vp8(true, 300, 0) };
+        pair.a.pc.send_frame(pair.now, handle, 0, &Frame::new(data, 0)).unwrap();
+    }
+    pair.drain();
+    pair.a.pc.rtp.handle_timeout(pair.now + Duration::from_secs(3));
+    let said: Vec<(u32, String)> = mids(&pair.a.pc.rtp.waiting_rtcp());
+    let expected = [(audio, "0"), (video, "1")].map(|(handle, mid)| {
+        let ssrc = pair.a.pc.transceivers.get(handle).unwrap().sender.ssrcs[0].0;
+        (ssrc, mid.to_owned())
+    });
+    assert_eq!(said, expected);
+}
+
+/// Two sections have the payload type, and packets name none.
+#[test]
+fn the_sections_of_source_descriptions_are_heeded() {
+    let (mut pair, audio, _) = calling(309, config());
+    pair.a.pc.add_track(pair.now, MediaKind::Audio, "other", vec!["s".into()]).unwrap();
+    pair.negotiate();
+    let codecs = &pair.b.pc.transceivers.iter().next().unwrap().agreed.as_ref().unwrap().codecs;
+    let payload_type = PayloadType::new(codecs[0].receive).unwrap();
+    let packet = |number| {
+        let sequence_number = SequenceNumber(number);
+        let timestamp = RtpTimestamp(u32::from(number) * 960);
+        let marker = false;
+        let header = RtpHeader { marker, payload_type, sequence_number, timestamp, ssrc: Ssrc(99) };
+        let mut packet = Vec::new();
+        header.write(&mut packet, |_| {});
+        packet.extend([7; 60]);
+        packet
+    };
+    inject(&mut pair, false, packet(1));
+    pair.drain();
+    assert_eq!(frames(&pair.b.events).len(), 0);
+    let mut description = compound();
+    let items = [SdesItem { kind: SdesKind::MID, value: b"2" }];
+    let chunks = [SdesChunk { ssrc: Ssrc(99), items: (&items).into() }];
+    SourceDescription::new(&chunks).write(&mut description);
+    inject(&mut pair, false, description);
+    inject(&mut pair, false, packet(2));
+    pair.drain();
+    let third = pair.b.pc.transceivers.iter().nth(2).unwrap().handle;
+    let received = frames(&pair.b.events);
+    assert_eq!(received.iter().map(|frame| frame.transceiver).collect::<Vec<_>>(), [third]);
+    assert_ne!(third, audio);
+}
+
+fn mids(waiting: &[Vec<u8>]) -> Vec<(u32, String)> {
+    let mut said = Vec::new();
+    for packet in waiting.iter().flat_map(|compound| packets(compound)) {
+        let Packet::SourceDescription(description) = packet.unwrap() else { continue };
+        for chunk in description.chunks() {
+            let mid = chunk.items.iter().find(|item| item.kind == SdesKind::MID);
+            let mid = mid.map(|item| String::from_utf8(item.value.to_vec()).unwrap());
+            said.extend(mid.map(|mid| (chunk.ssrc.0, mid)));
+        }
+    }
+    said.sort_by(|a, b| a.1.cmp(&b.1));
+    said.dedup();
+    said
+}
+
+/// RFC 3611 §5.1: where the peer lists the extended reports that it takes, others are not sent.
+#[test]
+fn extended_reports_are_sent_to_those_who_take_them() {
+    for (line, expected) in
+        [("", true), ("a=rtcp-xr:rcvr-rtt=all\r\n", true), ("a=rtcp-xr\r\n", false)]
+    {
+        let mut pair = Pair::new(310);
+        pair.a.pc.add_track(pair.now, MediaKind::Audio, "audio", vec!["s".into()]).unwrap();
+        pair.a.pc.set_local_description(pair.now, None).unwrap();
+        let offer = pair.a.pc.local_description().unwrap().sdp;
+        let offer = offer.replace("a=rtcp-mux\r\n", &format!("a=rtcp-mux\r\n{line}"));
+        let offer = crate::SessionDescription::offer(offer);
+        pair.b.pc.set_remote_description(pair.now, offer).unwrap();
+        pair.b.pc.set_local_description(pair.now, None).unwrap();
+        let answer = pair.b.pc.local_description().unwrap();
+        pair.a.pc.set_remote_description(pair.now, answer).unwrap();
+        pair.connect();
+        pair.b.pc.rtp.handle_timeout(pair.now + Duration::from_secs(3));
+        let waiting = pair.b.pc.rtp.waiting_rtcp();
+        let all = || waiting.iter().flat_map(|compound| packets(compound));
+        assert!(all().any(|packet| matches!(packet, Ok(Packet::ReceiverReport(_)))));
+        let told = all().any(|packet| matches!(packet, Ok(Packet::ExtendedReport(_))));
+        assert_eq!(told, expected, "{line}");
+    }
+}
+
+/// RFC 8888.
+#[test]
+fn reports_by_stream_are_counted() {
+    let mut config = config();
+    config.settings.media.enable_ccfb();
+    let (mut pair, _, video) = calling(311, config);
+    for index in 0..30 {
+        let frame = Frame::new(vp8(index == 0, 1000, index as u8), index * 3000);
+        pair.a.pc.send_frame(pair.now, video, 0, &frame).unwrap();
+        pair.run_for(FRAME_TIME);
+    }
+    let (sent, received) = (pair.b.pc.statistics().rtp, pair.a.pc.statistics().rtp);
+    assert!(sent.stream_feedback_sent > 3, "{sent:?}");
+    assert_eq!(received.stream_feedback_received, sent.stream_feedback_sent);
+    assert_eq!(received.stream_feedback_sent, 0);
 }

@@ -314,7 +314,7 @@ impl PeerConnection {
         while let Some(event) = self.rtp.poll_event() {
             let event = match event {
                 RtpEvent::Frame(frame) => match self.transform_received(frame) {
-                    Some(frame) => Event::Frame(Box::new(frame)),
+                    Some(frame) => Event::Frame(frame),
                     None => {
                         self.rtp.frame_taken();
                         continue;

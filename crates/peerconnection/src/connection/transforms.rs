@@ -72,7 +72,10 @@ impl PeerConnection {
     }
 
     /// A frame that came in, as its transform leaves it; `None` if it is not to be given out.
-    pub(super) fn transform_received(&mut self, mut frame: MediaFrame) -> Option<MediaFrame> {
+    pub(super) fn transform_received(
+        &mut self,
+        mut frame: Box<MediaFrame>,
+    ) -> Option<Box<MediaFrame>> {
         let handle = frame.transceiver;
         if !self.transforms.has(Way::Receiving, handle) {
             return Some(frame);

@@ -170,7 +170,9 @@ impl RtpTransport {
             let more = if let Some(transport) = &mut reports.transport {
                 transport.report(FeedbackSources { sender: own, media }, &mut packet)
             } else if let Some(streams) = &mut reports.streams {
-                streams.report(now, ntp, own, &mut packet)
+                let more = streams.report(now, ntp, own, &mut packet);
+                self.statistics.stream_feedback_sent += u64::from(more);
+                more
             } else {
                 false
             };

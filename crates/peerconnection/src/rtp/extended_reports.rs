@@ -61,6 +61,9 @@ impl RtpTransport {
         packet: &mut Vec<u8>,
     ) {
         if !sends {
+            if !self.tells_reference {
+                return;
+            }
             let blocks = [ReportBlockXr::ReceiverReferenceTime { ntp: self.clock.at(now).0 }];
             ExtendedReport::new(ssrc, &blocks).write(packet);
             return;

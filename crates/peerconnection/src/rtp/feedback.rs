@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use peerage_log::Direction;
 use peerage_rtp::Ssrc;
-use peerage_rtp::rtcp;
+use peerage_rtp::rtcp::{self, SdesKind};
 
 use super::{RtpEvent, RtpTransport, Target};
 
@@ -55,6 +55,7 @@ impl RtpTransport {
                     self.take_extended_report(now, &report, &reported);
                 }
                 Ok(rtcp::Packet::CongestionControlFeedback(feedback)) => {
+                    self.statistics.stream_feedback_received += 1;
                     if let Some(rate) = &mut self.rate {
                         rate.stream_feedback(now, &feedback);
                     }
@@ -65,6 +66,14 @@ impl RtpTransport {
                     }
                 }
                 Ok(rtcp::Packet::Tmmbr(request)) => self.limit_requested(now, &request),
+                Ok(rtcp::Packet::SourceDescription(description)) => {
+                    for chunk in description.chunks() {
+                        let mid = chunk.items.iter().find(|item| item.kind == SdesKind::MID);
+                        if let Some(mid) = mid.and_then(|item| str::from_utf8(item.value).ok()) {
+                            self.routing.source_description(chunk.ssrc, mid);
+                        }
+                    }
+                }
                 Ok(rtcp::Packet::Nack(nack)) => self.send_again(now, &nack),
                 Ok(rtcp::Packet::Goodbye(goodbye)) => {
                     for ssrc in goodbye.sources.iter() {

@@ -9,7 +9,9 @@ use rustc_hash::FxHashSet;
 
 use super::arena::Arena;
 use super::frame::{Choice, Frame};
-use super::packets::{OutgoingPacket, PacketExtensions, ReceiveMode, ReceivedPacket};
+use super::packets::{
+    OutgoingPacket, PacketExtensions, ReceiveMode, ReceivedPacket, contributions,
+};
 use super::receive::Accepted;
 use super::{KEYFRAME_REQUEST_INTERVAL, MAX_QUEUED_PACKETS, RtpTransport};
 use crate::error::Error;
@@ -101,7 +103,8 @@ impl RtpTransport {
             timestamp: packet.timestamp().0,
             marker: packet.marker(),
             repaired,
-            extensions: PacketExtensions::read(packet, &self.extensions, arena),
+            extensions: PacketExtensions::read(packet, &self.extensions, Some(arena)),
+            contributing: contributions(packet, &self.extensions),
             payload: arena.copy(&[packet.payload()]),
             arrival: now,
         });

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use peerage_rtp::payload::{EncodedFrame, FrameInfo};
 
+use super::packets::PacketExtensions;
 use crate::media::CodecFormat;
 use crate::transceiver::TransceiverHandle;
 
@@ -33,13 +34,22 @@ pub struct Frame {
     pub codec: Option<CodecFormat>,
     /// What the encoder knows of it.
     pub info: FrameInfo,
+    /// Header extensions, which go with its first and its last packet: how loud it is, how the picture is to be turned.
+    /// Those that were not negotiated are left out, and so is the dependency descriptor, which each packet has its own of.
+    pub extensions: PacketExtensions,
 }
 
 impl Frame {
     /// A frame of the first codec that was agreed on.
     pub fn new(data: impl Into<Bytes>, timestamp: u32) -> Self {
-        let (payload_type, codec, info) = (None, None, FrameInfo::default());
-        Self { data: data.into(), timestamp, payload_type, codec, info }
+        Self {
+            data: data.into(),
+            timestamp,
+            payload_type: None,
+            codec: None,
+            info: FrameInfo::default(),
+            extensions: PacketExtensions::default(),
+        }
     }
 
     /// The same frame under another payload type.
@@ -67,6 +77,12 @@ impl Frame {
     pub fn with_info(self, info: FrameInfo) -> Self {
         Self { info, ..self }
     }
+
+    /// The same frame with header extensions.
+    #[must_use]
+    pub fn with_extensions(self, extensions: PacketExtensions) -> Self {
+        Self { extensions, ..self }
+    }
 }
 
 /// An encoded frame that was received, complete and decodable.
@@ -85,6 +101,9 @@ pub struct MediaFrame {
     pub ssrc: u32,
     /// The frame.
     pub frame: EncodedFrame,
+    /// The header extensions of its packets, as far as they are of use to others than this transport. How the picture is to
+    /// be turned holds from one frame to the next until it is said anew, or a keyframe says nothing.
+    pub extensions: PacketExtensions,
 }
 
 /// The frame to be sent on as it came, on any connection: by its codec, whose payload type may be another there. Where
@@ -101,6 +120,13 @@ impl From<MediaFrame> for Frame {
             dimensions,
             ..FrameInfo::default()
         };
-        Self { data, timestamp, payload_type: None, codec: Some(received.codec), info }
+        Self {
+            data,
+            timestamp,
+            payload_type: None,
+            codec: Some(received.codec),
+            info,
+            extensions: received.extensions,
+        }
     }
 }

@@ -93,6 +93,7 @@ impl RtpTransport {
         }
         let stream = &mut self.receivers[index];
         stream.sources.hear(now, packet, &self.extensions);
+        stream.note_extensions(packet, &self.extensions);
         let (log, layer) = (&self.log, route.layer);
         log.media_received(now, packet, &self.extensions, section, codec, layer);
         if let Some(accepted) = stream.handle(now, codec, packet) {
@@ -225,6 +226,7 @@ impl RtpTransport {
     fn take_repaired(&mut self, now: Instant, packet: &RtpPacket<'_>, route: &Route, index: usize) {
         let codec = self.routing.section(route).and_then(|s| s.codec(packet.payload_type().get()));
         let Some(codec) = codec else { return };
+        self.receivers[index].note_extensions(packet, &self.extensions);
         if let Some(accepted) = self.receivers[index].repair(now, codec, packet) {
             self.give_out(now, index, packet, accepted, true);
         }
@@ -241,7 +243,7 @@ impl RtpTransport {
                 continue;
             }
             self.queued_frames += 1;
-            self.events.push_back(RtpEvent::Frame(frame));
+            self.events.push_back(RtpEvent::Frame(Box::new(frame)));
         }
         self.settle_budget(index);
         let stream = &mut self.receivers[index];

@@ -22,6 +22,7 @@ mod fec;
 mod feedback;
 mod forwarding;
 mod frame;
+mod frame_extensions;
 mod incoming;
 mod limits;
 mod load;
@@ -42,7 +43,9 @@ mod targets;
 
 pub use estimate::Estimate;
 pub use frame::{Frame, MediaFrame};
-pub use packets::{OutgoingPacket, PacketExtensions, ReceiveMode, ReceivedPacket};
+pub use packets::{
+    Contribution, OutgoingPacket, PacketExtensions, PictureExtensions, ReceiveMode, ReceivedPacket,
+};
 pub use send::MAX_LATE_PACKETS;
 pub(crate) use snapshot::{Inbound, Outbound};
 pub(crate) use sources::Heard;
@@ -104,7 +107,7 @@ const FIRST_ROUND_TRIP: Duration = Duration::from_millis(100);
 /// What happened.
 #[derive(Debug)]
 pub(crate) enum RtpEvent {
-    Frame(MediaFrame),
+    Frame(Box<MediaFrame>),
     KeyframeRequested { transceiver: TransceiverHandle, encoding: usize },
     ToneChange { transceiver: TransceiverHandle, tone: Option<char> },
     Dtmf(DtmfEvent),
@@ -138,6 +141,8 @@ pub(crate) struct RtpTransport {
     round_trip: Duration,
     /// Times of ends that only receive.
     references: ReferenceTimes,
+    /// The peer takes ours.
+    tells_reference: bool,
     senders: Senders,
     /// Streams that do not send as agreed now, but may again.
     paused: Vec<SendStream>,
@@ -203,6 +208,7 @@ impl RtpTransport {
             arrivals: ArrivalReports::default(),
             round_trip: FIRST_ROUND_TRIP,
             references: ReferenceTimes::default(),
+            tells_reference: true,
             senders: Senders::default(),
             paused: Vec::new(),
             rate: None,
@@ -271,6 +277,9 @@ impl RtpTransport {
         transceivers: &Transceivers,
     ) {
         self.reduced_size = agreed.iter().all(|media| media.agreement.rtcp_rsize);
+        self.tells_reference = agreed.iter().all(|media| {
+            !media.remote.lists_extended_reports || media.remote.receiver_reference_time
+        });
         self.extensions = ExtensionMap::new();
         for extension in agreed.iter().flat_map(|media| &media.agreement.extensions) {
             // An identifier that cannot be used was not agreed on.

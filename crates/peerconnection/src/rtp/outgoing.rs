@@ -120,10 +120,13 @@ impl RtpTransport {
                 buf.extend_from_slice(&packet.payload);
                 self.statistics.packets_sent += 1;
                 self.statistics.bytes_sent += packet.payload_len() as u64;
+                let mut mark = None;
                 if let Some(stream) = self.senders.get_mut(packet.ssrc) {
+                    // A report tells of it by the number of the packet that was lost, which was marked.
+                    mark = rate.mark().filter(|_| stream.load.by_stream);
                     stream.sent(now, packet, &[]);
                 }
-                return Some(buf.len() - start);
+                return Some((buf.len() - start, mark));
             }
             let numbered = packet.write(self.clock.at(now), rate.number(), buf);
             let stream = self.senders.get(packet.ssrc);

@@ -207,17 +207,41 @@ impl HeaderTemplate {
         }
     }
 
-    /// The same with more elements.
+    /// Puts more elements into the header of a packet.
+    pub(super) fn extend(
+        &mut self,
+        packet: &mut Packet,
+        elements: impl FnOnce(&mut ExtensionWriter<'_>, &ExtensionMap),
+    ) {
+        let Ok(fields) = RtpPacket::parse(&packet.header).map(|parsed| parsed.header()) else {
+            return;
+        };
+        let (class, payload) = (packet.class, std::mem::take(&mut packet.payload));
+        *packet = self.packet_with(class, fields, &[], payload, elements);
+    }
+
+    /// Bytes of a header with more elements.
+    pub(super) fn len_with(
+        &mut self,
+        elements: impl FnOnce(&mut ExtensionWriter<'_>, &ExtensionMap),
+    ) -> usize {
+        let packet =
+            self.packet_with(Class::Audio, RtpHeader::default(), &[], Bytes::new(), elements);
+        packet.len()
+    }
+
+    /// The same with contributing sources and more elements.
     pub(super) fn packet_with(
         &mut self,
         class: Class,
         fields: RtpHeader,
+        csrcs: &[Ssrc],
         payload: Bytes,
         elements: impl FnOnce(&mut ExtensionWriter<'_>, &ExtensionMap),
     ) -> Packet {
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
-        fields.write(&mut bytes, |writer| {
+        fields.write_with_csrcs(&mut bytes, csrcs, |writer| {
             self.put(writer);
             elements(writer, &self.map);
         });

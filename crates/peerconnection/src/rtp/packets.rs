@@ -1,15 +1,17 @@
 //! RTP packets as the application hands them in and gets them: the level of forwarding servers (SFUs), without frames.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use peerage_rtp::extension::{
-    AbsoluteCaptureTime, AudioLevel, ExtensionKind, ExtensionWriter, HeaderExtension, PlayoutDelay,
-    VideoOrientation,
+    AbsoluteCaptureTime, AudioLevel, ColorSpace, ExtensionKind, ExtensionWriter, HeaderExtension,
+    MixerToClientAudioLevels, PlayoutDelay, VideoContentType, VideoLayersAllocation,
+    VideoOrientation, VideoTiming,
 };
 use peerage_rtp::forward::{PayloadPrefix, Rewritten, SourcePacket};
 use peerage_rtp::payload::PayloadFormat;
-use peerage_rtp::{ExtensionMap, RtpPacket};
+use peerage_rtp::{ExtensionMap, RtpPacket, Ssrc};
 use peerage_sdp::Word;
 
 use super::arena::Arena;
@@ -56,6 +58,8 @@ pub struct ReceivedPacket {
     pub repaired: bool,
     /// The header extensions that are of use to others than this transport.
     pub extensions: PacketExtensions,
+    /// The sources that were mixed (RFC 3550 §5.1); most often none.
+    pub contributing: Vec<Contribution>,
     /// The payload without padding, the only copy of it; empty where the packet was padding and nothing else. It shares
     /// 16 kB of memory with its neighbours: copy what is kept for long.
     pub payload: Bytes,
@@ -94,6 +98,8 @@ pub struct OutgoingPacket {
     pub marker: bool,
     /// Header extensions; those that were not negotiated are left out.
     pub extensions: PacketExtensions,
+    /// The sources that were mixed (RFC 3550 §5.1): the first 15 are sent.
+    pub contributing: Vec<Contribution>,
     /// Bytes that stand before the payload: what a forwarding server has changed at its beginning.
     pub prefix: PayloadPrefix,
     /// The payload, or what of it follows the prefix. It is shared, not copied, until it is sealed.
@@ -110,12 +116,14 @@ impl OutgoingPacket {
             timestamp,
             marker: false,
             extensions: PacketExtensions::default(),
+            contributing: Vec::new(),
             prefix: PayloadPrefix::new(),
             payload: payload.into(),
         }
     }
 
-    /// The packet that was received, to be sent on as it is: codec, number, timestamp, marker, extensions and payload. The
+    /// The packet that was received, to be sent on as it is: codec, number, timestamp, marker, extensions, contributing
+    /// sources and payload. The
     /// payload type becomes that of the same codec at the receiver; where the receiver did not agree to it, sending it is an
     /// error.
     pub fn forward(packet: &ReceivedPacket) -> Self {
@@ -126,6 +134,7 @@ impl OutgoingPacket {
             timestamp: packet.timestamp,
             marker: packet.marker,
             extensions: packet.extensions.clone(),
+            contributing: packet.contributing.clone(),
             prefix: PayloadPrefix::new(),
             payload: packet.payload.clone(),
         }
@@ -169,11 +178,67 @@ pub struct PacketExtensions {
     pub playout_delay: Option<PlayoutDelay>,
     /// The dependency descriptor of AV1's RTP specification, as it stands in the packet.
     pub dependency_descriptor: Option<Bytes>,
+    /// What is said of a picture now and then, most often with a keyframe.
+    pub picture: Option<Arc<PictureExtensions>>,
+}
+
+/// Header extensions that few packets have: what is said of a picture now and then.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PictureExtensions {
+    /// What the colours mean, and metadata of high dynamic range.
+    pub color_space: Option<ColorSpace>,
+    /// Whether it is of a screen.
+    pub content_type: Option<VideoContentType>,
+    /// When it passed the sender's stages.
+    pub timing: Option<VideoTiming>,
+    /// Bitrates and resolutions of all layers.
+    pub layers: Option<VideoLayersAllocation>,
+}
+
+/// A source that a packet was mixed of, among others (RFC 3550 §5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Contribution {
+    /// The source.
+    pub source: u32,
+    /// How loud it is in -dBov, 127 being silence (RFC 6465); `None` where that extension was not negotiated.
+    pub level: Option<u8>,
+}
+
+/// The contributing sources of a packet.
+pub(super) fn contributions(packet: &RtpPacket<'_>, map: &ExtensionMap) -> Vec<Contribution> {
+    let csrcs = packet.csrcs();
+    if csrcs.len() == 0 {
+        return Vec::new();
+    }
+    let levels = packet.extension::<MixerToClientAudioLevels<'_>>(map);
+    let mut levels = levels.iter().flat_map(MixerToClientAudioLevels::iter);
+    csrcs.map(|Ssrc(source)| Contribution { source, level: levels.next() }).collect()
+}
+
+/// Writes how loud contributing sources are, if that was negotiated and is known of any.
+pub(super) fn write_levels(
+    contributing: &[Contribution],
+    writer: &mut ExtensionWriter<'_>,
+    map: &ExtensionMap,
+) {
+    let id = map.id(ExtensionKind::CsrcAudioLevels);
+    let Some(id) = id.filter(|_| contributing.iter().any(|source| source.level.is_some())) else {
+        return;
+    };
+    // What does not fit is left out. A level that is not known is silence.
+    let _ = writer.put_with(id, |out| {
+        out.extend(contributing.iter().map(|source| source.level.unwrap_or(127) & 0x7f));
+    });
 }
 
 impl PacketExtensions {
-    /// Reads those of a packet; what is malformed is left out.
-    pub(super) fn read(packet: &RtpPacket<'_>, map: &ExtensionMap, arena: &mut Arena) -> Self {
+    /// Reads those of a packet; what is malformed is left out, and the dependency descriptor where there is no room for it.
+    pub(super) fn read(
+        packet: &RtpPacket<'_>,
+        map: &ExtensionMap,
+        mut arena: Option<&mut Arena>,
+    ) -> Self {
         let mut extensions = Self::default();
         for (id, value) in packet.extensions() {
             match map.kind(id) {
@@ -190,12 +255,42 @@ impl PacketExtensions {
                     extensions.playout_delay = PlayoutDelay::parse(value).ok();
                 }
                 Some(ExtensionKind::DependencyDescriptor) => {
-                    extensions.dependency_descriptor = Some(arena.copy(&[value]));
+                    let arena = arena.as_deref_mut();
+                    extensions.dependency_descriptor = arena.map(|arena| arena.copy(&[value]));
+                }
+                Some(kind) if PictureExtensions::has(kind) => {
+                    // Seldom there, so that the allocation is no matter.
+                    let picture = extensions.picture.get_or_insert_default();
+                    Arc::make_mut(picture).read(kind, value);
                 }
                 _ => {}
             }
         }
         extensions
+    }
+
+    /// Adds those of another packet of the same frame, which count where both say something.
+    pub(super) fn add(&mut self, other: Self) {
+        fn last<T>(known: &mut Option<T>, other: Option<T>) {
+            if other.is_some() {
+                *known = other;
+            }
+        }
+        last(&mut self.audio_level, other.audio_level);
+        last(&mut self.video_orientation, other.video_orientation);
+        last(&mut self.absolute_capture_time, other.absolute_capture_time);
+        last(&mut self.playout_delay, other.playout_delay);
+        last(&mut self.dependency_descriptor, other.dependency_descriptor);
+        match (&mut self.picture, other.picture) {
+            (Some(known), Some(other)) => {
+                let (known, other) = (Arc::make_mut(known), Arc::unwrap_or_clone(other));
+                last(&mut known.color_space, other.color_space);
+                last(&mut known.content_type, other.content_type);
+                last(&mut known.timing, other.timing);
+                last(&mut known.layers, other.layers);
+            }
+            (known, other) => last(known, other),
+        }
     }
 
     /// Whether there are none.
@@ -205,10 +300,23 @@ impl PacketExtensions {
             && self.absolute_capture_time.is_none()
             && self.playout_delay.is_none()
             && self.dependency_descriptor.is_none()
+            && self.picture.is_none()
     }
 
     /// Writes those that were negotiated.
     pub(super) fn write(&self, writer: &mut ExtensionWriter<'_>, map: &ExtensionMap) {
+        self.write_of_frame(writer, map);
+        let id = map.id(ExtensionKind::DependencyDescriptor);
+        if let (Some(descriptor), Some(id)) = (&self.dependency_descriptor, id) {
+            if map.two_byte_allowed() {
+                writer.allow_two_byte();
+            }
+            let _ = writer.put(id, descriptor);
+        }
+    }
+
+    /// Writes those that were negotiated and are the same for all packets of a frame.
+    pub(super) fn write_of_frame(&self, writer: &mut ExtensionWriter<'_>, map: &ExtensionMap) {
         // What does not fit is left out.
         if let Some(level) = &self.audio_level {
             let _ = writer.set(map, level);
@@ -222,12 +330,47 @@ impl PacketExtensions {
         if let Some(delay) = &self.playout_delay {
             let _ = writer.set(map, delay);
         }
-        let id = map.id(ExtensionKind::DependencyDescriptor);
-        if let (Some(descriptor), Some(id)) = (&self.dependency_descriptor, id) {
-            if map.two_byte_allowed() {
-                writer.allow_two_byte();
+        let Some(picture) = &self.picture else { return };
+        if let Some(color_space) = &picture.color_space {
+            let _ = writer.set(map, color_space);
+        }
+        if let Some(content_type) = &picture.content_type {
+            let _ = writer.set(map, content_type);
+        }
+        if let Some(timing) = &picture.timing {
+            let _ = writer.set(map, timing);
+        }
+        if let Some(layers) = &picture.layers {
+            let _ = writer.set(map, layers);
+        }
+    }
+}
+
+impl PictureExtensions {
+    /// Whether an element is one of these. How long after its timestamp a packet left (RFC 5450) is none: of one that is
+    /// sent on it is not true any more.
+    fn has(kind: ExtensionKind) -> bool {
+        matches!(
+            kind,
+            ExtensionKind::ColorSpace
+                | ExtensionKind::VideoContentType
+                | ExtensionKind::VideoTiming
+                | ExtensionKind::VideoLayersAllocation
+        )
+    }
+
+    /// Takes an element; what is malformed is left out.
+    fn read(&mut self, kind: ExtensionKind, value: &[u8]) {
+        match kind {
+            ExtensionKind::ColorSpace => self.color_space = ColorSpace::parse(value).ok(),
+            ExtensionKind::VideoContentType => {
+                self.content_type = VideoContentType::parse(value).ok();
             }
-            let _ = writer.put(id, descriptor);
+            ExtensionKind::VideoTiming => self.timing = VideoTiming::parse(value).ok(),
+            ExtensionKind::VideoLayersAllocation => {
+                self.layers = VideoLayersAllocation::parse(value).ok();
+            }
+            _ => {}
         }
     }
 }

@@ -15,6 +15,8 @@ use super::counters::InboundCounters;
 use super::dtmf::TelephoneEvents;
 use super::fec::FecReceiver;
 use super::frame::MediaFrame;
+use super::frame_extensions::FrameExtensions;
+use super::packets::PacketExtensions;
 use super::routing::{KeyframeRequests, ReceivedCodec, Section};
 use super::snapshot::Inbound;
 use super::sources::Sources;
@@ -61,6 +63,7 @@ pub(super) struct ReceiveStream {
     pub(super) counters: InboundCounters,
     pub(super) sources: Sources,
     pub(super) fec: FecReceiver,
+    extensions: FrameExtensions,
     /// See [`count_bytes`](Self::count_bytes).
     counted: usize,
 }
@@ -122,6 +125,7 @@ impl ReceiveStream {
             counters: InboundCounters::default(),
             sources: Sources::default(),
             fec: FecReceiver::default(),
+            extensions: FrameExtensions::default(),
             counted: 0,
         }
     }
@@ -167,6 +171,7 @@ impl ReceiveStream {
     pub(super) fn set_packets(&mut self, packets: bool) {
         if self.packets != packets {
             self.packets = packets;
+            self.extensions = FrameExtensions::default();
             if let Some((_, assembler)) = self.current.take() {
                 self.counters.assembler_ends(assembler.statistics());
             }
@@ -235,13 +240,21 @@ impl ReceiveStream {
         let sequence = self.sequence.unwrap(packet.sequence_number());
         if self.packets {
             let codec = codecs.codec(self.counters.codec?.0)?;
-            let ReceivedCodec { payload_type, format, .. } = *codec;
-            return Some(Accepted { sequence, payload_type, format });
+            let ReceivedCodec { payload_type, format, codec, .. } = *codec;
+            return Some(Accepted { sequence, payload_type, format, codec });
         }
         if let Some((_, assembler)) = &mut self.current {
             assembler.insert(sequence, packet.timestamp().0, false, Bytes::new(), None);
         }
         None
+    }
+
+    /// Notes the header extensions of a packet for the frame that it becomes part of.
+    pub(super) fn note_extensions(&mut self, packet: &RtpPacket<'_>, map: &ExtensionMap) {
+        if !self.packets && packet.extension_profile().is_some() {
+            let extensions = PacketExtensions::read(packet, map, None);
+            self.extensions.note(packet.timestamp().0, extensions);
+        }
     }
 
     /// Takes a packet that was sent again; it counts as received only once.
@@ -406,13 +419,14 @@ impl ReceiveStream {
         Some(self.out(&codec, frame))
     }
 
-    fn out(&self, codec: &ReceivedCodec, frame: EncodedFrame) -> MediaFrame {
+    fn out(&mut self, codec: &ReceivedCodec, frame: EncodedFrame) -> MediaFrame {
         MediaFrame {
             transceiver: self.transceiver,
             rid: self.rid.as_ref().map(Word::to_string),
             payload_type: codec.payload_type,
             codec: codec.media,
             ssrc: self.ssrc.0,
+            extensions: self.extensions.take(frame.timestamp, frame.keyframe),
             frame,
         }
     }
@@ -467,6 +481,7 @@ impl ReceiveStream {
             frames_per_second: counters.rate.per_second(now),
             sender_report: statistics.last_sender_report(),
             sender_reports: statistics.sender_reports_received(),
+            sender_counts: statistics.sender_counts(),
             round_trips: counters.round_trips,
             fec: self.fec.counters(),
             counters,

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use peerage_rtp::Ssrc;
 use peerage_rtp::rtcp::{
-    self, FeedbackSources, FullIntraEntry, FullIntraRequest, PictureLossIndication,
+    self, FeedbackSources, FullIntraEntry, FullIntraRequest, PictureLossIndication, SdesKind,
 };
+use smallvec::SmallVec;
 
 use super::routing::KeyframeRequests;
 use super::send::SendStream;
@@ -79,12 +80,20 @@ impl RtpTransport {
         self.rtcp.push_back(compound);
     }
 
-    /// The canonical name of sources of ours (RFC 3550 §6.5.1).
+    /// The canonical name of sources of ours (RFC 3550 §6.5.1), and which section each is of (RFC 9143 §15.1).
     fn write_names(&self, sources: &[Ssrc], out: &mut Vec<u8>) {
         let value = self.cname.as_bytes();
-        let items = [rtcp::SdesItem { kind: rtcp::SdesKind::CNAME, value }];
-        let chunk = |&ssrc: &Ssrc| rtcp::SdesChunk { ssrc, items: (&items).into() };
-        let chunks: Vec<_> = sources.iter().map(chunk).collect();
+        let name = rtcp::SdesItem { kind: SdesKind::CNAME, value };
+        let items = sources.iter().map(|&ssrc| {
+            let mid = self.senders.get(ssrc).map(SendStream::mid).filter(|mid| !mid.is_empty());
+            let mid = mid.map(|mid| rtcp::SdesItem { kind: SdesKind::MID, value: mid.as_bytes() });
+            (ssrc, std::iter::once(name).chain(mid).collect())
+        });
+        let items: Vec<(Ssrc, SmallVec<[rtcp::SdesItem<'_>; 2]>)> = items.collect();
+        let chunks: Vec<_> = items
+            .iter()
+            .map(|(ssrc, items)| rtcp::SdesChunk { ssrc: *ssrc, items: items.as_slice().into() })
+            .collect();
         rtcp::SourceDescription::new(&chunks).write(out);
     }
 
@@ -114,15 +123,17 @@ impl RtpTransport {
         let mut due = Vec::new();
         let mut packet = Vec::with_capacity(512);
         let mut sources = Vec::new();
-        // What a source takes: its report, and its name.
-        let name_len = self.cname.len() + 10;
+        // What a source takes: its report, its name, and its mid.
+        let name_len = |stream: &SendStream| self.cname.len() + 10 + 2 + stream.mid().len();
+        let mut names = 0;
         for stream in self.senders.iter() {
             let Some(info) = stream.sender_info(now, ntp) else { continue };
             let reports = blocks.next().unwrap_or_default();
-            let names = (sources.len() + 1) * name_len;
+            names += name_len(stream);
             if !packet.is_empty() && packet.len() + 28 + 24 * reports.len() + names > MAX_REPORT_LEN
             {
                 due.push((std::mem::take(&mut sources), std::mem::take(&mut packet)));
+                names = name_len(stream);
             }
             sources.push(stream.ssrc());
             let (ssrc, reports) = (stream.ssrc(), reports.into());

@@ -130,6 +130,11 @@ impl Routing {
         self.demultiplexer.route(packet, map)
     }
 
+    /// Takes the mid that the peer gives one of its sources (RFC 9143 §9.2).
+    pub(super) fn source_description(&mut self, ssrc: Ssrc, mid: &str) {
+        self.demultiplexer.source_description(ssrc, mid);
+    }
+
     pub(super) fn section(&self, route: &Route) -> Option<&Section> {
         self.sections.get(usize::from(route.section))
     }

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use peerage_congestion::{Class, DataSize, Padding, choose_padding};
 use peerage_crypto::Rng;
+use peerage_rtp::extension::ExtensionWriter;
 use peerage_rtp::payload::telephone_event::EventPacket;
 use peerage_rtp::payload::{FrameFacts, FrameInfo, Packetizer, PacketizerOptions, PayloadFormat};
 use peerage_rtp::repair::{Retransmission, RtxSender, SendHistory, SendHistoryConfig};
 use peerage_rtp::rtcp::{ReportBlock, SenderInfo};
 use peerage_rtp::{
-    ExtensionMap, PayloadType, RtpHeader, RtpPacket, RtpTimestamp, SequenceNumber, Ssrc,
+    ExtensionMap, MAX_CSRCS, PayloadType, RtpHeader, RtpPacket, RtpTimestamp, SequenceNumber, Ssrc,
 };
 use peerage_sdp::{Feedback, RidDirection};
 use smallvec::SmallVec;
@@ -22,7 +23,7 @@ use super::fec::{FecCodecs, FecSender, is_protection};
 use super::frame::{Choice, Frame};
 use super::load::Load;
 use super::packet::{HeaderTemplate, Packet};
-use super::packets::OutgoingPacket;
+use super::packets::{OutgoingPacket, write_levels};
 use super::routing::red_block;
 use super::scalability::Layers;
 use super::snapshot::Outbound;
@@ -522,7 +523,11 @@ impl SendStream {
         let protects =
             self.fec.as_mut().is_some_and(|fec| fec.begin_frame(format, repeats, loss, round_trip));
         let protection = self.fec.as_ref().filter(|_| protects);
-        let header_len = self.header.len();
+        let extensions = &frame.extensions;
+        let header_len = match extensions.is_empty() {
+            true => self.header.len(),
+            false => self.header.len_with(|writer, map| extensions.write_of_frame(writer, map)),
+        };
         // The peer may have chosen a mid of any length.
         let mut max_payload = room.saturating_sub(header_len + RETRANSMISSION_ROOM);
         if let Some(fec) = protection {
@@ -557,6 +562,16 @@ impl SendStream {
         packetizer
             .packetize(&frame.data, info, max_payload, &mut emit)
             .map_err(|error| Error::Operation(error.to_string()))?;
+        if !extensions.is_empty() && out.len() > first {
+            // Receivers look for some with the first packet of a frame, for others with the last.
+            let last = out.len() - 1;
+            for index in [first, last].into_iter().take(1 + usize::from(last > first)) {
+                let write = |writer: &mut ExtensionWriter<'_>, map: &ExtensionMap| {
+                    extensions.write_of_frame(writer, map);
+                };
+                self.header.extend(&mut out[index], write);
+            }
+        }
         self.load.carries_frames();
         // By then what was given up is beyond the history, and numbers would come round again.
         let span = |first: SequenceNumber| (self.next as u16).wrapping_sub(first.0);
@@ -583,11 +598,8 @@ impl SendStream {
     ) {
         let Some(fec) = &mut self.fec else { return };
         fec.protect(out.range_mut(first..), keyframe, &mut self.arena);
-        let (numbers, bytes) =
-            fec.take_parity(&self.header, (self.ssrc, timestamp), &mut self.next, out);
-        self.anchor = self.anchor.map(|anchor| anchor.wrapping_add(u64::from(numbers)));
-        self.packets = self.packets.wrapping_add(numbers);
-        self.octets = self.octets.wrapping_add(bytes);
+        let numbers = fec.take_parity(&self.header, (self.ssrc, timestamp), &mut self.next, out);
+        self.anchor = self.anchor.map(|anchor| anchor.wrapping_add(numbers));
     }
 
     /// The next frame comes of another source, whose timestamps may begin anywhere.
@@ -696,11 +708,16 @@ impl SendStream {
         let sequence_number = SequenceNumber(number as u16);
         let ssrc = self.ssrc;
         let fields = RtpHeader { marker, payload_type, sequence_number, timestamp, ssrc };
-        let mut made = if packet.extensions.is_empty() {
+        let mut made = if packet.extensions.is_empty() && packet.contributing.is_empty() {
             self.header.packet(class, fields, payload)
         } else {
-            self.header.packet_with(class, fields, payload, |writer, map| {
+            let most = packet.contributing.len().min(MAX_CSRCS);
+            let contributing = &packet.contributing[..most];
+            let csrcs: SmallVec<[Ssrc; MAX_CSRCS]> =
+                contributing.iter().map(|contribution| Ssrc(contribution.source)).collect();
+            self.header.packet_with(class, fields, &csrcs, payload, |writer, map| {
                 packet.extensions.write(writer, map);
+                write_levels(contributing, writer, map);
             })
         };
         made.header.extend_from_slice(renumbered.as_deref().unwrap_or(&packet.prefix));
@@ -730,9 +747,14 @@ impl SendStream {
 
     /// Whether packets of a payload type are asked for again, and have no other stream to be sent again in.
     fn repeats_as_sealed(&self, payload_type: PayloadType) -> bool {
-        let is_it =
-            |codec: &Codec| codec.payload_type == payload_type && codec.nack && codec.rtx.is_none();
-        self.any_without_rtx && self.codecs.iter().any(is_it)
+        if !self.any_without_rtx {
+            return false;
+        }
+        match self.codecs.iter().find(|codec| codec.payload_type == payload_type) {
+            Some(codec) => codec.nack && codec.rtx.is_none(),
+            // In RED, for parity.
+            None => rtx_of(&self.codecs, self.fec.as_deref(), payload_type).is_none(),
+        }
     }
 
     /// Keeps a packet that was sent, `sealed` being what went out.
@@ -743,7 +765,8 @@ impl SendStream {
         let is_padding = packet.number.is_none() && packet.payload.is_empty();
         let payload_len = if is_padding { 0 } else { packet.payload_len() };
         let header_len = packet.len() - payload_len;
-        if packet.number.is_some() {
+        // Parity in RED is of this source as well, and has its numbers.
+        if packet.number.is_some() || (packet.is_parity() && packet.identity().0 == self.ssrc) {
             self.packets = self.packets.wrapping_add(1);
             self.octets = self.octets.wrapping_add(payload_len as u32);
         }

@@ -32,6 +32,8 @@ pub(crate) struct Inbound<'a> {
     pub(crate) frames_per_second: usize,
     pub(crate) sender_report: Option<(Instant, SenderInfo)>,
     pub(crate) sender_reports: u64,
+    /// Packets and bytes that the peer has sent, by its reports.
+    pub(crate) sender_counts: (u64, u64),
     pub(crate) round_trips: RoundTrips,
     pub(crate) fec: FecCounters,
     pub(crate) counters: &'a InboundCounters,

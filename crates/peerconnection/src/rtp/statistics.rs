@@ -26,6 +26,10 @@ pub struct RtpStatistics {
     pub fec_packets_sent: u64,
     /// Packets of the peer that were computed from parity.
     pub packets_recovered: u64,
+    /// Reports on arrivals by stream sent (RFC 8888).
+    pub stream_feedback_sent: u64,
+    /// Reports on arrivals by stream received (RFC 8888).
+    pub stream_feedback_received: u64,
     /// Keyframes asked for.
     pub keyframe_requests_sent: u64,
     /// Packets that SRTP refused: forged, replayed, or of another key.

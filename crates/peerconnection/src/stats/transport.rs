@@ -40,9 +40,9 @@ dictionary! {
         srtp_cipher: String,
         /// How often the selected pair changed.
         selected_candidate_pair_changes: u32,
-        /// Feedback packets of RFC 8888 sent. `None`: that feedback is not sent.
+        /// Feedback packets of RFC 8888 sent; `None` before the first.
         ccfb_messages_sent: u32,
-        /// Feedback packets of RFC 8888 received.
+        /// Feedback packets of RFC 8888 received; `None` before the first.
         ccfb_messages_received: u32,
     }
 }

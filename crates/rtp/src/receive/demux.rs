@@ -68,6 +68,8 @@ struct Binding {
     layer: Option<u8>,
     role: StreamRole,
     latched: bool,
+    /// No packet came yet: it is not known what the stream is for.
+    announced: bool,
     /// An element told the layer; before, the payload type alone did.
     by_rid: bool,
 }
@@ -171,7 +173,14 @@ impl Demultiplexer {
         if known {
             self.insert(
                 ssrc,
-                Binding { section, layer, role, latched: false, by_rid: layer.is_some() },
+                Binding {
+                    section,
+                    layer,
+                    role,
+                    latched: false,
+                    announced: false,
+                    by_rid: layer.is_some(),
+                },
             );
         }
         known
@@ -247,10 +256,18 @@ impl Demultiplexer {
             }
             _ => None,
         };
-        let same_section = known.filter(|binding| binding.section == section_id);
+        let same_section =
+            known.filter(|binding| binding.section == section_id && !binding.announced);
         let Some(binding) = same_section else {
             let by_rid = layer.is_some();
-            let binding = Binding { section: section_id, layer, role, latched: true, by_rid };
+            let binding = Binding {
+                section: section_id,
+                layer,
+                role,
+                latched: true,
+                announced: false,
+                by_rid,
+            };
             self.insert(packet.ssrc(), binding);
             return Some(Route { section: section_id, layer, role, new: true });
         };
@@ -275,7 +292,7 @@ impl Demultiplexer {
         })
     }
 
-    /// Takes the MID of a source description (RFC 9143 §9.2). False where no section has it.
+    /// Takes the MID of a source description (RFC 9143 §9.2); what the source is for its first packet tells. False where no section has it.
     pub fn source_description(&mut self, ssrc: Ssrc, mid: &str) -> bool {
         let Some(section) = self.by_mid.get(mid).copied() else { return false };
         if self.by_ssrc.get(&ssrc).is_none_or(|binding| binding.section != section) {
@@ -284,6 +301,7 @@ impl Demultiplexer {
                 layer: None,
                 role: StreamRole::Media,
                 latched: true,
+                announced: true,
                 by_rid: false,
             };
             self.insert(ssrc, binding);

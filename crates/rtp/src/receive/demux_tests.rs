@@ -124,6 +124,11 @@ fn signalled_streams_and_moves() {
     assert!(demux.source_description(Ssrc(30), "w"));
     assert_eq!(demux.lookup(Ssrc(30)).unwrap().section, 2);
     assert!(!demux.source_description(Ssrc(30), "nope"));
+    // What it is for its packets tell.
+    let repair = packet(30, 97, |_| {});
+    assert_eq!(route(&mut demux, &repair), at(2, None, StreamRole::Repair, true));
+    assert!(demux.source_description(Ssrc(30), "w"));
+    assert_eq!(route(&mut demux, &repair), at(2, None, StreamRole::Repair, false));
     demux.remove_section(2);
     assert_eq!(demux.lookup(Ssrc(30)), None);
     assert_eq!(

@@ -51,6 +51,14 @@ pub struct ReceiveStatistics {
     last_packet: Option<Instant>,
     last_sender_report: Option<(Instant, SenderInfo)>,
     sender_reports: u64,
+    /// Packets and bytes of payload that were sent by the last sender report, without wraps.
+    sender_counts: (u64, u64),
+}
+
+/// How far a counter that wraps has come; nothing where it went back, with a sender that begins anew.
+fn ahead(last: u32, now: u32) -> u64 {
+    let steps = now.wrapping_sub(last);
+    if steps < 1 << 31 { steps.into() } else { 0 }
 }
 
 impl ReceiveStatistics {
@@ -76,6 +84,7 @@ impl ReceiveStatistics {
             last_packet: None,
             last_sender_report: None,
             sender_reports: 0,
+            sender_counts: (0, 0),
         }
     }
 
@@ -166,8 +175,22 @@ impl ReceiveStatistics {
 
     /// Takes a sender report of the stream.
     pub fn sender_report(&mut self, now: Instant, info: SenderInfo) {
+        let (packets, octets) = &mut self.sender_counts;
+        match self.last_sender_report {
+            None => (*packets, *octets) = (info.packet_count.into(), info.octet_count.into()),
+            Some((_, last)) => {
+                *packets += ahead(last.packet_count, info.packet_count);
+                *octets += ahead(last.octet_count, info.octet_count);
+            }
+        }
         self.last_sender_report = Some((now, info));
         self.sender_reports += 1;
+    }
+
+    /// Packets and bytes of payload that the sender has sent, by its last report, without the wraps of its counters.
+    #[must_use]
+    pub fn sender_counts(&self) -> (u64, u64) {
+        self.sender_counts
     }
 
     fn expected(&self) -> u32 {
@@ -370,6 +393,25 @@ mod tests {
             }
         }
         assert_eq!(reported, 1_454);
+    }
+
+    #[test]
+    fn what_the_sender_has_sent_goes_on_beyond_32_bits() {
+        let now = Instant::now();
+        let mut statistics = ReceiveStatistics::new(Ssrc(1), 90_000);
+        let report = |packet_count, octet_count| SenderInfo {
+            ntp: 0,
+            rtp_timestamp: RtpTimestamp(0),
+            packet_count,
+            octet_count,
+        };
+        statistics.sender_report(now, report(u32::MAX - 9, u32::MAX));
+        statistics.sender_report(now, report(10, 999));
+        assert_eq!(statistics.sender_counts(), ((1 << 32) + 10, (1 << 32) + 999));
+        statistics.sender_report(now, report(5, 5));
+        assert_eq!(statistics.sender_counts(), ((1 << 32) + 10, (1 << 32) + 999), "begun anew");
+        statistics.sender_report(now, report(7, 105));
+        assert_eq!(statistics.sender_counts(), ((1 << 32) + 12, (1 << 32) + 1_099));
     }
 
     #[test]

@@ -108,8 +108,8 @@ impl Gathering<'_> {
             self.report.insert(Stats::RemoteOutboundRtp(RemoteOutboundRtpStreamStats {
                 transport_id: transport_id.clone(),
                 codec_id: codec_id.clone(),
-                packets_sent: Some(info.packet_count.into()),
-                bytes_sent: Some(info.octet_count.into()),
+                packets_sent: Some(stream.sender_counts.0),
+                bytes_sent: Some(stream.sender_counts.1),
                 local_id: Some(id.clone()),
                 remote_timestamp: Some(unix_milliseconds(NtpTime(info.ntp))),
                 reports_sent: Some(stream.sender_reports),

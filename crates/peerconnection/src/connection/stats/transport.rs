@@ -19,7 +19,7 @@ impl Gathering<'_> {
         }
         let (pc, id) = (self.pc, self.ids.transport());
         let total = pc.paths.total();
-        let handshake = pc.dtls.handshake();
+        let (handshake, rtp) = (pc.dtls.handshake(), pc.rtp.statistics());
         let (local, remote) = self.certificate_ids();
         let stats = TransportStats {
             packets_sent: Some(total.packets_sent),
@@ -42,6 +42,9 @@ impl Gathering<'_> {
             dtls_role: Some(pc.dtls_role()),
             srtp_cipher: pc.dtls.srtp_profile().map(|profile| profile.name().to_owned()),
             selected_candidate_pair_changes: Some(clip(pc.pair_changes)),
+            ccfb_messages_sent: Some(clip(rtp.stream_feedback_sent)).filter(|count| *count > 0),
+            ccfb_messages_received: Some(clip(rtp.stream_feedback_received))
+                .filter(|count| *count > 0),
             ..TransportStats::new(id, self.timestamp, pc.dtls.state())
         };
         let pairs = pc.ice.agent.pairs();

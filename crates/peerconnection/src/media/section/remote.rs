@@ -80,6 +80,8 @@ pub struct RemoteMedia {
     pub max_ptime: Option<u32>,
     /// The peer answers reference times of receivers (`a=rtcp-xr:rcvr-rtt`, RFC 3611 §5.1).
     pub receiver_reference_time: bool,
+    /// The peer lists the extended reports that it takes (`a=rtcp-xr`): others are not sent to it (RFC 3611 §5.1).
+    pub lists_extended_reports: bool,
 }
 
 /// An RTP source of the peer (RFC 5576).
@@ -160,6 +162,7 @@ impl RemoteMedia {
             bandwidth: read_bandwidth(section),
             ptime,
             max_ptime,
+            lists_extended_reports: section.unknown("rtcp-xr").is_some(),
             receiver_reference_time: section
                 .unknown("rtcp-xr")
                 .flatten()

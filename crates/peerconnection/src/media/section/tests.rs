@@ -625,6 +625,7 @@ proptest! {
         prop_assert_eq!(&remote.extensions, &local.extensions);
         prop_assert_eq!((remote.rtcp_mux, remote.rtcp_rsize), (local.rtcp_mux, local.rtcp_rsize));
         prop_assert_eq!(remote.receiver_reference_time, local.receiver_reference_time);
+        prop_assert_eq!(remote.lists_extended_reports, local.receiver_reference_time);
         prop_assert_eq!(remote.max_ptime, local.max_ptime);
         prop_assert_eq!(&remote.rids, &local.rids);
         prop_assert_eq!(&remote.simulcast, &local.simulcast);

@@ -155,6 +155,7 @@ impl RtpTransport {
             let Some(section) = self.routing.section(route) else { break };
             // Neither RED nor retransmissions nor parity are among the codecs.
             let Some(&codec) = section.codec(packet.payload_type().get()) else { continue };
+            self.receivers[index].note_extensions(&packet, &self.extensions);
             let recovered = self.receivers[index].recovered(now, &codec, &packet);
             self.statistics.packets_recovered += u64::from(recovered.is_some());
             if let Some(accepted) = recovered.flatten() {

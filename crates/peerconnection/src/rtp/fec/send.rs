@@ -203,22 +203,22 @@ impl FecSender {
     }
 
     /// Appends the parity that follows the packets of the media. `header` and `next` are the media's, whose numbers are
-    /// taken where parity travels beside it; gives how many of them, and their bytes.
+    /// taken where parity travels beside it; gives how many of them.
     pub(in crate::rtp) fn take_parity(
         &mut self,
         header: &HeaderTemplate,
         (ssrc, timestamp): (Ssrc, RtpTimestamp),
         next: &mut u64,
         out: &mut VecDeque<Packet>,
-    ) -> (u32, u32) {
-        let (mut taken, mut bytes) = (0, 0);
+    ) -> u64 {
+        let mut taken = 0;
         for payload in self.ready.drain(..) {
             let fields = RtpHeader { marker: false, timestamp, ssrc, ..RtpHeader::default() };
             let packet = match &self.carrier {
                 Carrier::Red { red, .. } => {
                     let sequence_number = SequenceNumber(*next as u16);
                     *next += 1;
-                    (taken, bytes) = (taken + 1, bytes + payload.len() as u32);
+                    taken += 1;
                     let fields = RtpHeader { payload_type: *red, sequence_number, ..fields };
                     header.packet(Class::Video, fields, payload)
                 }
@@ -233,6 +233,6 @@ impl FecSender {
             // It is not kept: nobody is sent parity again.
             out.push_back(Packet { number: None, ..packet });
         }
-        (taken, bytes)
+        taken
     }
 }
