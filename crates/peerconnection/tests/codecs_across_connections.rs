@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Pair, config, frames};
-use peerage_peerconnection::media::{CodecFormat, MediaKind, RtpCodec};
+use peerage_peerconnection::media::{CodecFormat, CodecRole, MediaKind, RtpCodec};
 use peerage_peerconnection::{
     Configuration, Frame, MediaFrame, OutgoingPacket, ReceiveMode, ReceivedPacket,
     TransceiverHandle,
@@ -64,6 +64,7 @@ impl Link {
 fn renumbered() -> Configuration {
     let mut config = config();
     let video = &mut config.settings.media.video;
+    video.retain(|capability| capability.codec.role() == CodecRole::Media);
     video.reverse();
     // Numbers go round among those that have retransmissions.
     let numbers: Vec<(u8, Option<u8>)> = video.iter().map(|c| (c.payload_type, c.rtx)).collect();
@@ -75,7 +76,9 @@ fn renumbered() -> Configuration {
 }
 
 fn video_codecs() -> Vec<RtpCodec> {
-    config().settings.media.video.iter().map(|capability| capability.codec.clone()).collect()
+    let video = config().settings.media.video;
+    let codecs = video.into_iter().map(|capability| capability.codec);
+    codecs.filter(|codec| codec.role() == CodecRole::Media).collect()
 }
 
 #[test]
