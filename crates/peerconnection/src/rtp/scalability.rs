@@ -115,9 +115,12 @@ mod tests {
             ..FrameInfo::default()
         };
         let of = |mode: &str, vp9_flexible| {
-            let mut parameters = RtpEncodingParameters::default();
-            parameters.scalability_mode = Some(mode.to_owned());
-            parameters.vp9_flexible = vp9_flexible;
+            let scalability_mode = Some(mode.to_owned());
+            let parameters = RtpEncodingParameters {
+                scalability_mode,
+                vp9_flexible,
+                ..RtpEncodingParameters::default()
+            };
             Layers::new(&parameters)
         };
         assert_eq!(of("L2T2", false).written(&frame(1, 1)), Ok(None));
