@@ -38,8 +38,9 @@ const FORBIDDEN: [(&str, &str); 8] = [
 ];
 
 /// Which workspace crates each crate may import (normal and build dependencies; tests may import anything).
-const ARROWS: [(&str, &[&str]); 17] = [
-    ("peerage-crypto", &[]),
+const ARROWS: [(&str, &[&str]); 18] = [
+    ("peerage-sha1-lanes", &[]),
+    ("peerage-crypto", &["peerage-sha1-lanes"]),
     ("peerage-sdp", &[]),
     ("peerage-sctp", &[]),
     ("peerage-rtp", &[]),

@@ -56,6 +56,37 @@ fn round_trip(c: &mut Criterion<CpuTime>) {
                 });
             });
 
+            // As they leave and come in bursts, each packet in its own buffer.
+            for burst in [4, 8] {
+                group.throughput(Throughput::Elements(burst as u64));
+                group.bench_function(format!("peerage, {burst} at a time"), |b| {
+                    let exported = [&KEY[..], &KEY, salt, salt].concat();
+                    let keys = KeyingMaterial::split(profile, &exported).unwrap();
+                    let provider = default_provider();
+                    let config = Config::default();
+                    let mut sender = Sender::new(&provider, &keys.client, config.clone()).unwrap();
+                    let mut receiver = Receiver::new(&provider, &keys.client, config).unwrap();
+                    let mut plain = packet(len);
+                    let mut buffers = vec![Vec::with_capacity(1500); burst];
+                    let (mut sealed, mut opened) = (Vec::new(), Vec::new());
+                    b.iter(|| {
+                        for buffer in &mut buffers {
+                            advance(&mut plain);
+                            buffer.clear();
+                            buffer.extend_from_slice(black_box(&plain));
+                        }
+                        sender.protect_rtp_batch(&mut buffers, &mut sealed);
+                        let mut views: [&mut [u8]; 8] = Default::default();
+                        for (view, buffer) in views.iter_mut().zip(&mut buffers) {
+                            *view = buffer;
+                        }
+                        receiver.unprotect_rtp_batch(&mut views[..burst], &mut opened);
+                        assert!(opened.iter().all(|len| len.is_ok()));
+                    });
+                });
+            }
+            group.throughput(Throughput::Elements(1));
+
             group.bench_function("rtc-srtp", |b| {
                 let provider = rtc_crypto::default_provider().expect("a built-in provider");
                 let window = || Some(option::srtp_replay_protection(1024));

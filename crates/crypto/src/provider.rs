@@ -195,6 +195,17 @@ pub trait HashContext: Send + Sync {
 pub trait HmacKey: Send + Sync {
     /// Computes the tag over the concatenation of `parts`.
     fn sign(&self, parts: &[&[u8]]) -> Digest;
+    /// Computes the tag of each message into the place in `tags` with its number: of its two parts in a row. For packets that
+    /// come or go together, which a provider may hash side by side; as it comes, one is hashed after the other.
+    ///
+    /// # Panics
+    /// If there are not as many tags as messages.
+    fn sign_many(&self, messages: &[[&[u8]; 2]], tags: &mut [Digest]) {
+        assert_eq!(messages.len(), tags.len(), "a tag for each message");
+        for (message, tag) in messages.iter().zip(tags) {
+            *tag = self.sign(message);
+        }
+    }
     /// Compares in constant time; `tag` may be truncated by the caller's protocol.
     fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> bool;
 }
@@ -296,6 +307,13 @@ impl Digest {
         let mut out = [0; 64];
         out[..bytes.len()].copy_from_slice(bytes);
         Self { bytes: out, len: bytes.len() as u8 }
+    }
+}
+
+impl Default for Digest {
+    /// Of no bytes, to be written over.
+    fn default() -> Self {
+        Self { bytes: [0; 64], len: 0 }
     }
 }
 

@@ -9,6 +9,8 @@ pub(crate) const RTCP_CLEAR_LEN: usize = 8;
 pub(crate) const RTCP_INDEX_LEN: usize = 4;
 /// The longest packet that is protected or accepted, in bytes, with all that protection adds: what UDP can carry.
 pub(crate) const MAX_PACKET_LEN: usize = 65_535;
+/// Packets whose tags are computed at once; larger batches are taken in parts.
+pub(crate) const BATCH: usize = 8;
 
 /// Where things are in an RTP packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

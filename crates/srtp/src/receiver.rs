@@ -8,13 +8,13 @@
 
 use std::sync::Arc;
 
-use peerage_crypto::CryptoProvider;
+use peerage_crypto::{CryptoProvider, Digest, constant_time_eq};
 
 use crate::{
     Config, Error, HeaderExtensionIds, MasterKey, ProtectionProfile, ReceiverStatistics, Rejected,
     cryptex,
     index::{RTP_INDEX_END, estimate, rollover_counter},
-    packet::{MAX_PACKET_LEN, RTCP_CLEAR_LEN, RTCP_INDEX_LEN, RtpHeader, rtcp_ssrc},
+    packet::{BATCH, MAX_PACKET_LEN, RTCP_CLEAR_LEN, RTCP_INDEX_LEN, RtpHeader, rtcp_ssrc},
     replay::{ReplayWindow, Verdict},
     session::{Session, Transform, counter_block, nonce},
     streams::Streams,
@@ -130,19 +130,78 @@ impl Receiver {
     ///
     /// When it is rejected, its bytes may have changed and must not be used.
     pub fn unprotect_rtp<'a>(&mut self, packet: &'a mut [u8]) -> Result<&'a mut [u8], Rejected> {
-        match self.open_rtp(packet) {
-            Ok(len) => {
-                self.statistics.rtp_packets += 1;
-                Ok(&mut packet[..len])
-            }
-            Err(rejected) => {
-                self.statistics.count(rejected);
-                Err(rejected)
+        let opened = self.open_rtp(packet, None);
+        self.count_rtp(opened).map(|len| &mut packet[..len])
+    }
+
+    /// Checks and decrypts packets that came together; `results` is cleared and has the length of each RTP packet, which lies at
+    /// the front of its buffer, or why there is none. What comes out is what [`unprotect_rtp`](Self::unprotect_rtp) makes of
+    /// them one after the other, but for profiles with HMAC-SHA1 in less time: see
+    /// [`Sender::protect_rtp_batch`](crate::Sender::protect_rtp_batch).
+    ///
+    /// When one is rejected, its bytes may have changed and must not be used.
+    pub fn unprotect_rtp_batch(
+        &mut self,
+        packets: &mut [&mut [u8]],
+        results: &mut Vec<Result<usize, Rejected>>,
+    ) {
+        results.clear();
+        for packets in packets.chunks_mut(BATCH) {
+            let expected = self.expected_tags(packets);
+            for (packet, expected) in packets.iter_mut().zip(&expected) {
+                let opened = self.open_rtp(packet, expected.as_ref());
+                results.push(self.count_rtp(opened));
             }
         }
     }
 
-    fn open_rtp(&mut self, packet: &mut [u8]) -> Result<usize, Rejected> {
+    /// The tags that packets should have if their indices are what they look like before any of them is taken. Whether it is so,
+    /// and all that must be checked, is decided as each is opened.
+    fn expected_tags(&self, packets: &[&mut [u8]]) -> [Option<ExpectedTag>; BATCH] {
+        let mut expected = [const { None }; BATCH];
+        let mut messages: [[&[u8]; 2]; BATCH] = [[&[]; 2]; BATCH];
+        let mut found = [(0, 0, [0; 4]); BATCH];
+        let mut count = 0;
+        // With several keys, packets of one may follow those of another; that is seldom, and not worth the sorting.
+        let [session] = &self.sessions[..] else { return expected };
+        let Transform::CounterMode { mac, .. } = &session.rtp else { return expected };
+        for (at, packet) in packets.iter().enumerate() {
+            let trailer = self.profile.rtp_tag_len() + self.mki_len;
+            let Some(body_len) = packet.len().checked_sub(trailer) else { continue };
+            let Some(header) = RtpHeader::parse(&packet[..body_len]) else { continue };
+            let stream = self.rtp.find(header.ssrc).map(|slot| self.rtp.get(slot));
+            let index = match stream {
+                Some(stream) if stream.started => estimate(stream.highest, header.sequence_number),
+                Some(stream) => stream.highest,
+                None => 0,
+            };
+            found[count] = (at, body_len, rollover_counter(index).to_be_bytes());
+            count += 1;
+        }
+        for (message, (at, body_len, counter)) in messages.iter_mut().zip(&found[..count]) {
+            *message = [&packets[*at][..*body_len], counter];
+        }
+        let mut tags = [Digest::default(); BATCH];
+        mac.sign_many(&messages[..count], &mut tags[..count]);
+        for ((at, _, counter), tag) in found[..count].iter().zip(tags) {
+            expected[*at] = Some(ExpectedTag { rollover_counter: *counter, tag });
+        }
+        expected
+    }
+
+    fn count_rtp(&mut self, opened: Result<usize, Rejected>) -> Result<usize, Rejected> {
+        match opened {
+            Ok(_) => self.statistics.rtp_packets += 1,
+            Err(rejected) => self.statistics.count(rejected),
+        }
+        opened
+    }
+
+    fn open_rtp(
+        &mut self,
+        packet: &mut [u8],
+        expected: Option<&ExpectedTag>,
+    ) -> Result<usize, Rejected> {
         let aead = self.profile.is_aead();
         let tag_len = self.profile.rtp_tag_len();
         let body_len = packet
@@ -171,7 +230,7 @@ impl Receiver {
             None if self.rtp.may_have_room() => Ok(u64::from(header.sequence_number)),
             None => return Err(Rejected::TooManyStreams),
         };
-        let body = Body { header, len: body_len, mki_len: self.mki_len, restored };
+        let body = Body { header, len: body_len, mki_len: self.mki_len, restored, expected };
         let ids = &self.config.encrypted_header_extensions;
         let ahead = match slot {
             Some(slot) => self.rtp.get(slot).round_ahead(&header),
@@ -383,14 +442,22 @@ fn first_round(sequence_number: u16) -> Option<u64> {
     (sequence_number < JUST_WRAPPED).then_some(1 << 16 | u64::from(sequence_number))
 }
 
+/// The tag of a packet under the receiver's one key, if it is of this round.
+struct ExpectedTag {
+    rollover_counter: [u8; 4],
+    tag: Digest,
+}
+
 /// What [`open_body`] must know of an RTP packet besides its index.
-struct Body {
+struct Body<'a> {
     header: RtpHeader,
     /// Bytes before key identifier and tag.
     len: usize,
     mki_len: usize,
     /// The "defined by profile" to restore, if cryptex was used.
     restored: Option<u16>,
+    /// The tag, if it was computed before.
+    expected: Option<&'a ExpectedTag>,
 }
 
 /// Authenticates and decrypts an RTP packet under one index, and gives that back.
@@ -398,7 +465,7 @@ struct Body {
 fn open_body(
     session: &mut Session,
     packet: &mut [u8],
-    body: &Body,
+    body: &Body<'_>,
     ids: &HeaderExtensionIds,
     index: u64,
 ) -> Result<u64, Rejected> {
@@ -411,7 +478,12 @@ fn open_body(
         Transform::CounterMode { cipher, mac, salt } => {
             let (text, trailer) = packet.split_at_mut(body.len);
             let roc = rollover_counter(index).to_be_bytes();
-            if !mac.verify(&[text, &roc], &trailer[body.mki_len..]) {
+            let tag = &trailer[body.mki_len..];
+            let authentic = match body.expected.filter(|e| e.rollover_counter == roc) {
+                Some(expected) => constant_time_eq(&expected.tag[..tag.len()], tag),
+                None => mac.verify(&[text, &roc], tag),
+            };
+            if !authentic {
                 return Err(Rejected::Authentication);
             }
             if body.restored.is_some() {

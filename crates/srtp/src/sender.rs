@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use peerage_crypto::CryptoProvider;
+use peerage_crypto::{CryptoProvider, Digest};
 use rustc_hash::FxHashSet;
 
 use crate::{
     Config, Error, MasterKey, ProtectionProfile, SenderStatistics,
     cryptex::{self, Sending},
     index::{RTCP_INDEX_END, RTP_INDEX_END, estimate, rollover_counter},
-    packet::{MAX_PACKET_LEN, RTCP_CLEAR_LEN, RTCP_INDEX_LEN, RtpHeader, rtcp_ssrc},
+    packet::{BATCH, MAX_PACKET_LEN, RTCP_CLEAR_LEN, RTCP_INDEX_LEN, RtpHeader, rtcp_ssrc},
     replay::{ReplayWindow, Verdict},
     session::{Session, Transform, counter_block, nonce},
     streams::Streams,
@@ -103,6 +103,60 @@ impl Sender {
     ///
     /// On an error the packet must not be sent; its bytes may have changed.
     pub fn protect_rtp(&mut self, packet: &mut Vec<u8>, start: usize) -> Result<(), Error> {
+        let index = self.encrypt_rtp(packet, start)?;
+        if let Transform::CounterMode { mac, .. } = &self.session.rtp {
+            // RFC 3711 §4.2: the tag covers the packet and the rollover counter, not the key identifier.
+            let tag = mac.sign(&[&packet[start..], &rollover_counter(index).to_be_bytes()]);
+            self.append_tag(packet, &tag);
+        }
+        Ok(())
+    }
+
+    /// Protects packets that leave together, each of which is a whole `Vec`; `results` is cleared and has an answer for each. What
+    /// comes out is what [`protect_rtp`](Self::protect_rtp) makes of them one after the other, but for profiles with
+    /// HMAC-SHA1 it is made in less time, since tags are computed side by side: eight packets of 1,200 bytes take half as long,
+    /// where the CPU has AVX-512; two gain nothing.
+    ///
+    /// A packet whose result is an error must not be sent; its bytes may have changed.
+    pub fn protect_rtp_batch(
+        &mut self,
+        packets: &mut [Vec<u8>],
+        results: &mut Vec<Result<(), Error>>,
+    ) {
+        results.clear();
+        for packets in packets.chunks_mut(BATCH) {
+            let mut counters = [[0; 4]; BATCH];
+            let from = results.len();
+            for (packet, counter) in packets.iter_mut().zip(&mut counters) {
+                results.push(self.encrypt_rtp(packet, 0).map(|index| {
+                    *counter = rollover_counter(index).to_be_bytes();
+                }));
+            }
+            let Transform::CounterMode { mac, .. } = &self.session.rtp else { continue };
+            let mut messages: [[&[u8]; 2]; BATCH] = [[&[]; 2]; BATCH];
+            let mut tags = [Digest::default(); BATCH];
+            let encrypted = |at: usize| results[from + at].is_ok();
+            let mut count = 0;
+            for at in (0..packets.len()).filter(|&at| encrypted(at)) {
+                messages[count] = [&packets[at], &counters[at]];
+                count += 1;
+            }
+            mac.sign_many(&messages[..count], &mut tags[..count]);
+            let chosen = (0..packets.len()).filter(|&at| encrypted(at));
+            for (at, tag) in chosen.zip(&tags) {
+                self.append_tag(&mut packets[at], tag);
+            }
+        }
+    }
+
+    /// What follows an RTP packet whose tag is an HMAC.
+    fn append_tag(&self, packet: &mut Vec<u8>, tag: &[u8]) {
+        packet.extend_from_slice(&self.session.mki);
+        packet.extend_from_slice(&tag[..self.profile.rtp_tag_len()]);
+    }
+
+    /// All of protecting an RTP packet but an HMAC; its index.
+    fn encrypt_rtp(&mut self, packet: &mut Vec<u8>, start: usize) -> Result<u64, Error> {
         let clear = packet.get(start..).unwrap_or_default();
         let mut header = RtpHeader::parse(clear)
             .ok_or(Error::MalformedPacket("no RTP header of version 2 (RFC 3550 §5.1)"))?;
@@ -142,15 +196,11 @@ impl Sender {
         }
         let (aad, text) = packet[start..].split_at_mut(clear_len);
         match &mut self.session.rtp {
-            Transform::CounterMode { cipher, mac, salt } => {
+            Transform::CounterMode { cipher, salt, .. } => {
                 cipher.apply(&counter_block(salt, ssrc, index), text)?;
                 if sending != Sending::Plain {
                     cryptex::scatter(&mut packet[start..], &header);
                 }
-                // RFC 3711 §4.2: the tag covers the packet and the rollover counter, not the key identifier.
-                let tag = mac.sign(&[&packet[start..], &rollover_counter(index).to_be_bytes()]);
-                packet.extend_from_slice(&self.session.mki);
-                packet.extend_from_slice(&tag[..self.profile.rtp_tag_len()]);
             }
             Transform::Aead { key, salt } => {
                 let mut tag = [0; 16];
@@ -164,7 +214,7 @@ impl Sender {
             }
         }
         self.statistics.rtp_packets += 1;
-        Ok(())
+        Ok(index)
     }
 
     /// Finds the index of a packet and records it as used.

@@ -11,11 +11,20 @@ use crate::{Digest, HmacKey, constant_time_eq};
 const BLOCK: usize = 64;
 /// Blocks that are hashed in one piece; more cost more to clear than they save.
 const SHORT: usize = 4;
+/// Messages that are hashed side by side.
+const LANES: usize = peerage_sha1_lanes::LANES;
 
 /// A Merkle-Damgård hash with blocks of 64 bytes and a state of `N` 32-bit words.
 pub(super) trait BlockHash<const N: usize>: Send + Sync + 'static {
     const INITIAL: [u32; N];
     fn compress(state: &mut [u32; N], blocks: &[[u8; BLOCK]]);
+
+    /// The same for several messages, each with its state.
+    fn compress_many(states: &mut [[u32; N]], messages: &[&[[u8; BLOCK]]]) {
+        for (state, blocks) in states.iter_mut().zip(messages) {
+            Self::compress(state, blocks);
+        }
+    }
 }
 
 /// SHA-1 (FIPS 180-4 §6.1).
@@ -27,6 +36,10 @@ impl BlockHash<5> for Sha1Blocks {
 
     fn compress(state: &mut [u32; 5], blocks: &[[u8; BLOCK]]) {
         sha1::block_api::compress(state, blocks);
+    }
+
+    fn compress_many(states: &mut [[u32; 5]], messages: &[&[[u8; BLOCK]]]) {
+        peerage_sha1_lanes::compress(states, messages);
     }
 }
 
@@ -88,14 +101,67 @@ impl<H: BlockHash<N>, const N: usize> BlockHmac<H, N> {
     #[inline]
     fn tag(&self, parts: &[&[u8]]) -> [u8; BLOCK] {
         let inner = finish::<H, N>(self.inner, BLOCK as u64, parts);
-        // The outer hash covers one block of key and one digest, which fits into a block with its padding.
-        let mut block = [0; BLOCK];
-        write_words(&inner, &mut block);
-        block[4 * N] = 0x80;
-        block[BLOCK - 8..].copy_from_slice(&(8 * (BLOCK + 4 * N) as u64).to_be_bytes());
+        let mut block = Self::outer_block(&inner);
         let mut outer = self.outer;
         H::compress(&mut outer, &[block]);
         write_words(&outer, &mut block);
+        block
+    }
+
+    /// Tags of up to [`LANES`] messages: the blocks that lie whole in the first part, then those that are put together here,
+    /// then the outer hash, each for all of them.
+    fn sign_group(&self, messages: &[[&[u8]; 2]], tags: &mut [Digest]) {
+        let count = messages.len();
+        // A second part that is longer than what packets have behind them is not worth a buffer.
+        if count == 1 || messages.iter().any(|[_, second]| second.len() >= BLOCK) {
+            for (message, tag) in messages.iter().zip(tags) {
+                *tag = self.sign(message);
+            }
+            return;
+        }
+        let mut states = [self.inner; LANES];
+        let mut whole: [&[[u8; BLOCK]]; LANES] = [&[]; LANES];
+        // What is left of the first part, the second, and the padding: 63 + 63 + 9 bytes at most.
+        let mut ends = [[[0; BLOCK]; 3]; LANES];
+        let mut end_blocks = [0; LANES];
+        for (lane, &[first, second]) in messages.iter().enumerate() {
+            let (blocks, tail) = first.as_chunks();
+            whole[lane] = blocks;
+            let end = ends[lane].as_flattened_mut();
+            let filled = tail.len() + second.len();
+            end[..tail.len()].copy_from_slice(tail);
+            end[tail.len()..filled].copy_from_slice(second);
+            end[filled] = 0x80;
+            end_blocks[lane] = (filled + 9).div_ceil(BLOCK);
+            let total = 8 * (BLOCK + first.len() + second.len()) as u64;
+            let at = end_blocks[lane] * BLOCK - 8;
+            end[at..at + 8].copy_from_slice(&total.to_be_bytes());
+        }
+        H::compress_many(&mut states[..count], &whole[..count]);
+        let mut lasts: [&[[u8; BLOCK]]; LANES] = [&[]; LANES];
+        for (last, (end, blocks)) in lasts.iter_mut().zip(ends.iter().zip(end_blocks)) {
+            *last = &end[..blocks];
+        }
+        H::compress_many(&mut states[..count], &lasts[..count]);
+        let mut outers = [[[0; BLOCK]; 1]; LANES];
+        for ([outer], inner) in outers.iter_mut().zip(&states) {
+            *outer = Self::outer_block(inner);
+        }
+        let mut states = [self.outer; LANES];
+        H::compress_many(&mut states[..count], &outers.each_ref().map(|b| &b[..])[..count]);
+        for (tag, state) in tags.iter_mut().zip(&states) {
+            let mut block = [0; BLOCK];
+            write_words(state, &mut block);
+            *tag = Digest::new(&block[..4 * N]);
+        }
+    }
+
+    /// What the outer hash covers behind the key: one digest, which fits into a block with its padding.
+    fn outer_block(inner: &[u32; N]) -> [u8; BLOCK] {
+        let mut block = [0; BLOCK];
+        write_words(inner, &mut block);
+        block[4 * N] = 0x80;
+        block[BLOCK - 8..].copy_from_slice(&(8 * (BLOCK + 4 * N) as u64).to_be_bytes());
         block
     }
 }
@@ -103,6 +169,13 @@ impl<H: BlockHash<N>, const N: usize> BlockHmac<H, N> {
 impl<H: BlockHash<N>, const N: usize> HmacKey for BlockHmac<H, N> {
     fn sign(&self, parts: &[&[u8]]) -> Digest {
         Digest::new(&self.tag(parts)[..4 * N])
+    }
+
+    fn sign_many(&self, messages: &[[&[u8]; 2]], tags: &mut [Digest]) {
+        assert_eq!(messages.len(), tags.len(), "a tag for each message");
+        for (messages, tags) in messages.chunks(LANES).zip(tags.chunks_mut(LANES)) {
+            self.sign_group(messages, tags);
+        }
     }
 
     fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
@@ -217,6 +290,31 @@ mod tests {
                     let (second, third) = rest.split_at(rest.len() / 2);
                     assert_eq!(*sha1.sign(&[first, second, &[], third]), expected1[..]);
                     assert_eq!(*sha256.sign(&[first, second, &[], third]), expected256[..]);
+                }
+            }
+        }
+    }
+    /// Any number of messages, of lengths around the block boundaries and well apart, with second parts that are packed with
+    /// the first, and that are not.
+    #[test]
+    fn tags_of_many_are_those_of_each() {
+        let data: Vec<u8> = (0..1300).map(|at| (at * 31 + at / 7) as u8).collect();
+        let lengths =
+            [0, 1, 51, 52, 55, 56, 63, 64, 65, 1196, 1200, 300, 119, 120, 128, 700, 1199, 12];
+        let (sha1, sha256) =
+            (BlockHmac::<Sha1Blocks, 5>::new(b"key"), BlockHmac::<Sha256Blocks, 8>::new(b"key"));
+        for count in 0..=lengths.len() {
+            for second in [0, 4, 63, 64, 200] {
+                let messages: Vec<[&[u8]; 2]> = lengths[..count]
+                    .iter()
+                    .map(|&length| [&data[..length], &data[length..length + second.min(100)]])
+                    .collect();
+                for key in [&sha1 as &dyn HmacKey, &sha256] {
+                    let mut tags = vec![Digest::default(); count];
+                    key.sign_many(&messages, &mut tags);
+                    for (message, tag) in messages.iter().zip(&tags) {
+                        assert_eq!(*tag, key.sign(message), "{count} messages, {second}");
+                    }
                 }
             }
         }

@@ -1,8 +1,7 @@
 //! Key exchange: X25519 (RFC 7748), the NIST curves (RFC 8422 §5.10), and X25519MLKEM768 (FIPS 203 with
 //! draft-ietf-tls-ecdhe-mlkem).
 //!
-//! The NIST curves are OpenSSL's. X25519 is not, because OpenSSL makes a public key as slowly as it agrees on a secret,
-//! without a table of the base point's multiples; nor is ML-KEM, for which it has no safe call.
+//! The NIST curves are OpenSSL's. [`X25519`] is not, nor is ML-KEM, for which OpenSSL has no safe call.
 
 use libcrux_ml_kem::mlkem768::{self, MlKem768KeyPair, MlKem768PrivateKey, MlKem768PublicKey};
 use openssl::{
@@ -12,13 +11,14 @@ use openssl::{
     nid::Nid,
     pkey::{PKey, Private, Public},
 };
-use x25519_dalek::StaticSecret;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::{failed, random};
+use super::{
+    failed, random,
+    x25519::{self, X25519},
+};
 use crate::{AcceptedKeyExchange, Error, KeyExchange, NamedGroup, Rng, SharedSecret};
 
-const X25519_LEN: usize = 32;
 const MLKEM_ENCAPSULATION_KEY_LEN: usize = 1184;
 const MLKEM_CIPHERTEXT_LEN: usize = 1088;
 const MLKEM_SECRET_LEN: usize = 32;
@@ -44,58 +44,6 @@ pub(super) fn accept(
             Ok(AcceptedKeyExchange { share, secret: ours.finish(peer_share)? })
         }
         NamedGroup::X25519MlKem768 => accept_hybrid(peer_share, rng),
-    }
-}
-
-/// A key pair on X25519.
-struct X25519 {
-    private: StaticSecret,
-    share: [u8; X25519_LEN],
-}
-
-impl X25519 {
-    fn new(rng: &mut Rng) -> Result<Self, Error> {
-        let mut scalar = Zeroizing::new([0; X25519_LEN]);
-        random(rng, &mut *scalar)?;
-        Ok(Self::from_scalar(&scalar))
-    }
-
-    fn from_scalar(scalar: &[u8; X25519_LEN]) -> Self {
-        let private = StaticSecret::from(*scalar);
-        let share = x25519_dalek::PublicKey::from(&private).to_bytes();
-        Self { private, share }
-    }
-
-    fn agree(&self, peer_share: &[u8]) -> Result<x25519_dalek::SharedSecret, Error> {
-        let peer_share: [u8; X25519_LEN] =
-            peer_share.try_into().map_err(|_| Error::InvalidLength {
-                what: "X25519 key share",
-                expected: X25519_LEN,
-                actual: peer_share.len(),
-            })?;
-        let secret = self.private.diffie_hellman(&x25519_dalek::PublicKey::from(peer_share));
-        // RFC 7748 §6.1, RFC 8422 §5.11: an all-zero result means that the peer's point has small order.
-        if !secret.was_contributory() {
-            return Err(Error::InvalidKeyShare {
-                group: NamedGroup::X25519,
-                reason: "it has small order (RFC 8422 §5.11)",
-            });
-        }
-        Ok(secret)
-    }
-}
-
-impl KeyExchange for X25519 {
-    fn group(&self) -> NamedGroup {
-        NamedGroup::X25519
-    }
-
-    fn share(&self) -> &[u8] {
-        &self.share
-    }
-
-    fn finish(self: Box<Self>, peer_share: &[u8]) -> Result<SharedSecret, Error> {
-        Ok(SharedSecret::new(self.agree(peer_share)?.as_bytes().to_vec()))
     }
 }
 
@@ -215,7 +163,7 @@ impl Hybrid {
         let (mlkem, encapsulation_key) = MlKemPrivate::generate(&seed);
         let x25519 = X25519::new(rng)?;
         // draft-ietf-tls-ecdhe-mlkem §4.1: the ML-KEM part comes first.
-        let mut share = Vec::with_capacity(MLKEM_ENCAPSULATION_KEY_LEN + X25519_LEN);
+        let mut share = Vec::with_capacity(MLKEM_ENCAPSULATION_KEY_LEN + x25519::LEN);
         share.extend_from_slice(encapsulation_key.as_slice());
         share.extend_from_slice(&x25519.share);
         Ok(Self { mlkem, x25519, share })
@@ -240,7 +188,7 @@ impl KeyExchange for Hybrid {
             .map_err(|_| invalid_hybrid("its ML-KEM ciphertext is malformed (FIPS 203 §7.3)"))?;
         let mlkem_secret = Zeroizing::new(mlkem768::decapsulate(&self.mlkem.0, &ciphertext.into()));
         let x25519_secret = self.x25519.agree(x25519_share)?;
-        Ok(join(&mlkem_secret, x25519_secret.as_bytes()))
+        Ok(join(&mlkem_secret, &x25519_secret[..]))
     }
 }
 
@@ -258,17 +206,17 @@ fn accept_hybrid(peer_share: &[u8], rng: &mut Rng) -> Result<AcceptedKeyExchange
     random(rng, &mut *message)?;
     let (ciphertext, secret) = mlkem768::encapsulate(&encapsulation_key, *message);
     let mlkem_secret = Zeroizing::new(secret);
-    let mut share = Vec::with_capacity(MLKEM_CIPHERTEXT_LEN + X25519_LEN);
+    let mut share = Vec::with_capacity(MLKEM_CIPHERTEXT_LEN + x25519::LEN);
     share.extend_from_slice(ciphertext.as_slice());
     share.extend_from_slice(&x25519.share);
-    Ok(AcceptedKeyExchange { share, secret: join(&mlkem_secret, x25519_secret.as_bytes()) })
+    Ok(AcceptedKeyExchange { share, secret: join(&mlkem_secret, &x25519_secret[..]) })
 }
 
 fn split(share: &[u8], mlkem_len: usize) -> Result<(&[u8], &[u8]), Error> {
-    if share.len() != mlkem_len + X25519_LEN {
+    if share.len() != mlkem_len + x25519::LEN {
         return Err(Error::InvalidLength {
             what: "X25519MLKEM768 key share",
-            expected: mlkem_len + X25519_LEN,
+            expected: mlkem_len + x25519::LEN,
             actual: share.len(),
         });
     }
@@ -277,7 +225,7 @@ fn split(share: &[u8], mlkem_len: usize) -> Result<(&[u8], &[u8]), Error> {
 
 /// draft-ietf-tls-ecdhe-mlkem §4.3: the ML-KEM secret comes first.
 fn join(mlkem: &[u8; MLKEM_SECRET_LEN], x25519: &[u8]) -> SharedSecret {
-    let mut secret = Vec::with_capacity(MLKEM_SECRET_LEN + X25519_LEN);
+    let mut secret = Vec::with_capacity(MLKEM_SECRET_LEN + x25519::LEN);
     secret.extend_from_slice(mlkem);
     secret.extend_from_slice(x25519);
     SharedSecret::new(secret)
@@ -316,16 +264,6 @@ mod tests {
 
     use super::*;
     use crate::vectors;
-
-    #[test]
-    fn x25519_matches_rfc_7748() {
-        for vector in vectors::read(include_str!("../../vectors/x25519.txt")) {
-            let scalar = vector.bytes("scalar").try_into().expect("a scalar");
-            let secret = X25519::from_scalar(&scalar).agree(&vector.bytes("peer"));
-            let secret = secret.expect("a secret");
-            assert_eq!(secret.as_bytes()[..], vector.bytes("secret"), "{}", vector.name());
-        }
-    }
 
     #[test]
     fn a_key_pair_is_wiped_once_its_keys_are_taken() {

@@ -1,5 +1,5 @@
-//! The default provider: OpenSSL, and pure Rust where OpenSSL has no safe call (ML-KEM) or is slow per call (hash and
-//! HMAC contexts, which STUN makes for every packet; public keys of X25519).
+//! The default provider: OpenSSL, and other crates where OpenSSL has no safe call (ML-KEM) or is slow per call (hash and
+//! HMAC contexts, which STUN makes for every packet; X25519).
 
 mod aead;
 mod counter_mode;
@@ -9,6 +9,7 @@ mod key_exchange;
 mod mask;
 mod public_key;
 mod signature;
+mod x25519;
 
 use std::sync::Arc;
 
