@@ -48,6 +48,10 @@ impl AlrDetector {
     }
 
     pub(crate) fn advance(&mut self, now: Instant) {
+        // Packets of a burst leave at one moment.
+        if self.updated_at.is_some_and(|at| now <= at) {
+            return;
+        }
         let since = self.updated_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         self.updated_at = Some(self.updated_at.map_or(now, |at| at.max(now)));
         let most = self.rate.as_f64() * WINDOW.as_secs_f64();

@@ -445,7 +445,9 @@ impl Controller for Gcc {
             self.alr.on_sent(now, packet.size);
         }
         self.next_tick.get_or_insert(now + TICK);
-        self.probes.start(now, self.probe_context());
+        if !self.probes.has_started() {
+            self.probes.start(now, self.probe_context());
+        }
         if let Some(window) = self.target.congestion_window {
             self.target.congested = self.in_flight.size() > window;
         }

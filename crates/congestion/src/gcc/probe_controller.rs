@@ -95,6 +95,11 @@ impl ProbeController {
         Self { next_id: self.next_id, ..Self::default() }
     }
 
+    /// Whether it has begun.
+    pub(crate) fn has_started(&self) -> bool {
+        self.started
+    }
+
     /// Begins, once the first packet is on its way.
     pub(crate) fn start(&mut self, now: Instant, context: Context) {
         if self.started {

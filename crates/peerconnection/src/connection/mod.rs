@@ -89,6 +89,8 @@ pub struct PeerConnection {
     ended_sctp: Option<Box<Association>>,
     /// A sealed datagram that did not fit the last batch, or the goodbye of an association that ended.
     held_back: Vec<u8>,
+    /// How it is marked.
+    held_back_ecn: Option<peerage_ice::Ecn>,
     max_segments: usize,
 
     transceivers: Transceivers,
@@ -166,6 +168,7 @@ impl PeerConnection {
             sctp: None,
             ended_sctp: None,
             held_back: Vec::new(),
+            held_back_ecn: None,
             max_segments: config.settings.max_gso_segments,
             transceivers: Transceivers::default(),
             rtp: RtpTransport::new(&mut rng, cname.clone(), (now, config.wall_clock), bitrates),
@@ -294,6 +297,7 @@ impl PeerConnection {
     /// be sent is of no use to the peer any more.
     fn hold_last_packet(&mut self, now: Instant, sctp: &mut Association) {
         self.held_back.clear();
+        self.held_back_ecn = None;
         let Some(endpoint) = self.dtls.connected() else { return };
         let mut packet = vec![0; endpoint.header_len()];
         if sctp.poll_transmit(now, &mut packet).is_some()

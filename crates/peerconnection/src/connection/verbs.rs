@@ -157,11 +157,18 @@ impl PeerConnection {
                 return Some((size, None));
             }
             // Media before data: it is the one that is late.
-            if let Some(packet) = self.rtp.poll_packet(now, buf) {
-                return Some(packet);
+            if let Some(first) = self.rtp.poll_packet(now, buf) {
+                self.add_media(now, buf, start, first);
+                return Some(first);
             }
         } else {
             buf.append(&mut self.held_back);
+            let first = (buf.len() - start, self.held_back_ecn.take());
+            self.add_media(now, buf, start, first);
+            // Data is not marked, and may follow what is not either.
+            if first.1.is_some() || buf.len() - start > first.0 || !self.held_back.is_empty() {
+                return Some(first);
+            }
         }
         let mut segment_size = buf.len() - start;
         let (Some(sctp), Some(endpoint)) = (self.sctp.as_deref_mut(), self.dtls.connected()) else {
@@ -197,6 +204,33 @@ impl PeerConnection {
             }
         }
         (segments > 0).then_some((segment_size, None))
+    }
+
+    /// Appends what else is due of media behind the first packet, whose size and mark this is, as far as one batch may have
+    /// it.
+    fn add_media(
+        &mut self,
+        now: Instant,
+        buf: &mut Vec<u8>,
+        start: usize,
+        (segment_size, ecn): (usize, Option<Ecn>),
+    ) {
+        let mut segments = 1;
+        while segments < self.max_segments && buf.len() - start + segment_size <= MAX_BATCH_BYTES {
+            let at = buf.len();
+            let Some((size, mark)) = self.rtp.poll_packet(now, buf) else { return };
+            if size > segment_size || mark != ecn {
+                // This one opens the next batch.
+                self.held_back.extend_from_slice(&buf[at..]);
+                self.held_back_ecn = mark;
+                buf.truncate(at);
+                return;
+            }
+            segments += 1;
+            if size < segment_size {
+                return;
+            }
+        }
     }
 
     fn count_sent(&mut self, transmit: Transmit) -> Transmit {
