@@ -3,8 +3,9 @@
 //! second with 1,100 bytes of payload, four at a time.
 //!
 //! Ours runs as it comes: pacing, estimation of each receiver's path by transport-wide feedback, which the receivers send,
-//! feedback to the publisher, and a history for repeats; once more with the numbers rewritten as for simulcast. Beside it
-//! `str0m` in its RTP mode, as it comes: no estimation, a history for repeats.
+//! feedback to the publisher, and a history for repeats; datagrams of one size are handed out up to 16 at a time, as a
+//! server with segmentation offload takes them. Once more with the numbers rewritten as for simulcast, and once datagram by
+//! datagram. Beside it `str0m` in its RTP mode, as it comes: no estimation, a history for repeats, datagram by datagram.
 //!
 //! `cargo bench -p bench-forward` runs all; `-- forward` or `idle` one of them.
 
@@ -23,6 +24,8 @@ const PAYLOAD: usize = 1_100;
 /// Packets that come at a time, and how often.
 const BURST: usize = 4;
 const TICK: Duration = Duration::from_millis(4);
+/// Datagrams of one size that are handed out at a time, for UDP segmentation offload.
+const SEGMENTS: usize = 16;
 /// Bursts until the estimate has grown, and those that are measured.
 const WARM_UP: usize = 5_000;
 const MEASURED: usize = 10_000;
@@ -44,8 +47,9 @@ fn main() {
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let run = |what: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == what);
     if run("forward") {
-        forward("peerage", |seed| peerage::Room::connect(seed, false));
-        forward("peerage, rewritten", |seed| peerage::Room::connect(seed, true));
+        forward("peerage", |seed| peerage::Room::connect(seed, false, SEGMENTS));
+        forward("peerage, rewritten", |seed| peerage::Room::connect(seed, true, SEGMENTS));
+        forward("peerage, one by one", |seed| peerage::Room::connect(seed, false, 1));
         forward("str0m", |_| str0m::Room::connect());
     }
     if run("idle") {

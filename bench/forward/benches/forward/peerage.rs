@@ -25,7 +25,12 @@ struct Wire {
 impl Wire {
     fn fill(&mut self, now: Instant, from: &mut PeerConnection) {
         while let Some(transmit) = from.poll_transmit(now, &mut self.bytes) {
-            self.datagrams.push((self.bytes.len(), transmit.source, transmit.destination));
+            let end = self.bytes.len();
+            let mut at = end - transmit.size;
+            while at < end {
+                at = (at + transmit.segment_size.unwrap_or(transmit.size)).min(end);
+                self.datagrams.push((at, transmit.source, transmit.destination));
+            }
         }
     }
 
@@ -53,8 +58,10 @@ struct Leg {
     rewriter: StreamRewriter,
 }
 
-fn end(now: Instant, seed: u64, address: &str) -> PeerConnection {
-    let config = Configuration::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+fn end(now: Instant, seed: u64, address: &str, segments: usize) -> PeerConnection {
+    let mut config =
+        Configuration::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    config.settings.max_gso_segments = segments;
     let mut pc = PeerConnection::new(now, config, Rng::from_seed(seed)).expect("valid");
     pc.add_local_address(now, address.parse().expect("an address"));
     pc.local_addresses_complete(now);
@@ -70,9 +77,9 @@ fn timeout(now: Instant, pc: &mut PeerConnection) {
 
 impl Leg {
     /// Media go from the client to the server, or the other way.
-    fn connect(now: &mut Instant, seed: u64, publishes: bool) -> Self {
-        let mut server = end(*now, 2 * seed, "192.0.2.1:5000");
-        let mut client = end(*now, 2 * seed + 1, "192.0.2.2:5000");
+    fn connect(now: &mut Instant, seed: u64, publishes: bool, segments: usize) -> Self {
+        let mut server = end(*now, 2 * seed, "192.0.2.1:5000", segments);
+        let mut client = end(*now, 2 * seed + 1, "192.0.2.2:5000", 1);
         let (offerer, answerer) =
             if publishes { (&mut client, &mut server) } else { (&mut server, &mut client) };
         let streams = vec!["stream".to_owned()];
@@ -117,11 +124,12 @@ pub struct Room {
 }
 
 impl Room {
-    pub fn connect(seed: u64, rewrites: bool) -> Self {
+    /// The server hands out up to `segments` datagrams at a time.
+    pub fn connect(seed: u64, rewrites: bool, segments: usize) -> Self {
         let mut now = Instant::now();
-        let publisher = Leg::connect(&mut now, 100 * seed, true);
+        let publisher = Leg::connect(&mut now, 100 * seed, true, segments);
         let receivers = (1..=RECEIVERS as u64)
-            .map(|number| Leg::connect(&mut now, 100 * seed + number, false))
+            .map(|number| Leg::connect(&mut now, 100 * seed + number, false, segments))
             .collect();
         // VP8 with a picture id.
         let mut payload = vec![0x90, 0x80, 0x80, 1, 0x11];

@@ -1,5 +1,5 @@
 //! The server of `str0m` in its RTP mode, with its default cryptography, wired by its direct API. Its one rule, to poll until
-//! it names a time after each change, is kept per burst, as ours is polled.
+//! it names a time after each change, is kept for each datagram that comes and for each burst that is written.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -69,8 +69,9 @@ impl End {
             let (source, destination) = (from.address, self.address);
             let receive = Receive { proto: Protocol::Udp, source, destination, contents };
             self.rtc.handle_input(Input::Receive(now, receive)).expect("open");
+            // A packet that is not fetched is written over by the next.
+            self.poll();
         }
-        self.poll();
     }
 }
 
