@@ -10,7 +10,7 @@ use peerage::{Configuration, Endpoint, EndpointConfig, Event, Frame, SdpType, Se
 
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_come_back_as_they_were_sent() {
-    let (echo, url) = Running::server(&["echo", "--http", "127.0.0.1:0", "--stats"]);
+    let (echo, url) = Running::server(&["echo", "--http", "127.0.0.1:0"]);
     let endpoint = Endpoint::bind(EndpointConfig::loopback()).await.unwrap();
     let pc = endpoint.connect(Configuration::default()).await.unwrap();
     let video = pc.add_track(MediaKind::Video, "camera", vec!["s".to_owned()]).await.unwrap();
@@ -70,8 +70,4 @@ async fn frames_come_back_as_they_were_sent() {
     assert!(kinds[0] != kinds[1], "{kinds:?}");
     pc.close().await;
     assert!(video.recv_frame().await.is_none(), "nobody waits for ever");
-    let told = echo.event("statistics")["statistics"].clone();
-    let inbound = told.as_object().unwrap().values().filter(|one| one["type"] == "inbound-rtp");
-    let frames: Vec<u64> = inbound.filter_map(|one| one["framesReceived"].as_u64()).collect();
-    assert!(frames.len() == 1 && frames[0] >= 20, "{told}");
 }
