@@ -93,4 +93,9 @@ fn encodings_are_changed_in_transactions() {
     }
     // What was refused has not used the transaction up.
     a.pc.set_parameters(now, handle, fresh).unwrap();
+    // A negotiation ends it (webrtc-pc §4.4.1.5).
+    let before = a.pc.get_parameters(now, handle).unwrap();
+    negotiate(now, &mut a, &mut b);
+    let error = a.pc.set_parameters(now, handle, before).unwrap_err();
+    assert_eq!(error.name(), "InvalidStateError", "{error}");
 }

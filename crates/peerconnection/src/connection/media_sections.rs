@@ -127,6 +127,7 @@ impl PeerConnection {
                 let direction = media.agreement.direction;
                 transceiver.current_direction = Some(TransceiverDirection::from_sdp(direction));
                 transceiver.sender.has_sent |= direction.sends();
+                transceiver.sender.last_returned = None;
                 if is_final {
                     transceiver.agreed = Some(Box::new(media.agreement.clone()));
                     transceiver.receiver.layers.agree(&media.agreement);

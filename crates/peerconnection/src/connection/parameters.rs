@@ -7,8 +7,8 @@ use crate::error::Error;
 use crate::transceiver::{RtpReceiveParameters, RtpSendParameters, TransceiverHandle, random_id};
 
 impl PeerConnection {
-    /// `RTCRtpSender.getParameters`: the encodings, and what was negotiated for sending. The next call, and whatever
-    /// replaces the encodings, ends its transaction.
+    /// `RTCRtpSender.getParameters`: the encodings, and what was negotiated for sending. The next call ends its
+    /// transaction, and so does a negotiation.
     ///
     /// # Errors
     /// `InvalidStateError` once closed, `OperationError` if there is no such transceiver.

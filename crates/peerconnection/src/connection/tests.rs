@@ -274,6 +274,31 @@ fn sources_that_said_goodbye_make_room_for_others() {
     }
 }
 
+/// webrtc-pc §5.4, "stop sending and receiving", step 3.
+#[test]
+fn a_transceiver_that_is_stopped_says_goodbye() {
+    let mut pair = pair_with_audio(114);
+    let transceiver = pair.a.pc.transceivers.iter().next().unwrap();
+    let (handle, ssrc) = (transceiver.handle, transceiver.sender.ssrcs[0].0);
+    let goodbyes = |pair: &Pair| {
+        let packets = pair.a.pc.rtp.waiting_rtcp();
+        let packets = packets.iter().flat_map(|packet| rtcp::packets(packet));
+        let goodbyes = packets.filter_map(|packet| match packet.unwrap() {
+            rtcp::Packet::Goodbye(goodbye) => Some(goodbye.sources.iter().collect::<Vec<_>>()),
+            _ => None,
+        });
+        goodbyes.flatten().collect::<Vec<_>>()
+    };
+    pair.a.pc.send_frame(pair.now, handle, 0, &Frame::new(vec![1; 60], 0)).unwrap();
+    assert!(pair.run_until(PATIENCE, |pair| pair.b.pc.rtp.statistics().packets_received == 1));
+    pair.a.pc.stop_transceiver(pair.now, handle).unwrap();
+    assert_eq!(goodbyes(&pair), [Ssrc(ssrc)]);
+    // The other has sent nothing.
+    let other = pair.a.pc.transceivers.iter().nth(1).unwrap().handle;
+    pair.a.pc.stop_transceiver(pair.now, other).unwrap();
+    assert_eq!(goodbyes(&pair), [Ssrc(ssrc)]);
+}
+
 /// libwebrtc drops transport-wide feedback that names none of its own sources, and then never learns its rate.
 #[test]
 fn feedback_names_a_source_of_the_peer() {

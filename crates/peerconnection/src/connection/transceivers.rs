@@ -143,6 +143,7 @@ impl PeerConnection {
             self.events.push_back(Event::TrackRemoved { transceiver: handle, ended: true });
         }
         // webrtc-pc §5.4, "stop sending and receiving": at once, not when it is negotiated.
+        self.rtp.say_goodbye(handle);
         let agreed = self.active_media();
         self.rtp.configure(now, &agreed, &self.transceivers);
         self.drop_received(handle);

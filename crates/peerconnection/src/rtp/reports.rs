@@ -97,6 +97,22 @@ impl RtpTransport {
         rtcp::SourceDescription::new(&chunks).write(out);
     }
 
+    /// Says goodbye for the sources of a transceiver, which send no more (RFC 3550 §6.6). Those that have sent nothing are
+    /// not known to the peer.
+    pub(crate) fn say_goodbye(&mut self, transceiver: TransceiverHandle) {
+        let leaves = |stream: &&SendStream| {
+            stream.transceiver() == transceiver && stream.last_timestamp().is_some()
+        };
+        let sources = self.senders.iter().filter(leaves).flat_map(SendStream::sources);
+        let sources: Vec<Ssrc> = sources.collect();
+        if self.srtp.is_none() || sources.is_empty() {
+            return;
+        }
+        let mut packet = Vec::with_capacity(8 + 4 * sources.len());
+        rtcp::Goodbye { sources: (&sources).into(), reason: None }.write(&mut packet);
+        self.push_rtcp(packet);
+    }
+
     pub(super) fn own_ssrc(&self) -> Ssrc {
         self.senders.iter().next().map_or(self.report_ssrc, SendStream::ssrc)
     }

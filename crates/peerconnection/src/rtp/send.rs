@@ -354,6 +354,12 @@ impl SendStream {
         self.ssrc
     }
 
+    /// What it sends from: the source, and that of retransmissions where there are such.
+    pub(super) fn sources(&self) -> impl Iterator<Item = Ssrc> + use<> {
+        let repairs = self.codecs.iter().any(|codec| codec.rtx.is_some());
+        [Some(self.ssrc), repairs.then(|| self.rtx.ssrc())].into_iter().flatten()
+    }
+
     /// The source of retransmissions.
     pub(super) fn rtx_ssrc(&self) -> Ssrc {
         self.rtx.ssrc()
