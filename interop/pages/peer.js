@@ -246,7 +246,8 @@
       return channel;
     }
 
-    // A picture that takes any bitrate: the camera's stand-in is too simple to fill a wire.
+    // A picture that takes any bitrate: the camera's stand-in is too simple to fill a wire. Shades with noise on them, moved
+    // about slowly: of bare noise that jumps, encoders make a smaller picture or fewer of them.
     noise() {
       const canvas = document.createElement("canvas");
       [canvas.width, canvas.height] = [640, 360];
@@ -254,18 +255,23 @@
       const tile = new OffscreenCanvas(960, 540);
       const pixels = tile.getContext("2d").createImageData(960, 540);
       for (let at = 0; at < pixels.data.length; at += 4) {
-        const shade = TABLE[(at >> 2) % 65536];
+        const [x, y] = [(at >> 2) % 960, Math.floor((at >> 2) / 960)];
+        const shade = 128 + 50 * Math.sin(x / 40) + 40 * Math.sin(y / 30) + (TABLE[((at >> 2) * 7) % 65536] - 128) / 4;
         pixels.data.set([shade, shade, shade, 255], at);
       }
       tile.getContext("2d").putImageData(pixels, 0, 0);
-      const draw = () => context.drawImage(tile, -Math.floor(Math.random() * 320), -Math.floor(Math.random() * 180));
+      let step = 0;
+      const draw = () => {
+        step += 1;
+        context.drawImage(tile, -Math.floor(160 * (1 + Math.sin(step / 20))), -Math.floor(90 * (1 + Math.cos(step / 27))));
+      };
       draw();
       this.drawing = setInterval(draw, 33);
       return canvas.captureStream(30);
     }
 
     // Sends the (fake) microphone and camera, each under one codec; in place of the camera noise, where a file stands for it.
-    async media({ audio, video, file }) {
+    async media({ audio, video, file, bitrate }) {
       const wanted = { audio: Boolean(audio), video: video ? { width: 640, height: 360, frameRate: 30 } : false };
       const stream = file ? this.noise() : await navigator.mediaDevices.getUserMedia(wanted);
       for (const track of stream.getTracks()) {
@@ -281,6 +287,11 @@
         const codecs = own.concat(beside);
         if (!codecs.some((codec) => is(codec, name))) throw new Error(`this browser has no codec ${name}`);
         transceiver.setCodecPreferences(codecs);
+        if (bitrate && track.kind === "video") {
+          const parameters = sender.getParameters();
+          parameters.encodings[0].maxBitrate = bitrate;
+          await sender.setParameters(parameters);
+        }
       }
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct Wire {
     pub rate_mbit: Option<f64>,
     /// One-way delay in milliseconds.
     pub delay_ms: f64,
+    /// By how many milliseconds the delay varies, both ways; packets stay in order.
+    pub jitter_ms: f64,
     /// Share of packets lost, 0 to 1.
     pub loss: f64,
     /// Queue in milliseconds of the rate.
@@ -183,6 +185,7 @@ impl Namespaces {
         let mut command = Command::new(&program);
         command.args(["--left", &self.names[0], "--right", &self.names[1]]);
         command.arg("--delay-ms").arg(wire.delay_ms.to_string());
+        command.arg("--jitter-ms").arg(wire.jitter_ms.to_string());
         command.arg("--loss").arg(wire.loss.to_string());
         if let Some(rate) = wire.rate_mbit {
             command.arg("--rate-mbit").arg(rate.to_string());

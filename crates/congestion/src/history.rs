@@ -81,6 +81,22 @@ impl SendHistory {
         };
     }
 
+    /// Bytes of the packets with these numbers that no report has told of.
+    pub fn unreported(&self, ids: std::ops::Range<u64>) -> DataSize {
+        let mut sum = DataSize::ZERO;
+        if self.slots.is_empty() {
+            return sum;
+        }
+        let first = ids.start.max(ids.end.saturating_sub(self.slots.len() as u64));
+        for id in first..ids.end {
+            let slot = &self.slots[self.index(id)];
+            if slot.id == id && slot.state == State::InFlight {
+                sum += slot.size;
+            }
+        }
+        sum
+    }
+
     /// What a report says of a packet: `arrived` on the receiver's clock, or lost. `None` where there is nothing new in
     /// that.
     pub fn on_report(
@@ -137,6 +153,7 @@ mod tests {
         assert_eq!(result.sent, start + Duration::from_millis(12));
         assert_eq!((result.size, result.ecn), (DataSize::from_bytes(12), Ecn::Ce));
         assert!(history.on_report(12, arrived, Ecn::Ce).is_none(), "twice");
+        assert_eq!(history.unreported(0..14), DataSize::from_bytes(10 + 11 + 13));
         assert!(history.on_report(9, arrived, Ecn::NotEct).is_none(), "never sent");
         assert!(history.on_report(8, arrived, Ecn::NotEct).is_none(), "same slot as 12");
         assert_eq!(history.ignored(), 3);

@@ -193,14 +193,18 @@ impl Mirror {
     pub(crate) async fn statistics(&self, pc: &PeerConnection) -> Result<Value> {
         let rtp = pc.statistics().await?.rtp;
         let estimate = pc.estimate().await?;
+        let report = pc.get_stats().await?;
         let playing = lock(&self.playing);
         let sent = self.source.get();
+        let inbound = report.inbound_rtp().find(|stream| stream.kind == MediaKind::Video);
         Ok(json!({
             "video": {
                 "frames_decoded": playing.frames,
                 "bytes": playing.bytes,
                 "freezes": playing.freezes,
                 "frozen_s": playing.frozen.as_secs_f64(),
+                "lost": inbound.and_then(|stream| stream.packets_lost),
+                "retransmitted": inbound.and_then(|stream| stream.retransmitted_packets_received),
                 "nacks": rtp.nacked_packets,
                 "plis": rtp.keyframe_requests_sent,
             },

@@ -15,6 +15,8 @@ use crate::scenario::Scenario;
 
 /// How often the wire is asked.
 const LOOK: Duration = Duration::from_millis(500);
+/// What a browser's encoder may make at most, in bits a second: about what it makes of a camera by itself.
+const BROWSER_BITRATE: u64 = 2_500_000;
 /// Both directions: the name in the wire's statistics, and who receives.
 const WAYS: [(&str, &str); 2] = [("left_to_right", "sent"), ("right_to_left", "received")];
 /// The video that an end without an encoder sends: small, so that it can be padded to any rate.
@@ -62,7 +64,7 @@ pub(super) async fn congestion(pair: &mut Pair, scenario: &Scenario) -> Result<(
     let wire = pair.wire.clone().context("this case needs an emulated wire")?;
     let video = make_video(&pair.folder).await?;
     pair.create("record").await?;
-    let fields = json!({"video": "VP8", "file": video});
+    let fields = json!({"video": "VP8", "file": video, "bitrate": BROWSER_BITRATE});
     for end in pair.ends() {
         end.call_within("media", fields.clone(), pair.patience).await?;
     }
@@ -78,6 +80,7 @@ pub(super) async fn congestion(pair: &mut Pair, scenario: &Scenario) -> Result<(
         }
         let used = measure(pair, &wire, phase).await?;
         worst = worst.min(used);
+        judge(pair, scenario, phase)?;
     }
     if let Some(rate) = link.rate_mbit.filter(|_| phases.len() > 1) {
         // The next cell finds the wire as it was.
@@ -110,9 +113,11 @@ async fn measure(pair: &Pair, wire: &WireControl, phase: &Phase) -> Result<f64> 
     let before = look(pair, wire).await?;
     let end = Instant::now() + phase.measure;
     let (mut last, mut queues, mut rates) = (before.clone(), [vec![], vec![]], [vec![], vec![]]);
+    let mut longest = [0.0_f64; 2];
     while Instant::now() < end {
         sleep(LOOK).await;
-        let stats = wire.stats().await?;
+        let now = look(pair, wire).await?;
+        let stats = &now.wire;
         let seconds = number(&stats["elapsed_s"]) - number(&last.wire["elapsed_s"]);
         for (way, (name, _)) in WAYS.iter().enumerate() {
             let change =
@@ -122,7 +127,12 @@ async fn measure(pair: &Pair, wire: &WireControl, phase: &Phase) -> Result<f64> 
                 queues[way].push(change("total_queue_ms") / change("left_queue"));
             }
         }
-        last.wire = stats;
+        for (way, longest) in longest.iter_mut().enumerate() {
+            // A freeze is told of when it ends; two of them do not end between two looks.
+            let frozen = |at: &Look| number(&at.video[1 - way]["frozen_s"]);
+            *longest = longest.max(frozen(&now) - frozen(&last));
+        }
+        last = now;
     }
     let after = look(pair, wire).await?;
     let seconds = number(&after.wire["elapsed_s"]) - number(&before.wire["elapsed_s"]);
@@ -133,7 +143,10 @@ async fn measure(pair: &Pair, wire: &WireControl, phase: &Phase) -> Result<f64> 
         };
         let change =
             |field: &str| number(&after.wire[name][field]) - number(&before.wire[name][field]);
-        let mbit = change("delivered_bytes") * 8e-6 / seconds;
+        // What the wire took, whether it was lost on it or not; what found the queue full was as large as the rest.
+        let offered = change("offered");
+        let taken = 1.0 - change("dropped_full") / offered.max(1.0);
+        let mbit = change("offered_bytes") * taken * 8e-6 / seconds;
         note("mbit", mbit);
         if let Some(rate) = phase.rate_mbit {
             note("used", mbit / rate);
@@ -144,12 +157,23 @@ async fn measure(pair: &Pair, wire: &WireControl, phase: &Phase) -> Result<f64> 
         note("queue_ms", queue.iter().sum::<f64>() / queue.len().max(1) as f64);
         note("queue_worst_ms", queue.last().copied().unwrap_or(0.0));
         let lost = change("lost") + change("dropped_full");
-        note("lost_share", lost / change("offered").max(1.0));
+        note("lost_share", lost / offered.max(1.0));
         let of = |at: &Look, field: &str| number(&at.video[1 - way][field]);
         for field in ["frames_decoded", "freezes", "frozen_s", "nacks", "retransmitted", "plis"] {
             if !after.video[1 - way][field].is_null() {
                 note(field, of(&after, field) - of(&before, field));
             }
+        }
+        note("longest_freeze_s", longest[way]);
+        note("frozen_share", (of(&after, "frozen_s") - of(&before, "frozen_s")) / seconds);
+        let (lost, repaired) = (
+            of(&after, "lost") - of(&before, "lost"),
+            of(&after, "retransmitted") - of(&before, "retransmitted"),
+        );
+        note("lost_packets", lost);
+        if lost > 0.0 {
+            // Some are sent again twice, and bursts that measure bring more.
+            note("repaired", (repaired / lost).min(1.0));
         }
         note("video_mbit", (of(&after, "bytes") - of(&before, "bytes")) * 8e-6 / seconds);
         pair.plot(Plot {
@@ -164,6 +188,29 @@ async fn measure(pair: &Pair, wire: &WireControl, phase: &Phase) -> Result<f64> 
         );
     }
     Ok(if smaller.is_finite() { smaller } else { 1.0 })
+}
+
+/// Whether what was measured is good enough where Peerage sends: a browser with itself is there for comparison.
+fn judge(pair: &Pair, scenario: &Scenario, phase: &Phase) -> Result<()> {
+    if pair.subject.name() == pair.peer.name() {
+        return Ok(());
+    }
+    let notes = pair.notes();
+    for (what, parameter, most) in [
+        ("sent_repaired", "least_repaired", false),
+        ("sent_frozen_share", "most_frozen", true),
+        ("sent_longest_freeze_s", "longest_freeze_s", true),
+    ] {
+        let (Some(&bound), Some(value)) = (
+            scenario.parameters.get(parameter),
+            notes.get(&format!("{}{what}", phase.name)).and_then(Value::as_f64),
+        ) else {
+            continue;
+        };
+        let holds = if most { value <= bound } else { value >= bound };
+        ensure!(holds, "{}{what} is {value}, where {parameter} is {bound}", phase.name);
+    }
+    Ok(())
 }
 
 /// A moment: the wire's counters, and what subject and peer have received.

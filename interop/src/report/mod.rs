@@ -3,6 +3,7 @@
 mod html;
 mod junit;
 pub(crate) mod terminal;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -86,6 +87,7 @@ impl Report {
         write("junit.xml", junit::write(&self.outcomes))?;
         write("report.html", html::write(&report)?)?;
         terminal::table(&self.outcomes);
+        wire::print(&wire::rows(&self.outcomes));
         println!(
             "\n{} s, report: {}",
             self.started.elapsed().as_secs(),
@@ -113,6 +115,10 @@ impl Report {
                 "skipped": self.count(Verdict::Skipped),
             },
             "cells": self.outcomes,
+            "wires": {
+                "columns": wire::COLUMNS.map(|(_, heading)| heading),
+                "rows": wire::rows(&self.outcomes),
+            },
         })
     }
 }

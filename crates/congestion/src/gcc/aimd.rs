@@ -44,6 +44,8 @@ pub(crate) struct Aimd {
     pub(crate) capacity: LinkCapacity,
     changed_at: Option<Instant>,
     decreased_at: Option<Instant>,
+    /// When more came through than what was known as the limit.
+    outgrown_at: Option<Instant>,
 }
 
 impl Aimd {
@@ -54,6 +56,7 @@ impl Aimd {
             capacity: LinkCapacity::default(),
             changed_at: None,
             decreased_at: None,
+            outgrown_at: None,
         }
     }
 
@@ -75,6 +78,11 @@ impl Aimd {
     /// When overuse last made it go down.
     pub(crate) fn decreased_at(&self) -> Option<Instant> {
         self.decreased_at
+    }
+
+    /// When more last came through than what was known as the limit, and no queue grew of it.
+    pub(crate) fn outgrown_at(&self) -> Option<Instant> {
+        self.outgrown_at
     }
 
     /// What the delay says now. Gives whether the rate went down.
@@ -123,6 +131,7 @@ impl Aimd {
         self.state = State::Hold;
         self.changed_at = Some(now);
         self.decreased_at = Some(now);
+        self.outgrown_at = None;
         self.rate < before
     }
 
@@ -147,6 +156,7 @@ impl Aimd {
             && throughput > upper
         {
             self.capacity.reset();
+            self.outgrown_at = Some(now);
         }
         let seconds = since.as_secs_f64();
         let step = if self.capacity.is_known() {
@@ -202,6 +212,23 @@ mod tests {
         }
         let kbps = aimd.rate().as_kbps();
         assert!((890..=905).contains(&kbps), "48 kbit/s in a second: {kbps}");
+    }
+
+    #[test]
+    fn more_than_the_known_limit_is_noticed_until_it_is_met_again() {
+        let mut now = Instant::now();
+        let mut aimd = Aimd::new(DataRate::from_kbps(1_200));
+        aimd.update(now, input(Usage::Over, 1_000));
+        for kbps in [850, 900, 1_000] {
+            now += Duration::from_millis(100);
+            aimd.update(now, input(Usage::Normal, kbps));
+            assert_eq!(aimd.outgrown_at(), None);
+        }
+        now += Duration::from_millis(100);
+        aimd.update(now, input(Usage::Normal, 1_200));
+        assert_eq!(aimd.outgrown_at(), Some(now));
+        aimd.update(now + Duration::from_secs(1), input(Usage::Over, 1_200));
+        assert_eq!(aimd.outgrown_at(), None);
     }
 
     #[test]

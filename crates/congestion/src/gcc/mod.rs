@@ -160,6 +160,8 @@ pub struct Gcc {
     burst: Option<(Instant, Instant)>,
     ecn_decreased: Option<Instant>,
     next_tick: Option<Instant>,
+    /// Bytes that reports have passed over, which were lost.
+    passed_over: DataSize,
     stats: GccStats,
     target: Target,
 }
@@ -201,6 +203,7 @@ impl Gcc {
             burst: None,
             ecn_decreased: None,
             next_tick: None,
+            passed_over: DataSize::ZERO,
             stats: GccStats::default(),
             target: Target {
                 rate: start,
@@ -228,6 +231,12 @@ impl Gcc {
             application_limited: self.alr.since().is_some(),
             ..self.stats
         }
+    }
+
+    /// The next report begins behind packets that none has told of: those before it got lost. What they would have told
+    /// counts as having come through like the rest.
+    pub fn on_reports_lost(&mut self, size: DataSize) {
+        self.passed_over += size;
     }
 
     fn micros(&self, at: Instant) -> i64 {
@@ -290,6 +299,7 @@ impl Gcc {
             estimate: self.target.rate,
             ceiling,
             demand: self.demand,
+            used: self.throughput.rate().unwrap_or(self.target.rate),
             application_limited: self.alr.since().is_some(),
             lately_limited: self.last_sent.is_some_and(|now| self.alr.recently(now, LATELY)),
             queue_empty: self.queue.floor() < EMPTY_QUEUE && self.usage() != Usage::Over,
@@ -298,6 +308,7 @@ impl Gcc {
             limit_seen: self.aimd.decreased_at().is_some() || self.aimd.capacity.is_known(),
             silent: self.silence_decreased.is_some(),
             decreased_at: self.aimd.decreased_at(),
+            outgrown_at: self.aimd.outgrown_at(),
         }
     }
 
@@ -462,6 +473,13 @@ impl Controller for Gcc {
             let interval = now.saturating_duration_since(last).clamp(least, most);
             self.report_interval = self.report_interval * 7 / 8 + interval / 8;
         }
+        let passed_over = std::mem::take(&mut self.passed_over);
+        let first = feedback.results.iter().find_map(|result| result.arrived);
+        if let Some(first) = first.filter(|_| !passed_over.is_zero()) {
+            let arrived = passed_over.as_bytes() as f64 * (1.0 - self.loss.loss());
+            let until = i64::try_from(first.as_micros()).unwrap_or(i64::MAX);
+            self.throughput.fill(until, DataSize::from_bytes(arrived as u64));
+        }
         let mut newest: Option<Instant> = None;
         let mut arrived: Option<Instant> = None;
         for result in feedback.results {
@@ -518,6 +536,7 @@ impl Controller for Gcc {
 
     fn on_rtt(&mut self, now: Instant, rtt: Duration) {
         self.rtt.on_sample(now, rtt);
+        self.target.rtt = self.rtt.smoothed();
     }
 
     fn on_remote_limit(&mut self, now: Instant, limit: Option<DataRate>) {
@@ -540,6 +559,7 @@ impl Controller for Gcc {
         self.trendline = Trendline::default();
         self.queue = QueueDelay::default();
         self.throughput = Throughput::default();
+        self.passed_over = DataSize::ZERO;
         self.loss = LossBased::default();
         self.rtt = RoundTrip::default();
         self.in_flight.clear();

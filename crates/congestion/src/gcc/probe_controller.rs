@@ -19,6 +19,9 @@ const RESULT_WAIT: Duration = Duration::from_secs(1);
 /// Between bursts that nothing else gave rise to.
 const PERIOD: Duration = Duration::from_secs(5);
 const FIRST_PERIOD: Duration = Duration::from_millis(1_200);
+/// While the application is the limit, bursts show no more than this multiple of what it sends: padding more often and
+/// faster than that would load the path for nothing.
+const HEADROOM: f64 = 4.0;
 /// A drop below this part of the estimate is large, and this part of the old rate is tried again.
 const LARGE_DROP: f64 = 0.66;
 const AFTER_DROP: f64 = 0.85;
@@ -50,6 +53,8 @@ pub(crate) struct Context {
     pub(crate) ceiling: DataRate,
     /// More than this the application has no use for.
     pub(crate) demand: DataRate,
+    /// What comes through now.
+    pub(crate) used: DataRate,
     pub(crate) application_limited: bool,
     /// The application has been the limit lately.
     pub(crate) lately_limited: bool,
@@ -65,6 +70,8 @@ pub(crate) struct Context {
     pub(crate) silent: bool,
     /// When overuse last made the rate go down.
     pub(crate) decreased_at: Option<Instant>,
+    /// When more came through than what was known as the limit.
+    pub(crate) outgrown_at: Option<Instant>,
 }
 
 /// The controller of bursts; see the module.
@@ -174,14 +181,22 @@ impl ProbeController {
         let quiet =
             |at: Option<Instant>| at.is_none_or(|at| now.saturating_duration_since(at) >= PERIOD);
         // The first bursts may come to nothing where packets jitter: they are repeated until one meets the limit.
-        let period = if context.limit_seen { PERIOD } else { FIRST_PERIOD };
+        let sure = context.limit_seen || context.application_limited;
+        let period = if sure { PERIOD } else { FIRST_PERIOD };
+        // The path has become better than it was when its limit was met: a burst tells by how much.
+        let outgrown = context.outgrown_at.is_some_and(|at| self.last_at.is_none_or(|l| l < at));
+        let period = if outgrown { FIRST_PERIOD } else { period };
         let due = self.last_at.is_none_or(|at| now.saturating_duration_since(at) >= period);
         if self.waiting.is_some() || !due {
             return;
         }
-        let room =
-            context.queue_empty && quiet(context.decreased_at) && context.estimate < context.demand;
-        if context.application_limited || room {
+        let room = context.queue_empty
+            && (outgrown || quiet(context.decreased_at))
+            && context.estimate < context.demand;
+        if context.application_limited {
+            let most = context.used.scaled(HEADROOM);
+            self.probe(now, context.estimate.scaled(FURTHER).min(most), context);
+        } else if room {
             self.probe(now, context.estimate.scaled(FURTHER), context);
         }
     }
@@ -224,6 +239,7 @@ mod tests {
             estimate: DataRate::from_kbps(kbps),
             ceiling: DataRate::from_mbps(5),
             demand: DataRate::from_mbps(5),
+            used: DataRate::from_kbps(kbps / 2),
             application_limited: false,
             lately_limited: false,
             queue_empty: true,
@@ -232,6 +248,7 @@ mod tests {
             jitter: Duration::ZERO,
             silent: false,
             decreased_at: None,
+            outgrown_at: None,
         }
     }
 
@@ -268,6 +285,48 @@ mod tests {
             controller.process(now, limited);
         }
         assert_eq!(kbps(&mut controller), [1_000, 1_000], "every five seconds");
+    }
+
+    #[test]
+    fn once_when_the_limit_turns_out_to_be_none_any_more() {
+        let mut now = Instant::now();
+        let mut controller = ProbeController::default();
+        controller.start(now, context(500));
+        kbps(&mut controller);
+        now += Duration::from_millis(2_500);
+        let lately = Some(now - Duration::from_millis(500));
+        controller.process(now, Context { decreased_at: lately, ..context(500) });
+        assert_eq!(kbps(&mut controller), [0u64; 0]);
+        let outgrown = Context { decreased_at: lately, outgrown_at: Some(now), ..context(600) };
+        for _ in 0..30 {
+            now += Duration::from_millis(100);
+            controller.process(now, outgrown);
+        }
+        assert_eq!(kbps(&mut controller), [1_200], "once");
+    }
+
+    #[test]
+    fn nothing_is_padded_far_beyond_what_the_application_sends() {
+        let mut now = Instant::now();
+        let mut controller = ProbeController::default();
+        controller.start(now, context(300));
+        kbps(&mut controller);
+        for limit_seen in [true, false] {
+            let used = DataRate::from_kbps(200);
+            let limited = Context { application_limited: true, limit_seen, used, ..context(500) };
+            for _ in 0..60 {
+                now += Duration::from_millis(100);
+                controller.process(now, limited);
+            }
+            let bursts = kbps(&mut controller);
+            assert!(matches!(bursts[..], [800] | [800, 800]), "four times as much: {bursts:?}");
+            let estimate = DataRate::from_kbps(900);
+            for _ in 0..200 {
+                now += Duration::from_millis(100);
+                controller.process(now, Context { estimate, ..limited });
+            }
+            assert_eq!(kbps(&mut controller), [0u64; 0], "the estimate is far enough above it");
+        }
     }
 
     #[test]

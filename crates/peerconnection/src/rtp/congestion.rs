@@ -56,6 +56,8 @@ pub(super) struct RateControl {
     history: SendHistory,
     /// The transport-wide number of the next packet, without wraps.
     next_number: u64,
+    /// Transport-wide reports have told of what lies before this.
+    reported_to: u64,
     /// The numbers of the packets of each stream whose reports are by stream, by SSRC.
     by_stream: FxHashMap<u32, StreamNumbers>,
     marking: EcnMarking,
@@ -98,6 +100,7 @@ impl RateControl {
             pacer: Pacer::new(pacer),
             history: SendHistory::new(REMEMBERED_PACKETS),
             next_number: FIRST_NUMBER,
+            reported_to: FIRST_NUMBER,
             by_stream: FxHashMap::default(),
             marking: EcnMarking::default(),
             srtp_overhead: 0,
@@ -127,13 +130,6 @@ impl RateControl {
     /// Whether the peer reports on packets.
     pub(super) fn is_reported(&self) -> bool {
         self.reported
-    }
-
-    fn controller(&mut self) -> &mut dyn Controller {
-        match self.reported {
-            true => &mut self.gcc,
-            false => &mut self.loss_reports,
-        }
     }
 
     /// How much may be sent.
@@ -267,6 +263,10 @@ impl RateControl {
         if !self.spend(now, sent) {
             return;
         }
+        if first > self.reported_to {
+            self.gcc.on_reports_lost(self.history.unreported(self.reported_to..first));
+        }
+        self.reported_to = self.reported_to.max(first + u64::from(sent));
         let begin = feedback.reference_time_us();
         let reference = unwrap(&mut self.reference, begin, REFERENCE_TIME_WRAP_US);
         self.results.clear();
@@ -380,7 +380,8 @@ impl RateControl {
 
     /// A round trip measured by reports (RFC 3550 §6.4.1).
     pub(super) fn round_trip(&mut self, now: Instant, round_trip: Duration) {
-        self.controller().on_rtt(now, round_trip);
+        self.gcc.on_rtt(now, round_trip);
+        self.loss_reports.on_rtt(now, round_trip);
     }
 
     /// What the application can use at most.

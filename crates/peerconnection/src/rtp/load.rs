@@ -31,6 +31,8 @@ pub(super) struct Load {
     payload_len: f64,
     /// So much waited that frames are left out until the next keyframe.
     halted: bool,
+    /// What waited and what was missed were given up as well, and no keyframe has been sent since.
+    anew: bool,
     /// The application sends frames, not packets.
     frames: bool,
     keyframe_wanted: Option<Instant>,
@@ -48,6 +50,7 @@ impl Load {
             header_len: USUAL_HEADER,
             payload_len: 0.0,
             halted: false,
+            anew: false,
             frames: false,
             keyframe_wanted: None,
             limit: None,
@@ -88,14 +91,14 @@ impl Load {
     pub(super) fn admits(&mut self, behind: bool, recovered: bool, is_keyframe: bool) -> bool {
         self.halted |= behind;
         if self.halted && recovered && is_keyframe {
-            self.halted = false;
+            (self.halted, self.anew) = (false, false);
         }
         !self.halted
     }
 
     /// Packets of the application take the place of frames: nothing is left out of them.
     pub(super) fn resume(&mut self) {
-        (self.halted, self.frames) = (false, false);
+        (self.halted, self.anew, self.frames) = (false, false, false);
     }
 
     /// The application sends frames.
@@ -105,12 +108,12 @@ impl Load {
 
     /// Whether what is sent can be given up for a keyframe: packets of the application are another's picture.
     pub(super) fn can_begin_anew(&self) -> bool {
-        self.frames && !self.halted
+        self.frames && !self.anew
     }
 
     /// Frames are left out until a keyframe comes.
-    pub(super) fn halt(&mut self) {
-        self.halted = true;
+    pub(super) fn begin_anew(&mut self) {
+        (self.halted, self.anew) = (true, true);
     }
 
     /// Whether frames are left out.

@@ -139,6 +139,8 @@ pub(crate) struct RtpTransport {
     repairing: Vec<usize>,
     arrivals: ArrivalReports,
     round_trip: Duration,
+    /// What ICE's checks took on the pair in use.
+    path_round_trip: Option<Duration>,
     /// Times of ends that only receive.
     references: ReferenceTimes,
     /// The peer takes ours.
@@ -207,6 +209,7 @@ impl RtpTransport {
             repairing: Vec::new(),
             arrivals: ArrivalReports::default(),
             round_trip: FIRST_ROUND_TRIP,
+            path_round_trip: None,
             references: ReferenceTimes::default(),
             tells_reference: true,
             senders: Senders::default(),
@@ -372,6 +375,10 @@ impl RtpTransport {
             if let Some(rate) = &mut self.rate {
                 rate.set_log(self.log.clone());
                 rate.route_changed(now, self.ipv4);
+                if let Some(round_trip) = self.path_round_trip {
+                    // The pair was selected before there was anything to send.
+                    rate.round_trip(now, round_trip);
+                }
             }
         }
         if let Some(rate) = &mut self.rate {
@@ -390,6 +397,7 @@ impl RtpTransport {
     ) {
         self.ipv4 = remote.to_canonical().is_ipv4();
         self.round_trip = round_trip.unwrap_or(self.round_trip);
+        self.path_round_trip = round_trip;
         if let Some(rate) = &mut self.rate {
             rate.route_changed(now, self.ipv4);
             if let Some(round_trip) = round_trip {

@@ -13,6 +13,9 @@ use super::{KEYFRAME_REQUEST_INTERVAL, MAX_QUEUED_PACKETS, RtpTransport};
 use crate::error::Error;
 use crate::transceiver::TransceiverHandle;
 
+/// Where more than this share of packets is lost, what is asked for again is sent twice: each round trip more would hold up
+/// the picture.
+const MUCH_LOSS: f64 = 0.05;
 /// If what the peer misses would take longer than this to be sent again, a keyframe is sent in its place.
 const REPAIR_LIMIT: Duration = Duration::from_millis(400);
 
@@ -177,6 +180,13 @@ impl RtpTransport {
             if let Some(packet) = stream.retransmit(now, number, round_trip) {
                 self.statistics.retransmissions_sent += 1;
                 rate.enqueue(now, packet);
+                if rate.target().loss > MUCH_LOSS && stream.was_asked_for_again(number) {
+                    let copy = stream.repeat(now, number).filter(|copy| !copy.is_sealed());
+                    if let Some(copy) = copy.filter(|_| rate.has_room_to_repeat()) {
+                        self.statistics.retransmissions_sent += 1;
+                        rate.enqueue(now, copy);
+                    }
+                }
             }
         }
         if rate.repairs_take() > REPAIR_LIMIT && stream.load.can_begin_anew() {

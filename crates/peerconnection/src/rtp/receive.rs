@@ -71,6 +71,9 @@ pub(super) struct ReceiveStream {
 /// How much later than those after it a packet may come where nothing is sent again.
 const MAX_REORDERING: Duration = Duration::from_millis(250);
 
+/// So many packets that are missed for so long are not worth the wait any more: a keyframe is asked for in their place.
+const HOPELESS_PACKETS: usize = 48;
+const HOPELESS_AGE: Duration = Duration::from_millis(500);
 /// A whole keyframe waits so long for what is missing before it.
 const REPAIR_PATIENCE: Duration = Duration::from_millis(100);
 /// A keyframe comes no more once none of its packets has come for so long ...
@@ -443,7 +446,13 @@ impl ReceiveStream {
         round_trip: Duration,
         out: &mut Vec<SequenceNumber>,
     ) {
+        let is_video = self.current.as_ref().is_some_and(|(codec, _)| codec.format.is_video());
         if let Some(nack) = &mut self.nack {
+            let old = |seen| now.saturating_duration_since(seen) >= HOPELESS_AGE;
+            let many = nack.missing() >= HOPELESS_PACKETS && nack.oldest().is_some_and(old);
+            if many && is_video && !self.packets {
+                nack.give_up();
+            }
             nack.poll(now, round_trip, out);
             // What was asked for in vain is not waited for any more.
             if nack.take_key_frame_needed() && !self.packets {

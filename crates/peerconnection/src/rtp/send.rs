@@ -812,9 +812,20 @@ impl SendStream {
             return None;
         }
         let history = self.history.as_mut()?;
-        let Retransmission::Send(original) = history.retransmit(now, number, round_trip) else {
+        let Retransmission::Send(_) = history.retransmit(now, number, round_trip) else {
             return None;
         };
+        self.repeat(now, number)
+    }
+
+    /// Whether the peer has asked for a packet more than once: the answer got lost as well.
+    pub(super) fn was_asked_for_again(&self, number: SequenceNumber) -> bool {
+        self.history.as_ref().is_some_and(|history| history.retransmissions(number) > 1)
+    }
+
+    /// One more copy of a packet that is sent again.
+    pub(super) fn repeat(&mut self, now: Instant, number: SequenceNumber) -> Option<Packet> {
+        let original = self.history.as_ref()?.get(now, number)?;
         if original.is_sealed() {
             return Some(Packet { repeats: Some(number), ..original.clone() });
         }
@@ -831,7 +842,7 @@ impl SendStream {
 
     /// Frames are left out until a keyframe comes, and nothing before it is sent again.
     pub(super) fn begin_anew(&mut self) {
-        self.load.halt();
+        self.load.begin_anew();
         self.repair_from = Some(SequenceNumber(self.next as u16));
     }
 

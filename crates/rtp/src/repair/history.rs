@@ -131,6 +131,13 @@ impl<P> SendHistory<P> {
         }
     }
 
+    /// How often a packet that is kept was handed out to be sent again.
+    #[must_use]
+    pub fn retransmissions(&self, number: SequenceNumber) -> u32 {
+        let slot = self.slots.get(usize::from(number.0) & self.mask);
+        slot.filter(|slot| slot.number == number).map_or(0, |slot| slot.retransmissions)
+    }
+
     /// A recent packet that `fits`, to be sent again as padding: more use than zeros. The newest that was not sent again
     /// yet, else the newest.
     #[must_use]
@@ -191,6 +198,8 @@ mod tests {
             Retransmission::Send(&"packet")
         );
         history.resent(at(160), SequenceNumber(65_535));
+        assert_eq!(history.retransmissions(SequenceNumber(65_535)), 2);
+        assert_eq!(history.retransmissions(SequenceNumber(127)), 0);
         assert_eq!(
             history.retransmit(at(270), SequenceNumber(65_535), rtt),
             Retransmission::Exhausted

@@ -303,6 +303,17 @@ impl NackGenerator {
         std::mem::take(&mut self.key_frame_needed)
     }
 
+    /// Gives up all that is missed: a keyframe is sooner there.
+    pub fn give_up(&mut self) {
+        self.give_up_all();
+    }
+
+    /// When the gap was seen that has been there longest.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Instant> {
+        self.missing.front().map(|missing| missing.seen)
+    }
+
     /// Packets that are missed now.
     #[must_use]
     pub fn missing(&self) -> usize {
