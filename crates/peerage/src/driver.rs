@@ -467,6 +467,9 @@ impl Driver {
             Some(owner)
                 if self.connections.get(&owner).is_some_and(|owner| owner.uses_path(&path)) =>
             {
+                // Checks find their connection by name, data by the path alone.
+                let is_data = self.output.first().is_some_and(|byte| *byte > 3);
+                connection.path_is_taken(path, is_data);
                 return;
             }
             _ => {}

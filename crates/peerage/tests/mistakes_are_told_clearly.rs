@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::{endpoint, pair};
+use common::{accept, endpoint, negotiate, pair, within};
 use peerage::{
-    Configuration, DataChannelInit, Endpoint, EndpointConfig, Error, IceCandidateInit,
-    SessionDescription,
+    Configuration, DataChannelInit, Endpoint, EndpointConfig, Error, Event, IceCandidateInit,
+    PeerConnection, SessionDescription,
 };
 
 fn name(error: &Error) -> &'static str {
@@ -65,4 +65,36 @@ async fn wrong_urls_states_and_sdp_have_their_w3c_names() {
     alice.close().await;
     let closed = alice.create_data_channel("x", DataChannelInit::default()).await.unwrap_err();
     assert_eq!(name(&closed), "InvalidStateError");
+}
+
+/// Data is told apart by its addresses: of two connections between the same two sockets one cannot work, and must say so.
+#[tokio::test]
+async fn a_second_connection_between_two_sockets_is_an_error() {
+    let any = "127.0.0.1:0".parse().unwrap();
+    let [a, b] = [EndpointConfig::single(any), EndpointConfig::single(any)].map(Endpoint::bind);
+    let (a, b) = (a.await.unwrap(), b.await.unwrap());
+    let connect = async || {
+        let alice = a.connect(Configuration::default()).await.unwrap();
+        let bob = b.connect(Configuration::default()).await.unwrap();
+        let channel = alice.create_data_channel("x", DataChannelInit::default()).await.unwrap();
+        negotiate(&alice, &bob).await;
+        (alice, bob, channel)
+    };
+    let (_alice, bob, first) = connect().await;
+    let echo = accept(&bob).await;
+    let (second_alice, second_bob, _channel) = connect().await;
+    for connection in [&second_alice, &second_bob] {
+        let text = within("the error", error_of(connection)).await;
+        assert!(text.contains("another connection is open between 127.0.0.1:"), "{text}");
+    }
+    within("room", first.send("still here")).await.unwrap();
+    assert_eq!(within("the first connection", echo.recv()).await, Some("still here".into()));
+}
+
+async fn error_of(connection: &PeerConnection) -> String {
+    loop {
+        if let Event::TransportError(text) = connection.next_event().await.expect("it lives") {
+            return text;
+        }
+    }
 }
