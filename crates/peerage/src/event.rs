@@ -38,7 +38,8 @@ pub enum Event {
     SctpStateChange(SctpTransportState),
     /// The DTLS handshake is over, and the peer's certificate matches its description.
     HandshakeComplete(Handshake),
-    /// DTLS failed; the text says how.
+    /// DTLS failed, or cannot begin because another connection of this endpoint is open between the same two addresses; the
+    /// text says which.
     TransportError(String),
     /// The peer sends media on this transceiver, which may be new.
     Track {
@@ -53,6 +54,14 @@ pub enum Event {
         transceiver: RtpTransceiver,
         /// Whether it was for ever.
         ended: bool,
+    },
+    /// An encoder is to do something else from now on: its encoding begins or ends, has another codec, or other parameters
+    /// were set. [`RtpTransceiver::encoding_target`] tells what.
+    EncodingChanged {
+        /// The transceiver.
+        transceiver: RtpTransceiver,
+        /// The encoding, 0 without simulcast.
+        encoding: usize,
     },
     /// The peer asks for a keyframe on an encoding of this transceiver.
     KeyframeRequested {

@@ -7,9 +7,10 @@ use std::time::Duration;
 use peerage_peerconnection::media::{CodecFormat, MediaKind, RtpCodec};
 use peerage_peerconnection::stats::StatsReport;
 use peerage_peerconnection::{
-    ContributingSource, DtlsTransportInfo, Frame, FrameTransform, MediaFrame, OutgoingPacket,
-    ReceiveMode, ReceivedPacket, RtpEncodingParameters, RtpReceiveParameters, RtpSendParameters,
-    StatsSelector, SynchronizationSource, Transceiver, TransceiverDirection, TransceiverHandle,
+    ContributingSource, DtlsTransportInfo, EncodingTarget, Frame, FrameTransform, MediaFrame,
+    OutgoingPacket, ReceiveMode, ReceivedPacket, RtpEncodingParameters, RtpReceiveParameters,
+    RtpSendParameters, StatsSelector, SynchronizationSource, Transceiver, TransceiverDirection,
+    TransceiverHandle,
 };
 use tokio::sync::{Mutex, mpsc};
 
@@ -163,6 +164,19 @@ impl RtpTransceiver {
     /// What its encodings may send, to be looked at and watched.
     pub fn target_bitrate(&self) -> TargetBitrate {
         TargetBitrate::new(self.bitrates.clone())
+    }
+
+    /// What the encoder of an encoding is to make now, 0 without simulcast: rate, size, frames a second, layers and codec.
+    /// `None` if it is not sent, or before the connection is up. [`Event::EncodingChanged`](crate::Event::EncodingChanged)
+    /// tells of all changes but those of the rate, which [`target_bitrate`](Self::target_bitrate) tells.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn encoding_target(&self, encoding: usize) -> Result<Option<EncodingTarget>, Error> {
+        let handle = self.handle;
+        self.lifeline
+            .call(move |connection, _| Ok(connection.pc.encoding_target(handle, encoding)))
+            .await
     }
 
     /// `RTCRtpSender.getStats`: the streams that are sent here, and what they refer to.
@@ -362,7 +376,8 @@ impl RtpTransceiver {
     /// `setParameters`, as far as it concerns encodings, without a transaction.
     ///
     /// # Errors
-    /// InvalidModificationError if their number, order or `rid` differ.
+    /// InvalidModificationError if their number, order or `rid` differ, or for a codec that was not agreed on; RangeError for a
+    /// number that makes no sense; OperationError for a scalability mode that there is not.
     pub async fn set_encodings(&self, encodings: Vec<RtpEncodingParameters>) -> Result<(), Error> {
         let handle = self.handle;
         self.lifeline

@@ -128,6 +128,9 @@ pub enum Error {
         /// The field.
         field: &'static str,
     },
+    /// Parameters that `setParameters` may not change so (webrtc-pc §5.2).
+    #[error("set_encodings: {0}")]
+    Parameters(String),
     /// Codec preferences that name what there is not, or nothing that carries media (webrtc-pc §5.4).
     #[error("codec preferences: {0}")]
     CodecPreferences(String),
@@ -225,6 +228,7 @@ impl Error {
             }
             Self::ModifiedDescription { .. }
             | Self::InvalidModification { .. }
+            | Self::Parameters(_)
             | Self::CodecPreferences(_) => ErrorKind::InvalidModification,
             Self::SdpSyntax { .. } => ErrorKind::Rtc,
             Self::InvalidDescription { .. }

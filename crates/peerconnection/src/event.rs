@@ -98,6 +98,14 @@ pub enum Event {
     },
     /// The peer pressed a key, or let it go (RFC 4733).
     Dtmf(DtmfEvent),
+    /// An encoder is to do something else from now on: its encoding begins or ends, has another codec, or the application
+    /// has set other parameters. [`PeerConnection::encoding_target`](crate::PeerConnection::encoding_target) tells what.
+    EncodingChanged {
+        /// The transceiver.
+        transceiver: TransceiverHandle,
+        /// The encoding, 0 without simulcast.
+        encoding: usize,
+    },
     /// What an encoder may use from now on. It is told when it changes by a twentieth, and smaller changes once a second.
     TargetBitrate {
         /// The transceiver.

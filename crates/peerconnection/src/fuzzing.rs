@@ -1,6 +1,8 @@
 //! Fuzz bodies: a pair of connections driven by commands taken from the input, and single parsers. They live here so that
 //! normal test runs compile and exercise them.
 
+mod negotiations;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
@@ -9,6 +11,7 @@ use bytes::Bytes;
 use peerage_crypto::{Certificate, CertificateParams, Rng, default_provider};
 use peerage_ice::Protocol;
 
+pub use self::negotiations::negotiations;
 use crate::dcep::DcepMessage;
 use crate::jsep::RemoteDescription;
 use crate::media::Capabilities;
@@ -327,6 +330,9 @@ mod tests {
             datagrams(&data);
             commands(&data);
         }
+        for seed in 0..60 {
+            negotiations(&noise(seed, 300));
+        }
     }
 
     #[test]
@@ -349,6 +355,7 @@ mod tests {
         inputs::run("peerconnection_datagrams", datagrams);
         inputs::run("peerconnection_dcep", dcep);
         inputs::run("peerconnection_media_sections", media_sections);
+        inputs::run("peerconnection_negotiations", negotiations);
         inputs::run("peerconnection_remote_description", remote_description);
     }
 }

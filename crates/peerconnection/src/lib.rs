@@ -52,8 +52,8 @@ pub use peerage_ice::{Ecn, FamilyPolicy, MdnsMode, Protocol, Timers, Transmit};
 pub use peerage_log as log;
 pub use peerage_rtp::payload::{EncodedFrame, FrameInfo};
 pub use rtp::{
-    Contribution, Estimate, Frame, MAX_LATE_PACKETS, MediaFrame, OutgoingPacket, PacketExtensions,
-    PictureExtensions, ReceiveMode, ReceivedPacket, RtpStatistics,
+    Contribution, EncodingTarget, Estimate, Frame, MAX_LATE_PACKETS, MediaFrame, OutgoingPacket,
+    PacketExtensions, PictureExtensions, ReceiveMode, ReceivedPacket, RtpStatistics,
 };
 pub use state::{
     ConnectionState, DataChannelState, DtlsState, IceConnectionState, IceGatheringState,

@@ -8,7 +8,8 @@ use std::time::Duration;
 use common::{Pair, negotiate};
 use peerage_peerconnection::media::{Capabilities, MediaKind};
 use peerage_peerconnection::{
-    ConnectionState, Error, Event, Frame, MediaFrame, TransceiverDirection, TransceiverHandle,
+    ConnectionState, Error, Event, Frame, MediaFrame, OutgoingPacket, ReceiveMode,
+    TransceiverDirection, TransceiverHandle,
 };
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -206,4 +207,27 @@ fn an_event_whose_end_is_lost_ends_by_itself() {
         })
         .collect();
     assert_eq!(ended, [MS(200)]);
+}
+
+/// RFC 7874 §3, at the level of packets too: the tone takes the place of the audio, and no packet seems to be lost.
+#[test]
+fn packets_of_audio_give_way_to_a_tone() {
+    let (mut pair, handle) = calling(30, "opus");
+    let theirs = pair.b.pc.transceivers().next().unwrap().handle;
+    pair.b.pc.set_receive_mode(pair.now, theirs, ReceiveMode::Packets).unwrap();
+    for index in 0..50u32 {
+        if index == 10 {
+            pair.a.pc.insert_dtmf(pair.now, handle, "5", MS(200), MS(70)).unwrap();
+        }
+        let mut packet = OutgoingPacket::new(vec![7; 80], index * 960);
+        packet.sequence = Some(u64::from(index) + 7_000);
+        pair.a.pc.send_rtp(pair.now, handle, 0, &packet).unwrap();
+        pair.run_for(MS(20));
+    }
+    let packets: Vec<_> = std::iter::from_fn(|| pair.b.pc.poll_rtp()).collect();
+    let sounds = packets.iter().filter(|packet| packet.payload.len() == 80).count();
+    assert!((39..=41).contains(&sounds), "{sounds} of 50, for ten are left out");
+    for (index, packet) in packets.iter().enumerate() {
+        assert_eq!(packet.sequence, packets[0].sequence + index as u64, "no gap");
+    }
 }

@@ -13,7 +13,8 @@ use peerage_peerconnection::stats::{
     DtlsRole, IceCandidatePairState, IceRole, Stats, StatsReport, StatsType,
 };
 use peerage_peerconnection::{
-    DtlsState, Event, Frame, Message, SctpTransportState, StatsSelector, TransceiverDirection,
+    DataChannelState, DtlsState, Event, Frame, Message, SctpTransportState, StatsSelector,
+    TransceiverDirection,
 };
 
 fn is_media(data: &[u8]) -> bool {
@@ -310,6 +311,10 @@ fn a_data_call_is_told_as_it_was() {
     };
     let counts = (connection.data_channels_opened, connection.data_channels_closed);
     assert_eq!(counts, (Some(1), Some(1)));
+    // webrtc-stats §4.2: nothing says that a channel's statistics end, and so they stay.
+    let closed = report.data_channels().next().expect("it is told of still");
+    assert_eq!((&closed.id, closed.state), (&sent.id, DataChannelState::Closed));
+    assert_eq!((closed.messages_sent, closed.bytes_sent), (Some(20), Some(size as u64)));
 }
 
 /// webrtc-pc §8.5: ids stay, and two connections never share them; §8.2: timestamps go forward.
@@ -348,14 +353,33 @@ fn an_object_keeps_its_id_while_a_transceiver_rests() {
     pair.run_for(Duration::from_millis(100));
     let before = pair.a.pc.get_stats(pair.now);
     let before = before.outbound_rtp().find(|s| s.kind == MediaKind::Video).unwrap();
+    let theirs = pair.b.pc.get_stats(pair.now);
+    let theirs = theirs.inbound_rtp().next().unwrap();
+    assert!(theirs.packets_received > Some(1));
     pair.a.pc.set_direction(pair.now, video, TransceiverDirection::Inactive).unwrap();
     pair.negotiate();
+    let held = pair.b.pc.get_stats(pair.now);
+    check_references(&held);
+    let Some(Stats::InboundRtp(held)) = held.get(&theirs.id) else { panic!("it is gone") };
+    assert_eq!(held.packets_received, theirs.packets_received);
     let held = pair.a.pc.get_stats(pair.now);
     check_references(&held);
     let Some(Stats::OutboundRtp(held)) = held.get(&before.id) else { panic!("it is gone") };
     assert_eq!((held.packets_sent, held.active), (before.packets_sent, Some(false)));
+    // The same source goes on where it was.
+    pair.a.pc.set_direction(pair.now, video, TransceiverDirection::SendRecv).unwrap();
+    pair.negotiate();
+    let now = pair.now;
+    pair.a.pc.send_frame(now, video, 0, &Frame::new(vp8(true, 3000, 0), 90_000)).unwrap();
+    pair.run_for(Duration::from_millis(100));
+    let again = pair.b.pc.get_stats(pair.now);
+    assert_eq!(again.inbound_rtp().count(), 1);
+    let Some(Stats::InboundRtp(again)) = again.get(&theirs.id) else { panic!("it is gone") };
+    assert!(again.packets_received > theirs.packets_received);
+    assert_eq!((again.packets_lost, again.frames_received), (Some(0), Some(2)));
     pair.a.pc.stop_transceiver(pair.now, video).unwrap();
     pair.negotiate();
+    assert_eq!(pair.b.pc.get_stats(pair.now).inbound_rtp().count(), 0);
     assert!(pair.a.pc.get_stats(pair.now).get(&before.id).is_none(), "stopped, hence deleted");
 }
 

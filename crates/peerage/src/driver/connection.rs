@@ -114,6 +114,8 @@ pub(crate) struct Connection {
     paths: VecDeque<Path>,
     /// The path that ICE selected.
     selected: Option<Path>,
+    /// A path that another connection has, and that was told of.
+    taken_path: Option<Path>,
     dropped_events: u64,
     unread_frames: u64,
     unread_packets: u64,
@@ -147,6 +149,7 @@ impl Connection {
             ufrags: VecDeque::new(),
             paths: VecDeque::new(),
             selected: None,
+            taken_path: None,
             dropped_events: 0,
             unread_frames: 0,
             unread_packets: 0,
@@ -379,6 +382,11 @@ impl Connection {
                         target_bitrate::set(&media.bitrates, encoding, bitrate);
                     }
                 }
+                proto::Event::EncodingChanged { transceiver, encoding } => {
+                    if let Some(transceiver) = self.transceiver(transceiver) {
+                        self.emit(Event::EncodingChanged { transceiver, encoding });
+                    }
+                }
                 proto::Event::KeyframeRequested { transceiver, encoding } => {
                     if let Some(transceiver) = self.transceiver(transceiver) {
                         self.emit(Event::KeyframeRequested { transceiver, encoding });
@@ -523,6 +531,18 @@ impl Connection {
                 self.pc.ice_connection_state(),
                 proto::IceConnectionState::Connected | proto::IceConnectionState::Completed
             )
+    }
+
+    /// Another connection of the endpoint has the path that data is to take: what the peer answers would go to that one.
+    pub(crate) fn path_is_taken(&mut self, path: Path, is_data: bool) {
+        if (is_data || self.selected == Some(path)) && self.taken_path != Some(path) {
+            self.taken_path = Some(path);
+            let (local, remote) = path;
+            self.emit(Event::TransportError(format!(
+                "another connection is open between {local} and {remote}, whose packets could not be told from ours: use \
+                 an endpoint of its own for each connection to the same peer"
+            )));
+        }
     }
 
     #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The table of all data channels of a connection: handles, stream ids and each channel's state. It knows nothing of
 //! SCTP; the connection joins the two.
 
+use std::collections::VecDeque;
+
 use peerage_sctp::{PayloadProtocolId, Reliability, SendOptions};
 use slab::Slab;
 use std::time::Duration;
@@ -14,6 +16,11 @@ use crate::statistics::DataChannelStatistics;
 
 /// Stands for the slot of a stream id that no channel may take. Slots are far fewer.
 const NO_SLOT: u32 = u32::MAX;
+
+/// Channels that have closed whose statistics are kept, and bytes of their labels and protocols: of more, the oldest are
+/// forgotten. To webrtc-stats §4.2 their number is the application's, but here the peer opens channels as well.
+const MAX_CLOSED: usize = 256;
+const MAX_CLOSED_TEXT: usize = 64 << 10;
 
 /// One data channel.
 #[derive(Debug)]
@@ -131,6 +138,10 @@ impl Channel {
         self.bytes_received += message.len() as u64;
     }
 
+    fn text_len(&self) -> usize {
+        self.label.len() + self.protocol.len()
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.state == DataChannelState::Open
     }
@@ -171,6 +182,9 @@ pub(crate) struct DataChannels {
     pub(crate) opened: u64,
     /// Channels that were open and no longer are.
     pub(crate) closed: u64,
+    /// What is left of the last of them.
+    remembered: VecDeque<(DataChannelHandle, Channel)>,
+    remembered_text: usize,
 }
 
 impl DataChannels {
@@ -237,6 +251,26 @@ impl DataChannels {
         Some(channel)
     }
 
+    /// Keeps the counters of a channel that has closed.
+    pub(crate) fn keep_statistics(&mut self, handle: DataChannelHandle, mut channel: Channel) {
+        channel.state = DataChannelState::Closed;
+        channel.partial = Vec::new();
+        self.remembered_text += channel.text_len();
+        self.remembered.push_back((handle, channel));
+        while self.remembered.len() > MAX_CLOSED || self.remembered_text > MAX_CLOSED_TEXT {
+            let Some((_, oldest)) = self.remembered.pop_front() else { break };
+            self.remembered_text -= oldest.text_len();
+        }
+    }
+
+    /// Channels whose counters are told: the last that have closed, then those there are, each in the order they were made.
+    pub(crate) fn monitored(&self) -> impl Iterator<Item = (DataChannelHandle, &Channel)> {
+        let mut handles = self.handles();
+        handles.sort_unstable();
+        let living = handles.into_iter().filter_map(|handle| Some((handle, self.get(handle)?)));
+        self.remembered.iter().map(|(handle, channel)| (*handle, channel)).chain(living)
+    }
+
     /// Keeps an id from new channels while its stream is reset without a channel; false if it is in use.
     pub(crate) fn reserve_id(&mut self, id: u16) -> bool {
         self.streams.insert(id, NO_SLOT)
@@ -301,6 +335,26 @@ mod tests {
         assert!(table.get(first).is_none());
         assert!(table.remove(first).is_none());
         assert!(table.get(second).is_some());
+    }
+
+    #[test]
+    fn statistics_of_closed_channels_are_kept_within_bounds() {
+        let mut table = DataChannels::default();
+        let mut close = |label: &str, sent| {
+            let init = DataChannelInit::default();
+            let handle = table.insert(Channel::from_init(label, &init)).unwrap();
+            let mut channel = table.remove(handle).unwrap();
+            channel.bytes_sent = sent;
+            table.keep_statistics(handle, channel);
+            let kept: Vec<u64> = table.monitored().map(|(_, channel)| channel.bytes_sent).collect();
+            kept
+        };
+        for sent in 0..300 {
+            close("short", sent);
+        }
+        assert_eq!(close("short", 300), (45..=300).collect::<Vec<u64>>());
+        assert_eq!(close(&"x".repeat(65_000), 301).len(), 108, "600 bytes are left for others");
+        assert_eq!(close(&"x".repeat(65_000), 302), [302]);
     }
 
     #[test]

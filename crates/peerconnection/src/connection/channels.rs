@@ -346,7 +346,7 @@ impl PeerConnection {
             Sctp::PeerRestarted => {
                 // The peer has forgotten its channels (RFC 9260 §5.2): so must we.
                 let reason = "the peer restarted its association (RFC 9260 §5.2)".to_owned();
-                self.held_open = None;
+                self.held_opens.clear();
                 for handle in self.channels.handles() {
                     self.finish_channel(handle, Some((ErrorDetail::SctpFailure, reason.clone())));
                 }
@@ -360,6 +360,7 @@ impl PeerConnection {
     }
 
     fn handle_message(&mut self, now: Instant, stream: StreamId, ppid: u32, data: Bytes) {
+        let Some(data) = self.held_opens.push(stream, ppid, data) else { return };
         if ppid == ppid::DCEP {
             self.handle_dcep(now, stream, &data);
             return;
@@ -422,8 +423,8 @@ impl PeerConnection {
         if let Some((handle, channel)) = self.channels.by_stream(stream.0) {
             if channel.state == DataChannelState::Closing && channel.incoming_reset {
                 // The peer has carried out our reset and opens a new channel, but its answer was lost: it will come, for
-                // SCTP asks again. Until then the OPEN waits, and with it all messages.
-                self.held_open = Some((stream, open));
+                // SCTP asks again. Until then the OPEN waits.
+                self.held_opens.hold(stream, open);
                 return;
             }
             // RFC 8832 §6: an OPEN on a used stream closes the channel.
@@ -490,6 +491,9 @@ impl PeerConnection {
     }
 
     fn incoming_reset(&mut self, now: Instant, stream: StreamId) {
+        if self.held_opens.note_reset(stream) {
+            return;
+        }
         let Some((handle, channel)) = self.channels.by_stream(stream.0) else { return };
         channel.incoming_reset = true;
         if channel.state == DataChannelState::Open {
@@ -528,21 +532,29 @@ impl PeerConnection {
         if let Some(channel) = channel.id {
             self.log.record(self.now, || LogEvent::ChannelClosed { channel });
         }
-        if let Some((stream, open)) =
-            self.held_open.take_if(|(stream, _)| channel.id == Some(stream.0))
+        let stream = channel.id.map(StreamId);
+        self.channels.keep_statistics(handle, channel);
+        if let Some(stream) = stream
+            && let Some(held) = self.held_opens.take(stream)
         {
-            self.handle_open(self.now, stream, open);
+            self.handle_open(self.now, stream, held.open);
+            for (ppid, data) in held.messages {
+                self.handle_message(self.now, stream, ppid, data);
+            }
+            if held.reset {
+                self.incoming_reset(self.now, stream);
+            }
         }
     }
 
     /// The association is over: no channel outlives it.
     pub(super) fn end_association(&mut self, now: Instant, error: Option<(ErrorDetail, String)>) {
-        self.held_open = None;
+        self.held_opens.clear();
         // What has arrived is delivered still, though reception is paused: at most a receive window.
         while let Some(event) = self.sctp.as_deref_mut().and_then(|sctp| sctp.poll_event()) {
             self.handle_sctp_event(now, event);
         }
-        self.held_open = None;
+        self.held_opens.clear();
         if let Some(mut sctp) = self.sctp.take() {
             sctp.abort(now, "");
             self.hold_last_packet(now, &mut sctp);

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use peerage_rtp::rtcp::{
-    BitrateLimit, CongestionControlFeedback, Ecn, FeedbackSources, PacketMetric, Remb,
-    StreamFeedback, Tmmbr, TransportFeedbackBuilder,
+    BitrateLimit, CongestionControlFeedback, Ecn, FeedbackSources, FullIntraEntry,
+    FullIntraRequest, PacketMetric, PictureLossIndication, Remb, StreamFeedback, Tmmbr,
+    TransportFeedbackBuilder,
 };
 use peerage_rtp::{SequenceNumber, Ssrc};
 
@@ -171,4 +172,61 @@ fn reports_by_stream_of_strangers_are_noise() {
     }
     audio_still_flows(&mut call);
     assert!(call.target_kbps() > 300, "{}", call.target_kbps());
+}
+
+/// Each request may cost a keyframe, and an event in a queue that has to hold others.
+#[test]
+fn a_storm_of_keyframe_requests_is_told_now_and_then() {
+    let mut call = call(206);
+    let media = ssrcs(&call)[1];
+    let storm = |call: &mut Call, fir: Option<u8>| {
+        let mut packet = compound();
+        let sources = FeedbackSources { sender: Ssrc(0xbad), media };
+        match fir {
+            None => PictureLossIndication { sources }.write(&mut packet),
+            Some(sequence_number) => {
+                let entries = [FullIntraEntry { ssrc: media, sequence_number }];
+                FullIntraRequest { sources, entries: (&entries).into() }.write(&mut packet);
+            }
+        }
+        inject(call, packet);
+    };
+    // Nobody makes keyframes: all that is asked for stays asked for.
+    let told = |call: &mut Call, time: u64, each_ms: &mut dyn FnMut(&mut Call)| {
+        let mut told = 0;
+        for _ in 0..time {
+            each_ms(call);
+            call.pair.now += Duration::from_millis(1);
+            let now = call.pair.now;
+            if call.pair.a.pc.poll_timeout().is_some_and(|at| at <= now) {
+                call.pair.a.pc.handle_timeout(now);
+            }
+            while let Some(event) = call.pair.a.pc.poll_event() {
+                told += u32::from(matches!(event, crate::Event::KeyframeRequested { .. }));
+            }
+        }
+        told
+    };
+    let count = told(&mut call, 1_000, &mut |call| storm(call, None));
+    assert_eq!(count, 4, "at once, and each 300 ms");
+    let count = told(&mut call, 1_000, &mut |_| {});
+    assert_eq!(count, 1, "what was put off is not lost");
+    let mut number = 0;
+    let count = told(&mut call, 1_000, &mut |call| {
+        number += 1;
+        storm(call, Some(number as u8));
+    });
+    assert_eq!(count, 4, "ever new commands");
+    told(&mut call, 1_000, &mut |_| {});
+    // Round trips are 40 ms here: 80 ms after the first was told a repetition means that its keyframe was lost.
+    let mut repeated = 0;
+    let count = told(&mut call, 75, &mut |call| {
+        repeated += 1;
+        storm(call, Some(99));
+    });
+    assert_eq!((count, repeated), (1, 75));
+    let count = told(&mut call, 1_000, &mut |_| {});
+    assert_eq!(count, 0, "repetitions of a command are one command");
+    storm(&mut call, Some(99));
+    assert_eq!(told(&mut call, 10, &mut |_| {}), 1, "repeated long after");
 }

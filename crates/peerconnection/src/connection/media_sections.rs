@@ -131,6 +131,7 @@ impl PeerConnection {
                 if is_final {
                     transceiver.agreed = Some(Box::new(media.agreement.clone()));
                     transceiver.receiver.layers.agree(&media.agreement);
+                    transceiver.sender.drop_codecs(&media.agreement);
                     if direction.sends() {
                         transceiver.sender.trim_encodings(&media.agreement);
                     }
@@ -267,7 +268,8 @@ impl PeerConnection {
             }
         }
         let init = TransceiverInit::recv_only();
-        let handle = self.transceivers.create(&mut self.rng, media.kind, init)?;
+        let capabilities = &self.config.settings.media;
+        let handle = self.transceivers.create(&mut self.rng, media.kind, init, capabilities)?;
         if let Some(transceiver) = self.transceivers.get_mut(handle) {
             transceiver.by_remote_offer = true;
         }

@@ -12,9 +12,12 @@ mod event_log;
 mod fec_tests;
 #[cfg(test)]
 mod feedback_tests;
+mod held_opens;
 mod media_sections;
 mod packets;
 mod parameters;
+#[cfg(test)]
+mod source_tests;
 mod states;
 mod stats;
 #[cfg(test)]
@@ -34,14 +37,14 @@ use peerage_crypto::{
     Certificate, CertificateParams, Fingerprint, HashAlgorithm, Rng, default_provider,
 };
 use peerage_ice::Credentials;
-use peerage_sctp::{Association, StreamId};
+use peerage_sctp::Association;
 use peerage_sdp::Text;
 
+use self::held_opens::HeldOpens;
 use self::states::ReportedStates;
 pub use self::stats::StatsSelector;
 use crate::channel::DataChannels;
 use crate::config::{Configuration, Settings};
-use crate::dcep::Open;
 use crate::error::Error;
 use crate::event::Event;
 use crate::event_log::Log;
@@ -105,7 +108,7 @@ pub struct PeerConnection {
     /// Streams that were reset because no channel may be on them.
     refused_streams: Vec<u16>,
     /// An OPEN of the peer on a stream whose reset it has not answered yet.
-    held_open: Option<(StreamId, Open)>,
+    held_opens: HeldOpens,
     /// Bytes of messages in the deprecated fragmentation that wait for their last part.
     partial_bytes: usize,
     /// The association is over, and with it all data.
@@ -177,7 +180,7 @@ impl PeerConnection {
             log: Log::default(),
             channels: DataChannels::default(),
             refused_streams: Vec::new(),
-            held_open: None,
+            held_opens: HeldOpens::default(),
             partial_bytes: 0,
             data_ended: false,
             receive_paused: false,

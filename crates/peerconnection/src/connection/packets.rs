@@ -39,7 +39,8 @@ impl PeerConnection {
 
     /// Sends an RTP packet on an encoding of a transceiver, 0 without simulcast. It is numbered, encrypted, kept to be sent
     /// again, and counted like those that frames are cut into. While the connection is not up yet it is dropped, as live
-    /// media is.
+    /// media is. Audio is dropped too while a tone of [`insert_dtmf`](Self::insert_dtmf) sounds on it (RFC 7874 §3), and those
+    /// after it take its numbers.
     ///
     /// # Errors
     /// `InvalidStateError` if nothing is sent as agreed or there is no such encoding, `OperationError` if the codec was not agreed on, the sequence

@@ -136,7 +136,7 @@ fn a_last_packet_that_is_lost_is_sent_again() {
 
 #[test]
 fn a_channel_reopened_before_our_reset_is_answered_opens() {
-    let (mut pair, ..) = Pair::connected(105);
+    let (mut pair, other, theirs) = Pair::connected(105);
     let first = pair.b.pc.create_data_channel(pair.now, "first", DataChannelInit::default());
     let first = first.unwrap();
     assert!(pair.run_until(PATIENCE, |pair| pair.a.incoming().len() == 1));
@@ -155,12 +155,18 @@ fn a_channel_reopened_before_our_reset_is_answered_opens() {
     let again = again.unwrap();
     assert_eq!(id(&pair, again), Some(0), "the id is used again");
     pair.b.pc.send(pair.now, again, Message::text("first words")).unwrap();
-    assert!(pair.run_until(PATIENCE, |pair| pair.a.pc.held_open.is_some()));
-    assert!(pair.run_until(PATIENCE, |pair| !pair.a.messages.is_empty()));
+    assert!(pair.run_until(PATIENCE, |pair| !pair.a.pc.held_opens.is_empty()));
+    // Other channels do not wait for that.
+    pair.b.pc.send(pair.now, theirs, Message::text("meanwhile")).unwrap();
+    assert!(pair.run_until(Duration::from_millis(50), |pair| !pair.a.messages.is_empty()));
+    assert_eq!(pair.a.messages, [(other, Message::text("meanwhile"))]);
+    assert!(!pair.a.pc.held_opens.is_empty(), "our reset is not answered yet");
+    assert!(pair.run_until(PATIENCE, |pair| pair.a.messages.len() == 2));
     assert_eq!(pair.a.closed(), [ours]);
     let reopened = pair.a.incoming()[1];
     assert_eq!(pair.a.pc.data_channel(reopened).unwrap().label, "again");
-    assert_eq!(pair.a.messages, [(reopened, Message::text("first words"))]);
+    assert_eq!(pair.a.messages[1], (reopened, Message::text("first words")));
+    assert!(pair.a.pc.held_opens.is_empty());
 }
 
 /// A pair with two sections of audio, that `b` receives.

@@ -6,10 +6,10 @@ use super::PeerConnection;
 use crate::error::Error;
 use crate::event::Event;
 use crate::media::{MediaKind, RtpCodec};
-use crate::rtp::{Estimate, Frame, RtpEvent};
+use crate::rtp::{EncodingTarget, Estimate, Frame, RtpEvent};
 use crate::transceiver::{
     RtpEncodingParameters, Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit,
-    check_ids,
+    check_ids, checked_parameters,
 };
 use crate::transform::Way;
 
@@ -28,7 +28,8 @@ impl PeerConnection {
         init: TransceiverInit,
     ) -> Result<TransceiverHandle, Error> {
         self.begin(now)?;
-        let handle = self.transceivers.create(&mut self.rng, kind, init)?;
+        let capabilities = &self.config.settings.media;
+        let handle = self.transceivers.create(&mut self.rng, kind, init, capabilities)?;
         self.check_negotiation = true;
         Ok(handle)
     }
@@ -61,7 +62,11 @@ impl PeerConnection {
         });
         let handle = match free.map(|t| t.handle) {
             Some(handle) => handle,
-            None => self.transceivers.create(&mut self.rng, kind, TransceiverInit::default())?,
+            None => {
+                let (init, capabilities) =
+                    (TransceiverInit::default(), &self.config.settings.media);
+                self.transceivers.create(&mut self.rng, kind, init, capabilities)?
+            }
         };
         if let Some(transceiver) = self.transceivers.get_mut(handle) {
             transceiver.sender.track = Some(track);
@@ -209,24 +214,29 @@ impl PeerConnection {
         Ok(())
     }
 
-    /// `setParameters`, as far as it concerns encodings: their number, order and `rid` stay.
+    /// `setParameters`, as far as it concerns encodings: their number, order and `rid` stay, and none can have a codec that was
+    /// not agreed on. [`Event::EncodingChanged`] tells encoders.
     ///
     /// # Errors
-    /// `InvalidModificationError` if they do not, `InvalidStateError` once closed or stopped.
+    /// `InvalidModificationError` if they do not stay, or for such a codec; `RangeError` for a number that makes no sense;
+    /// `OperationError` for an unknown scalability mode, or one that the codec of its encoding does not have;
+    /// `InvalidStateError` once closed or stopped.
     pub fn set_encodings(
         &mut self,
         now: Instant,
         handle: TransceiverHandle,
         encodings: Vec<RtpEncodingParameters>,
     ) -> Result<(), Error> {
-        let transceiver = self.living_transceiver(now, handle, "set_encodings")?;
-        let rids = |encodings: &[RtpEncodingParameters]| {
-            encodings.iter().map(|encoding| encoding.rid.clone()).collect::<Vec<_>>()
+        self.living_transceiver(now, handle, "set_encodings")?;
+        let capabilities = &self.config.settings.media;
+        let transceiver = self.transceivers.get_mut(handle).ok_or(Error::UnknownTransceiver)?;
+        let choosable = match &transceiver.agreed {
+            Some(agreed) => agreed.codecs.iter().map(|codec| codec.codec.clone()).collect(),
+            None => capabilities.rtp_codecs(transceiver.kind),
         };
-        if rids(&transceiver.sender.encodings) != rids(&encodings) {
-            return Err(Error::InvalidModification { field: "encodings" });
-        }
-        transceiver.sender.encodings = encodings;
+        let (kind, old) = (transceiver.kind, &transceiver.sender.encodings);
+        let checked = checked_parameters(kind, &choosable, old, encodings)?;
+        transceiver.sender.encodings = checked;
         self.rtp.arrange_targets(now, &self.transceivers);
         Ok(())
     }
@@ -296,6 +306,17 @@ impl PeerConnection {
         self.rtp.target_bitrate(handle, encoding)
     }
 
+    /// What the encoder of an encoding is to make now, 0 without simulcast: the rate, and what the application has set. `None`
+    /// if it is not sent, or before the connection is up. [`Event::EncodingChanged`] and [`Event::TargetBitrate`] tell of
+    /// changes.
+    pub fn encoding_target(
+        &self,
+        handle: TransceiverHandle,
+        encoding: usize,
+    ) -> Option<EncodingTarget> {
+        self.rtp.encoding_target(handle, encoding)
+    }
+
     /// What congestion control knows of the path; `None` before anything can be sent.
     pub fn estimate(&self) -> Option<Estimate> {
         self.rtp.estimate(self.now)
@@ -321,9 +342,6 @@ impl PeerConnection {
                         continue;
                     }
                 },
-                RtpEvent::KeyframeRequested { transceiver, encoding } => {
-                    Event::KeyframeRequested { transceiver, encoding }
-                }
                 RtpEvent::ToneChange { transceiver, tone } => {
                     Event::ToneChange { transceiver, tone }
                 }

@@ -134,6 +134,12 @@ impl PeerConnection {
             }
         }
         let Some(event) = self.events.pop_front() else {
+            if let Some((transceiver, encoding)) = self.rtp.poll_keyframe_request(self.now) {
+                return Some(Event::KeyframeRequested { transceiver, encoding });
+            }
+            if let Some((transceiver, encoding)) = self.rtp.poll_encoding_change() {
+                return Some(Event::EncodingChanged { transceiver, encoding });
+            }
             let (transceiver, encoding, bitrate) = self.rtp.poll_target(self.now)?;
             return Some(Event::TargetBitrate { transceiver, encoding, bitrate });
         };
@@ -397,7 +403,7 @@ impl PeerConnection {
             let wanted = room || (asked && self.events.is_empty());
             // Before a channel is open there is nothing to pause, and SCTP must come up.
             let paused =
-                self.held_open.is_some() || (self.receive_paused && self.channels.opened > 0);
+                self.held_opens.is_full() || (self.receive_paused && self.channels.opened > 0);
             let Some(sctp) = self.sctp.as_deref_mut() else { return };
             let event = match (paused, wanted) {
                 // Closings and the end must be seen though nobody reads. The messages stay in the window.

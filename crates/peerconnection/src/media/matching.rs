@@ -11,7 +11,7 @@ mod preferences;
 mod tests;
 mod variant;
 
-pub(crate) use preferences::{apply_preferences, check_preferences};
+pub(crate) use preferences::{apply_preferences, check_preferences, dictionary_match};
 pub(super) use variant::Variant;
 
 use peerage_sdp::{Feedback, Text};

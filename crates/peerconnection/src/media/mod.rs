@@ -20,7 +20,8 @@ pub(crate) use header_extension::intersect;
 pub use header_extension::{HeaderExtensionIds, RtpHeaderExtension};
 pub use matching::{NegotiatedCodec, Order, RtxPayloadTypes};
 pub(crate) use matching::{
-    apply_preferences, check_preferences, has_common_codec, parameters as codec_parameters,
+    apply_preferences, check_preferences, dictionary_match, has_common_codec,
+    parameters as codec_parameters, same_format,
 };
 pub use payload_types::PayloadTypes;
 pub(crate) use section::{Agreement, accept, answer, check_bundle, offer, unrestricted};

@@ -40,6 +40,13 @@ pub(super) struct Playout {
     tone: Option<Tone>,
 }
 
+impl Playout {
+    /// Whether a tone of it sounds on a transceiver now.
+    pub(super) fn sounds_on(&self, now: Instant, transceiver: TransceiverHandle) -> bool {
+        self.transceiver == transceiver && self.tone.as_ref().is_some_and(|tone| now < tone.until)
+    }
+}
+
 /// A tone whose packets are under way.
 struct Tone {
     /// Counts from 0 in the events' clock.
@@ -110,10 +117,7 @@ impl RtpTransport {
 
     /// Whether a tone sounds on a stream of ours: audio gives way to it.
     pub(super) fn is_tone_playing(&self, now: Instant, transceiver: TransceiverHandle) -> bool {
-        self.playouts.iter().any(|playout| {
-            playout.transceiver == transceiver
-                && playout.tone.as_ref().is_some_and(|tone| now < tone.until)
-        })
+        self.playouts.iter().any(|playout| playout.sounds_on(now, transceiver))
     }
 
     /// When tones are to be looked at again.

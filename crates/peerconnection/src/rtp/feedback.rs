@@ -6,7 +6,8 @@ use peerage_log::Direction;
 use peerage_rtp::Ssrc;
 use peerage_rtp::rtcp::{self, SdesKind};
 
-use super::{RtpEvent, RtpTransport, Target};
+use super::{RtpTransport, Target};
+use crate::transceiver::TransceiverHandle;
 
 impl RtpTransport {
     /// Takes a compound RTCP packet.
@@ -28,14 +29,15 @@ impl RtpTransport {
                     if let Some(stream) = self.senders.get_mut(request.sources.media) {
                         stream.counters.picture_losses += 1;
                     }
-                    self.peer_wants_keyframe(request.sources.media);
+                    self.peer_wants_keyframe(now, request.sources.media, None);
                 }
                 Ok(rtcp::Packet::FullIntraRequest(request)) => {
                     for entry in request.entries.iter() {
                         if let Some(stream) = self.senders.get_mut(entry.ssrc) {
                             stream.counters.full_intra_requests += 1;
                         }
-                        self.peer_wants_keyframe(entry.ssrc);
+                        let command = (request.sources.sender, entry.sequence_number);
+                        self.peer_wants_keyframe(now, entry.ssrc, Some(command));
                     }
                 }
                 Ok(rtcp::Packet::SenderReport(report)) => {
@@ -115,26 +117,56 @@ impl RtpTransport {
         }
     }
 
-    /// A request of the peer. While frames are left out one would be left out as well, and the application is asked for
-    /// one when there is room again.
-    fn peer_wants_keyframe(&mut self, ssrc: Ssrc) {
-        if self.senders.get(ssrc).is_some_and(|stream| !stream.load.is_halted()) {
-            self.keyframe_requested(ssrc);
+    /// A request of the peer, or a command with its number. While frames are left out a keyframe would be left out as well,
+    /// and the application is asked for one when there is room again.
+    fn peer_wants_keyframe(&mut self, now: Instant, ssrc: Ssrc, command: Option<(Ssrc, u8)>) {
+        let round_trip = self.round_trip;
+        let Some(stream) = self.senders.get_mut(ssrc).filter(|stream| !stream.load.is_halted())
+        else {
+            return;
+        };
+        let counts = command.is_none_or(|(requester, number)| {
+            stream.keyframes.command(now, requester, number, round_trip)
+        });
+        if counts {
+            self.want_keyframe(now, ssrc);
         }
     }
 
-    pub(super) fn keyframe_requested(&mut self, ssrc: Ssrc) {
-        let Some(stream) = self.senders.get(ssrc) else { return };
-        let (transceiver, encoding) = (stream.transceiver(), stream.encoding());
-        let is_it = |event: &RtpEvent| match event {
-            RtpEvent::KeyframeRequested { transceiver: t, encoding: e } => {
-                (*t, *e) == (transceiver, encoding)
-            }
-            _ => false,
-        };
-        // One request is as good as several.
-        if !self.events.iter().any(is_it) {
-            self.events.push_back(RtpEvent::KeyframeRequested { transceiver, encoding });
+    /// The application is to make a keyframe for a stream of ours.
+    pub(super) fn want_keyframe(&mut self, now: Instant, ssrc: Ssrc) {
+        let Some(stream) = self.senders.get_mut(ssrc) else { return };
+        stream.keyframes.request();
+        let due = stream.keyframes.due(now).filter(|due| *due > now);
+        self.next_keyframe = due.into_iter().chain(self.next_keyframe).min();
+        // Bounded by the streams that are sent.
+        if !self.keyframes_wanted.contains(&ssrc) {
+            self.keyframes_wanted.push(ssrc);
         }
+    }
+
+    /// The next encoding whose encoder is to make a keyframe now.
+    pub(crate) fn poll_keyframe_request(
+        &mut self,
+        now: Instant,
+    ) -> Option<(TransceiverHandle, usize)> {
+        let mut index = 0;
+        while let Some(&ssrc) = self.keyframes_wanted.get(index) {
+            let stream = self.senders.get_mut(ssrc);
+            match stream.and_then(|stream| Some((stream.keyframes.due(now)?, stream))) {
+                Some((due, _)) if due > now => {
+                    self.next_keyframe = Some(self.next_keyframe.map_or(due, |at| at.min(due)));
+                    index += 1;
+                }
+                told => {
+                    self.keyframes_wanted.swap_remove(index);
+                    if let Some((_, stream)) = told {
+                        stream.keyframes.take(now);
+                        return Some((stream.transceiver(), stream.encoding()));
+                    }
+                }
+            }
+        }
+        None
     }
 }

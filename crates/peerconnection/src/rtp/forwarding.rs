@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use peerage_congestion::Class;
 use peerage_rtp::{RtpPacket, Ssrc};
 use rustc_hash::FxHashSet;
 
@@ -127,6 +128,13 @@ impl RtpTransport {
             });
         };
         let class = stream.class(packet.choice());
+        // RFC 7874 §3: the tone is not to be heard in the audio as well. So it is with frames.
+        if class == Class::Audio
+            && self.playouts.iter().any(|playout| playout.sounds_on(now, transceiver))
+        {
+            stream.leave_out(packet);
+            return Ok(());
+        }
         let Some(rate) = self.rate.as_deref_mut().filter(|rate| rate.has_room(class)) else {
             return Err(Error::Operation(format!(
                 "{MAX_QUEUED_PACKETS} packets wait to be sent already"

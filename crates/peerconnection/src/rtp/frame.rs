@@ -30,7 +30,8 @@ pub struct Frame {
     pub timestamp: u32,
     /// The codec, by the payload type under which it is sent; `None`: by `codec`.
     pub payload_type: Option<u8>,
-    /// The codec, whatever its payload type is at this peer; `None`: the first that was agreed on.
+    /// The codec, whatever its payload type is at this peer; `None`: the one that the encoding has chosen, or else the first
+    /// that was agreed on.
     pub codec: Option<CodecFormat>,
     /// What the encoder knows of it.
     pub info: FrameInfo,

@@ -80,6 +80,7 @@ impl RtpTransport {
             let (ssrc, transceiver) = (packet.ssrc(), section.transceiver);
             let packets = self.forwarding.includes(transceiver);
             self.streams_received += 1;
+            let repairing = stream.repairing;
             *stream = ReceiveStream::new(
                 self.streams_received,
                 ssrc,
@@ -89,6 +90,7 @@ impl RtpTransport {
                 codec,
                 packets,
             );
+            stream.repairing = repairing;
             self.assembly.recount(self.receivers.iter());
         }
         let stream = &mut self.receivers[index];
@@ -120,13 +122,20 @@ impl RtpTransport {
         let target = match route.role {
             StreamRole::Media => {
                 fec::codec_inside(section, packet)?;
+                // The source of a stream at rest has become another one.
+                let (transceiver, layer) = (section.transceiver, route.layer);
+                let old = self.receivers.iter().find(|stream| {
+                    stream.rests() && (stream.transceiver(), stream.layer()) == (transceiver, layer)
+                });
+                if let Some(old) = old.map(ReceiveStream::ssrc) {
+                    self.forget(old);
+                }
                 if self.receivers.len() >= MAX_RECEIVE_STREAMS && !self.forget_silent(now) {
                     return None;
                 }
                 let section = self.routing.section(route)?;
                 let codec = fec::codec_inside(section, packet)?;
                 let rid = section.rid(route.layer);
-                let (transceiver, layer) = (section.transceiver, route.layer);
                 let packets = self.forwarding.includes(transceiver);
                 self.streams_received += 1;
                 let serial = self.streams_received;
@@ -247,8 +256,11 @@ impl RtpTransport {
         }
         self.settle_budget(index);
         let stream = &mut self.receivers[index];
-        if stream.nack_due().is_some() && !self.repairing.contains(&index) {
-            self.repairing.push(index);
+        if let Some(due) = stream.nack_due() {
+            if !std::mem::replace(&mut stream.repairing, true) {
+                self.repairing.push(index);
+            }
+            self.next_nack = Some(self.next_nack.map_or(due, |next| next.min(due)));
         }
         if stream.keyframe_request_due(now, KEYFRAME_REQUEST_INTERVAL) {
             let media = stream.ssrc();
@@ -257,22 +269,32 @@ impl RtpTransport {
         self.send_nacks(now);
     }
 
-    /// Asks for the packets that are due.
+    /// Asks for the packets that are due. Streams are looked at only when one of them may have some.
     pub(super) fn send_nacks(&mut self, now: Instant) {
+        if self.next_nack.is_none_or(|due| due > now) {
+            return;
+        }
+        self.next_nack = None;
         let mut lost = Vec::new();
         let mut index = 0;
         while index < self.repairing.len() {
             let stream = &mut self.receivers[self.repairing[index]];
             let Some(due) = stream.nack_due() else {
+                stream.repairing = false;
                 self.repairing.swap_remove(index);
                 continue;
             };
             index += 1;
+            lost.clear();
+            if due <= now {
+                stream.poll_nack(now, self.round_trip, &mut lost);
+            }
+            if let Some(due) = stream.nack_due() {
+                self.next_nack = Some(self.next_nack.map_or(due, |next| next.min(due)));
+            }
             if due > now {
                 continue;
             }
-            lost.clear();
-            stream.poll_nack(now, self.round_trip, &mut lost);
             stream.counters.nacks += u32::from(!lost.is_empty());
             let media = stream.ssrc();
             if stream.keyframe_request_due(now, KEYFRAME_REQUEST_INTERVAL) {

@@ -13,10 +13,10 @@ use peerage_rtp::payload::PayloadFormat;
 use peerage_rtp::rtcp::{self, Arrival, Packet as RtcpPacket, PacketMetric, ReportBlock};
 use peerage_rtp::{ExtensionMap, NtpClock, RtpPacket, Ssrc};
 
-use super::RtpTransport;
 use super::frame::Frame;
 use super::routing::{ReceivedCodec, Section};
 use super::send::SendStream;
+use super::{RtpTransport, Target};
 use crate::event_log::{Log, Observers};
 
 impl RtpTransport {
@@ -33,7 +33,12 @@ impl RtpTransport {
         self.log.with(|observers| {
             observers.end_others(now, |direction, ssrc| match direction {
                 Direction::Sent => self.senders.get(Ssrc(ssrc)).is_some(),
-                Direction::Received => self.by_ssrc.contains_key(&ssrc),
+                Direction::Received => match self.by_ssrc.get(&ssrc) {
+                    Some(
+                        &(Target::Media(index) | Target::Repair(index) | Target::Parity(index)),
+                    ) => !self.receivers[index].rests(),
+                    None => false,
+                },
             });
         });
     }

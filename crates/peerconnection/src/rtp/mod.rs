@@ -16,6 +16,7 @@ mod congestion;
 mod counters;
 mod dtmf;
 mod ecn;
+mod encodings;
 mod estimate;
 mod extended_reports;
 mod fec;
@@ -24,6 +25,7 @@ mod forwarding;
 mod frame;
 mod frame_extensions;
 mod incoming;
+mod keyframe_requests;
 mod limits;
 mod load;
 mod log;
@@ -31,6 +33,8 @@ mod outgoing;
 mod packet;
 mod packets;
 mod receive;
+#[cfg(test)]
+mod receive_tests;
 mod reports;
 mod routing;
 mod scalability;
@@ -41,6 +45,7 @@ mod sources;
 mod statistics;
 mod targets;
 
+pub use encodings::EncodingTarget;
 pub use estimate::Estimate;
 pub use frame::{Frame, MediaFrame};
 pub use packets::{
@@ -67,6 +72,7 @@ use rustc_hash::FxHashMap;
 use self::arrivals::ArrivalReports;
 use self::budget::AssemblyBudget;
 use self::congestion::RateControl;
+use self::encodings::Encodings;
 use self::extended_reports::ReferenceTimes;
 use self::forwarding::Forwarding;
 use self::limits::Answers;
@@ -108,7 +114,6 @@ const FIRST_ROUND_TRIP: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) enum RtpEvent {
     Frame(Box<MediaFrame>),
-    KeyframeRequested { transceiver: TransceiverHandle, encoding: usize },
     ToneChange { transceiver: TransceiverHandle, tone: Option<char> },
     Dtmf(DtmfEvent),
 }
@@ -137,6 +142,8 @@ pub(crate) struct RtpTransport {
     by_ssrc: FxHashMap<u32, Target>,
     /// Streams that miss packets: only these are looked at when a timer is due.
     repairing: Vec<usize>,
+    /// None of them has a packet to be asked for before.
+    next_nack: Option<Instant>,
     arrivals: ArrivalReports,
     round_trip: Duration,
     /// What ICE's checks took on the pair in use.
@@ -154,6 +161,12 @@ pub(crate) struct RtpTransport {
     bitrates: GccConfig,
     /// What each encoding may use of it.
     targets: Targets,
+    /// What encoders are to do beside that.
+    encodings: Encodings,
+    /// Streams of ours of which a keyframe is wanted, each once.
+    keyframes_wanted: Vec<Ssrc>,
+    /// When a request that was put off is to be told.
+    next_keyframe: Option<Instant>,
     /// Limits of the peer that are to be confirmed.
     answers: Answers,
     /// The packets of the frame that is being cut.
@@ -207,6 +220,7 @@ impl RtpTransport {
             assembly: AssemblyBudget::default(),
             by_ssrc: FxHashMap::default(),
             repairing: Vec::new(),
+            next_nack: None,
             arrivals: ArrivalReports::default(),
             round_trip: FIRST_ROUND_TRIP,
             path_round_trip: None,
@@ -217,6 +231,9 @@ impl RtpTransport {
             rate: None,
             bitrates,
             targets: Targets::default(),
+            encodings: Encodings::default(),
+            keyframes_wanted: Vec::new(),
+            next_keyframe: None,
             answers: Answers::default(),
             outgoing: VecDeque::new(),
             padding_stream: None,
@@ -262,6 +279,9 @@ impl RtpTransport {
         self.forwarding.clear();
         self.by_ssrc.clear();
         self.repairing.clear();
+        self.next_nack = None;
+        self.keyframes_wanted.clear();
+        self.next_keyframe = None;
         self.rate = None;
         self.rtcp.clear();
         self.next_report = None;
@@ -269,6 +289,7 @@ impl RtpTransport {
         self.next_event_end = None;
         self.arrivals.clear();
         self.targets = Targets::default();
+        self.encodings = Encodings::default();
         self.answers = Answers::default();
     }
 
@@ -297,17 +318,32 @@ impl RtpTransport {
             srtp.set_header_encryption(self.header_encryption);
         }
         self.extensions.allow_two_byte(agreed.iter().any(|media| media.mixed_headers));
-        let wanted = |stream: &ReceiveStream| {
+        // Of a transceiver at rest the streams stay for what was counted (webrtc-stats §4.4), until it is stopped.
+        let arrivals = &mut self.arrivals;
+        self.receivers.retain(|stream| {
+            let lives = transceivers.get(stream.transceiver()).is_some_and(|t| !t.stopped);
+            if !lives {
+                arrivals.forget(stream.ssrc());
+            }
+            lives
+        });
+        let received = |stream: &ReceiveStream| {
             let of = |media: &&AgreedMedia| media.transceiver == stream.transceiver();
             agreed.iter().find(of).is_some_and(|media| media.agreement.direction.receives())
         };
-        self.receivers.retain(wanted);
+        for stream in &mut self.receivers {
+            if !received(stream) {
+                stream.rest();
+            }
+            stream.count_bytes();
+        }
         self.assembly.recount(self.receivers.iter());
         self.repairing.clear();
         self.by_ssrc.clear();
-        for (index, stream) in self.receivers.iter().enumerate() {
+        for (index, stream) in self.receivers.iter_mut().enumerate() {
             self.by_ssrc.insert(stream.ssrc().0, Target::Media(index));
-            if stream.nack_due().is_some() {
+            stream.repairing = stream.nack_due().is_some();
+            if stream.repairing {
                 self.repairing.push(index);
             }
         }
@@ -361,6 +397,8 @@ impl RtpTransport {
             let sent = senders.iter().flat_map(|s| [s.ssrc(), s.rtx_ssrc(), s.fec_ssrc()]);
             rate.retain_streams(&sent.map(|ssrc| ssrc.0).collect());
         }
+        // Before the keys there is nothing to be arranged yet.
+        self.arrange_encodings(transceivers);
         self.prepare_rate(now, transceivers);
         self.log_ended_streams(now);
         self.schedule_reports(now);
@@ -416,14 +454,13 @@ impl RtpTransport {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let nack =
-            self.repairing.iter().filter_map(|&index| self.receivers[index].nack_due()).min();
         let rate = self.rate.as_ref().and_then(|rate| rate.poll_timeout());
         let timers = [
             self.next_report,
             self.arrivals.poll_timeout(),
-            nack,
+            self.next_nack,
             rate,
+            self.next_keyframe,
             self.answers.due(),
             self.dtmf_timeout(),
         ];
@@ -436,9 +473,9 @@ impl RtpTransport {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        if !self.repairing.is_empty() {
-            self.send_nacks(now);
-        }
+        self.send_nacks(now);
+        // The application finds it among the events.
+        self.next_keyframe.take_if(|at| *at <= now);
         self.handle_dtmf(now);
         if let Some(rate) = &mut self.rate
             && rate.handle_timeout(now)

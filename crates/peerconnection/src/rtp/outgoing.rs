@@ -55,7 +55,7 @@ impl RtpTransport {
                 && stream.load.keyframe_due(now, KEYFRAME_REQUEST_INTERVAL);
             if ask {
                 let ssrc = stream.ssrc();
-                self.keyframe_requested(ssrc);
+                self.want_keyframe(now, ssrc);
             }
             return Ok(());
         }
@@ -101,6 +101,7 @@ impl RtpTransport {
                 self.statistics.rtcp_sent += 1;
                 return Some((buf.len() - start, None));
             }
+            self.statistics.packets_unsealable += 1;
             buf.truncate(start);
         }
         let rate = self.rate.as_deref_mut()?;
@@ -159,6 +160,7 @@ impl RtpTransport {
                 }
                 return Some((len, mark));
             }
+            self.statistics.packets_unsealable += 1;
             buf.truncate(start);
         }
         None
@@ -195,7 +197,7 @@ impl RtpTransport {
             rate.retain(|packet| packet.ssrc != media || packet.class == Class::Audio);
             self.statistics.repairs_given_up += 1;
             if !rate.is_held_back() && stream.load.keyframe_due(now, KEYFRAME_REQUEST_INTERVAL) {
-                self.keyframe_requested(media);
+                self.want_keyframe(now, media);
             }
         }
     }

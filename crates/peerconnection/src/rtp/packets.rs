@@ -86,7 +86,8 @@ impl ReceivedPacket {
 pub struct OutgoingPacket {
     /// The codec, by the payload type under which it is sent; `None`: by `codec`.
     pub payload_type: Option<u8>,
-    /// The codec, whatever its payload type is at this peer; `None`: the first that was agreed on.
+    /// The codec, whatever its payload type is at this peer; `None`: the one that the encoding has chosen, or else the first
+    /// that was agreed on.
     pub codec: Option<CodecFormat>,
     /// Where in the sequence it belongs, from any beginning: gaps stay gaps, and late packets find their place up to
     /// [`MAX_LATE_PACKETS`](crate::MAX_LATE_PACKETS) behind. The number on the wire differs from it by a constant. `None`:

@@ -33,6 +33,8 @@ pub(super) struct ReceiveStream {
     rid: Option<Word>,
     /// Packets are given out as they come, instead of frames.
     packets: bool,
+    /// The transceiver does not receive now.
+    rests: bool,
     /// The codec of the packets last received, and what assembles them.
     current: Option<(ReceivedCodec, FrameAssembler)>,
     /// Events go beside the audio, under a payload type of their own.
@@ -42,6 +44,8 @@ pub(super) struct ReceiveStream {
     /// Packets that had come when it was reported on last.
     reported: u64,
     nack: Option<NackGenerator>,
+    /// It is in the list of streams that miss packets.
+    pub(super) repairing: bool,
     /// Ticks of the timestamp a second.
     clock_rate: u32,
     wants_keyframe: bool,
@@ -108,12 +112,14 @@ impl ReceiveStream {
             layer,
             rid: rid.and_then(|rid| Word::new(rid).ok()),
             packets,
+            rests: false,
             current: None,
             telephone_events: None,
             sequence: SequenceUnwrapper::default(),
             statistics: ReceiveStatistics::new(ssrc, codec.clock_rate),
             reported: 0,
             nack: codec.nack.then(|| NackGenerator::new(NackConfig::default())),
+            repairing: false,
             clock_rate: codec.clock_rate,
             wants_keyframe: false,
             gave_up: false,
@@ -182,6 +188,23 @@ impl ReceiveStream {
         }
     }
 
+    /// Nothing comes for now: what is under way is given up, what was counted stays.
+    pub(super) fn rest(&mut self) {
+        self.rests = true;
+        if let Some((_, assembler)) = self.current.take() {
+            self.counters.assembler_ends(assembler.statistics());
+        }
+        self.telephone_events = None;
+        self.nack = self.nack.take().map(|_| NackGenerator::new(NackConfig::default()));
+        (self.wants_keyframe, self.gave_up, self.skips) = (false, false, false);
+        (self.gap, self.asked, self.keyframe_comes) = (None, None, None);
+    }
+
+    /// Whether it does.
+    pub(super) fn rests(&self) -> bool {
+        self.rests
+    }
+
     /// Takes a packet of this stream. It is handed back where packets are given out and it is not one that came before.
     pub(super) fn handle(
         &mut self,
@@ -190,6 +213,7 @@ impl ReceiveStream {
         packet: &RtpPacket<'_>,
     ) -> Option<Accepted> {
         let number = packet.sequence_number();
+        self.rests = false;
         let payload_len = packet.payload().len() + packet.padding_len();
         self.statistics.receive(now, number, packet.timestamp(), packet.header_len(), payload_len);
         self.counters.padding_bytes += packet.padding_len() as u64;

@@ -21,6 +21,7 @@ use super::arena::Arena;
 use super::counters::OutboundCounters;
 use super::fec::{FecCodecs, FecSender, is_protection};
 use super::frame::{Choice, Frame};
+use super::keyframe_requests::KeyframeRequests;
 use super::load::Load;
 use super::packet::{HeaderTemplate, Packet};
 use super::packets::{OutgoingPacket, write_levels};
@@ -29,7 +30,7 @@ use super::scalability::Layers;
 use super::snapshot::Outbound;
 use crate::error::Error;
 use crate::jsep::AgreedMedia;
-use crate::media::CodecFormat;
+use crate::media::{CodecFormat, RtpCodec, dictionary_match, same_format};
 use crate::transceiver::{RtpEncodingParameters, TransceiverHandle, fec_source};
 
 /// What a retransmission adds to a packet (RFC 4588 §4).
@@ -62,6 +63,9 @@ struct Codec {
     clock_rate: u32,
     /// Redundant audio: the payload type of the frames inside (RFC 2198 §4).
     red: Option<PayloadType>,
+    /// As it was agreed on, with what the peer says of it, and its place there.
+    agreed: RtpCodec,
+    place: usize,
 }
 
 impl Codec {
@@ -173,6 +177,7 @@ pub(super) struct SendStream {
     header: HeaderTemplate,
     arena: Arena,
     pub(super) load: Load,
+    pub(super) keyframes: KeyframeRequests,
     /// The codec of the last packet has retransmissions.
     repairable: bool,
     /// A codec has none though the peer asks for lost packets.
@@ -233,6 +238,7 @@ impl SendStream {
             header: HeaderTemplate::new(Ssrc(ssrc), "", "", false, &ExtensionMap::new()),
             arena: Arena::default(),
             load: Load::new(),
+            keyframes: KeyframeRequests::default(),
             repairable: false,
             any_without_rtx: false,
             codecs: Vec::new(),
@@ -276,7 +282,7 @@ impl SendStream {
         self.header = HeaderTemplate::new(self.ssrc, mid, rid, self.load.numbered, &extensions);
         self.configure_fec(media, mid, &extensions);
         let carries = media.agreement.codecs.iter().filter(|codec| !is_protection(&codec.codec));
-        let codecs = carries.filter_map(|codec| {
+        let codecs = carries.enumerate().filter_map(|(place, codec)| {
             let fmtp = codec.remote_fmtp.as_deref().unwrap_or("");
             Some(Codec {
                 codec: CodecFormat::of(&codec.codec)?,
@@ -286,6 +292,8 @@ impl SendStream {
                 format: PayloadFormat::from_sdp(&codec.codec.name, fmtp)?,
                 clock_rate: codec.codec.clock_rate,
                 red: None,
+                agreed: RtpCodec { fmtp: codec.remote_fmtp.clone(), ..codec.codec.clone() },
+                place,
             })
         });
         self.codecs = codecs.collect();
@@ -312,6 +320,26 @@ impl SendStream {
         let (numbered, source) = (self.load.numbered, self.fec_source);
         let fec = FecSender::new(codecs, self.ssrc, source, mid, numbered, extensions);
         self.fec = fec.map(Box::new);
+    }
+
+    /// Puts the codec that the application has chosen before the others, which stand as agreed on.
+    pub(super) fn prefer(&mut self, chosen: Option<&RtpCodec>) {
+        let is_it = |codec: &&Codec| {
+            codec.is_media() && chosen.is_some_and(|c| dictionary_match(&codec.agreed, c, true))
+        };
+        // Parameters that only the peer names do not keep its codec from being the one that is meant.
+        let named = |codec: &&Codec| {
+            codec.is_media() && chosen.is_some_and(|c| same_format(&codec.agreed, c))
+        };
+        let mut codecs = self.codecs.iter();
+        let found = codecs.clone().find(is_it).or_else(|| codecs.find(named));
+        let chosen = found.map(|codec| codec.place);
+        self.codecs.sort_by_key(|codec| (Some(codec.place) != chosen, codec.place));
+    }
+
+    /// What frames are sent as that name no codec, and its payload type.
+    pub(super) fn preferred(&self) -> Option<(&RtpCodec, u8)> {
+        self.codec(Choice::First).ok().map(|codec| (&codec.agreed, codec.payload_type.get()))
     }
 
     /// What redundant audio carries: what the peer names, or else the audio of the same clock.
@@ -586,6 +614,9 @@ impl SendStream {
         self.counters.payload_type = Some(payload_type.get());
         let facts = facts(format, frame);
         if let Some(facts) = facts {
+            if facts.keyframe {
+                self.keyframes.keyframe_sent(now);
+            }
             self.counters.frame(now, facts, frame.info.end_of_picture);
         }
         if protects {
@@ -661,6 +692,16 @@ impl SendStream {
     /// A number was taken beside those of the application, which go on after it.
     fn shift_anchor(&mut self) {
         self.anchor = self.anchor.map(|anchor| anchor.wrapping_add(1));
+    }
+
+    /// A packet of the application's is not sent: the next one takes its number, so that no loss is seen.
+    pub(super) fn leave_out(&mut self, packet: &OutgoingPacket) {
+        let (Some(number), Some(anchor)) = (packet.sequence, self.anchor) else { return };
+        let ahead = number.wrapping_add(anchor).wrapping_sub(self.next) as i64;
+        // One that is late leaves a gap: those after it have their numbers already.
+        if ahead >= 0 {
+            self.anchor = Some(anchor.wrapping_sub(1));
+        }
     }
 
     /// Makes a packet of one of the application's; `overhead` is what SRTP adds.

@@ -32,6 +32,8 @@ pub struct RtpStatistics {
     pub stream_feedback_received: u64,
     /// Keyframes asked for.
     pub keyframe_requests_sent: u64,
+    /// Packets of ours, RTCP too, that SRTP could not seal: the key is used up, or there were too many sources.
+    pub packets_unsealable: u64,
     /// Packets that SRTP refused: forged, replayed, or of another key.
     pub packets_unprotectable: u64,
     /// Packets that do not parse.

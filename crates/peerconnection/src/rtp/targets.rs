@@ -224,6 +224,7 @@ impl RtpTransport {
                 stream.set_layers(Layers::new(encoding));
             }
         }
+        self.arrange_encodings(transceivers);
         let Some(rate) = self.rate.as_deref_mut() else { return };
         let demand = self.targets.arrange(self.senders.iter(), transceivers, rate, self.bitrates);
         rate.set_demand(now, demand);

@@ -2,6 +2,7 @@
 
 use super::TransceiverDirection;
 use crate::channel::Priority;
+use crate::media::RtpCodec;
 
 /// How a transceiver begins.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,7 +33,7 @@ impl TransceiverInit {
     }
 }
 
-/// One layer that is sent.
+/// One layer that is sent. Encoders are told of all this by [`EncodingTarget`](crate::EncodingTarget).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RtpEncodingParameters {
@@ -55,6 +56,8 @@ pub struct RtpEncodingParameters {
     /// [`FrameInfo::reference_distances`](crate::FrameInfo::reference_distances) has it, instead of a pattern that
     /// `scalability_mode` implies (flexible mode, RFC 9628 §3). Not of the W3C. It takes effect with the next keyframe.
     pub vp9_flexible: bool,
+    /// `codec`: what is sent, of the codecs that are agreed on; `None`: the first of them.
+    pub codec: Option<RtpCodec>,
 }
 
 impl Default for RtpEncodingParameters {
@@ -68,6 +71,7 @@ impl Default for RtpEncodingParameters {
             scale_resolution_down_by: None,
             scalability_mode: None,
             vp9_flexible: false,
+            codec: None,
         }
     }
 }

@@ -2,12 +2,14 @@
 //! of media and what was agreed on. The [`table`] holds those of a connection; JSEP reads and writes it.
 
 mod direction;
+mod encodings;
 mod init;
 mod layers;
 mod parameters;
 mod table;
 
 pub use direction::TransceiverDirection;
+pub(crate) use encodings::{checked_parameters, checked_send_encodings};
 pub use init::{RtpEncodingParameters, TransceiverInit};
 pub(crate) use layers::ReceiveLayers;
 pub use parameters::{RtcpParameters, RtpReceiveParameters, RtpSendParameters};
@@ -20,7 +22,7 @@ use std::time::Duration;
 use peerage_sdp::{Direction, Word};
 
 use crate::error::Error;
-use crate::media::{Agreement, MediaKind, RtpCodec};
+use crate::media::{Agreement, MediaKind, RtpCodec, dictionary_match};
 
 /// Names a transceiver of a connection. Handles are never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,6 +93,16 @@ impl Sender {
             operation,
             reason: "the sender has no encoding of this index; those that the peer refuses are let go",
         })
+    }
+
+    /// Lets go of chosen codecs that were not agreed on (webrtc-pc §4.4.1.5, once the state is stable).
+    pub(crate) fn drop_codecs(&mut self, agreement: &Agreement) {
+        for encoding in &mut self.encodings {
+            encoding.codec.take_if(|chosen| {
+                let mut agreed = agreement.codecs.iter();
+                !agreed.any(|agreed| dictionary_match(&agreed.codec, chosen, true))
+            });
+        }
     }
 
     /// Lets go of layers that an answer did not agree to: they do not come back (webrtc-pc §5.4.1).

@@ -6,15 +6,15 @@ use rustc_hash::FxHashSet;
 
 use super::{
     ReceiveLayers, Receiver, RtpEncodingParameters, Sender, Transceiver, TransceiverDirection,
-    TransceiverHandle, TransceiverInit,
+    TransceiverHandle, TransceiverInit, checked_send_encodings,
 };
 use crate::error::Error;
-use crate::media::{MediaKind, RemoteMedia};
+use crate::media::{Capabilities, MediaKind, RemoteMedia};
 
 /// Transceivers that may exist at once, those that the peer's offers make included.
 pub(crate) const MAX_TRANSCEIVERS: usize = 256;
 /// Layers of one simulcast.
-const MAX_ENCODINGS: usize = 8;
+pub(super) const MAX_ENCODINGS: usize = 8;
 /// The longest name of a layer: what fits a two-byte header extension.
 const MAX_RID: usize = 255;
 
@@ -80,6 +80,7 @@ impl Transceivers {
         rng: &mut Rng,
         kind: MediaKind,
         init: TransceiverInit,
+        capabilities: &Capabilities,
     ) -> Result<TransceiverHandle, Error> {
         if self.list.len() >= MAX_TRANSCEIVERS {
             return Err(too_many());
@@ -93,7 +94,8 @@ impl Transceivers {
         check_ids("init.streams", init.streams.iter())?;
         check_ids("init.track", init.track.iter())?;
         let layers = checked_layers(kind, &init)?;
-        let encodings = checked_encodings(kind, init.send_encodings)?;
+        let codecs = capabilities.rtp_codecs(kind);
+        let encodings = checked_send_encodings(kind, &codecs, init.send_encodings)?;
         let ssrcs = self.fresh_ssrcs(rng, encodings.len());
         let handle = TransceiverHandle(self.next);
         self.next += 1;
@@ -182,59 +184,12 @@ fn scale_by_powers(encodings: &mut [RtpEncodingParameters]) {
     }
 }
 
-/// webrtc-pc §5.1, "addTransceiver sendEncodings validation steps".
-fn checked_encodings(
-    kind: MediaKind,
-    mut encodings: Vec<RtpEncodingParameters>,
-) -> Result<Vec<RtpEncodingParameters>, Error> {
-    let fail = |reason: String| Err(Error::Type { argument: "init.send_encodings", reason });
-    if encodings.is_empty() {
-        return Ok(vec![RtpEncodingParameters::default()]);
-    }
-    if encodings.len() > MAX_ENCODINGS {
-        return fail(format!("there are more than {MAX_ENCODINGS} layers"));
-    }
-    for (index, encoding) in encodings.iter().enumerate() {
-        let rid = &encoding.rid;
-        // Without simulcast there need be none.
-        if !is_rid(rid) && (!rid.is_empty() || encodings.len() > 1) {
-            return fail(no_rid(rid));
-        }
-        if encodings[..index].iter().any(|other| other.rid == *rid) {
-            return fail(format!("rid {rid:?} stands there twice"));
-        }
-        if encoding.scale_resolution_down_by.is_some_and(|scale| scale < 1.0 || scale.is_nan()) {
-            return Err(Error::Range {
-                argument: "scale_resolution_down_by",
-                reason: "it is less than 1".into(),
-            });
-        }
-        if encoding.max_framerate.is_some_and(|rate| rate < 0.0 || rate.is_nan()) {
-            return Err(Error::Range {
-                argument: "max_framerate",
-                reason: "it is less than 0".into(),
-            });
-        }
-    }
-    match kind {
-        // Audio has one layer (webrtc-pc, the same steps: maxN).
-        MediaKind::Audio => encodings.truncate(1),
-        MediaKind::Video => {
-            // Where no layer says how it is scaled, each has twice the width of the one before.
-            if encodings.iter().all(|encoding| encoding.scale_resolution_down_by.is_none()) {
-                scale_by_powers(&mut encodings);
-            }
-        }
-    }
-    Ok(encodings)
-}
-
 /// RFC 8851 §10.
-fn is_rid(rid: &str) -> bool {
+pub(super) fn is_rid(rid: &str) -> bool {
     (1..=MAX_RID).contains(&rid.len()) && rid.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-fn no_rid(rid: &str) -> String {
+pub(super) fn no_rid(rid: &str) -> String {
     format!("rid {rid:?} is not 1 to {MAX_RID} letters and digits (RFC 8851 §10)")
 }
 
@@ -290,11 +245,12 @@ mod tests {
 
     #[test]
     fn a_section_that_was_recycled_is_the_new_ones() {
-        let mut rng = Rng::from_seed(1);
+        let (mut rng, capabilities) = (Rng::from_seed(1), Capabilities::default());
         let mut transceivers = Transceivers::default();
         let mut make = || {
             let init = TransceiverInit::default();
-            let handle = transceivers.create(&mut rng, MediaKind::Video, init).unwrap();
+            let handle =
+                transceivers.create(&mut rng, MediaKind::Video, init, &capabilities).unwrap();
             let transceiver = transceivers.get_mut(handle).unwrap();
             transceiver.mid = Word::new("0").ok();
             transceiver.index = Some(0);

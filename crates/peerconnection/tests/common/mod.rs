@@ -34,6 +34,8 @@ pub struct Peer {
     pub trickle: bool,
     /// Echo every message on the channel it came by.
     pub echo: bool,
+    /// The application takes no events.
+    pub asleep: bool,
     seen: usize,
 }
 
@@ -51,6 +53,7 @@ impl Peer {
             inbox: VecDeque::new(),
             trickle: true,
             echo: false,
+            asleep: false,
             seen: 0,
         }
     }
@@ -85,6 +88,9 @@ impl Peer {
     }
 
     fn drain_events(&mut self, now: Instant) {
+        if self.asleep {
+            return;
+        }
         while let Some(event) = self.pc.poll_event() {
             match event {
                 Event::Message(handle, message) => {

@@ -123,10 +123,7 @@ impl Gathering<'_> {
     }
 
     fn data_channels(&mut self) {
-        let mut handles = self.pc.channels.handles();
-        handles.sort_unstable();
-        for handle in handles {
-            let Some(channel) = self.pc.channels.get(handle) else { continue };
+        for (handle, channel) in self.pc.channels.monitored() {
             let id = self.ids.of(StatsType::DataChannel, handle);
             self.report.insert(Stats::DataChannel(DataChannelStats {
                 label: Some(channel.label.to_string()),

@@ -1,0 +1,185 @@
+//! How long a stream of the peer waits for what is missing, when it asks for a keyframe, and what incomplete frames may
+//! hold, seen from inside.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use peerage_congestion::GccConfig;
+use peerage_crypto::Rng;
+use peerage_rtp::payload::PayloadFormat;
+use peerage_rtp::{PayloadType, RtpHeader, RtpPacket, RtpTimestamp, SequenceNumber, Ssrc};
+use peerage_sdp::{Text, Word};
+
+use super::receive::ReceiveStream;
+use super::routing::{KeyframeRequests, ReceivedCodec};
+use super::{KEYFRAME_REQUEST_INTERVAL, RtpTransport};
+use crate::media::{CodecFormat, RtpCodec};
+use crate::transceiver::TransceiverHandle;
+
+const MS: fn(u64) -> Duration = Duration::from_millis;
+const ROUND_TRIP: Duration = Duration::from_millis(100);
+
+/// VP8 with retransmission.
+fn vp8() -> ReceivedCodec {
+    let codec = CodecFormat::of(&RtpCodec::video(Word::from_static("VP8"))).unwrap();
+    ReceivedCodec {
+        payload_type: 96,
+        format: PayloadFormat::Vp8,
+        codec,
+        media: codec,
+        clock_rate: 90_000,
+        nack: true,
+        keyframes: KeyframeRequests::PictureLoss,
+        rtx: Some(97),
+    }
+}
+
+/// The header of a keyframe and of another frame (RFC 6386 §9.1), each after a payload descriptor that says that it begins
+/// here (RFC 7741 §4.2).
+const KEYFRAME: [u8; 11] = [0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01];
+const OTHER: [u8; 4] = [0x10, 0x11, 0, 0];
+/// No frame.
+const NONE: [u64; 0] = [];
+/// A packet that goes on with a frame.
+const MORE: [u8; 4] = [0, 7, 7, 7];
+
+fn stream(ssrc: u32) -> ReceiveStream {
+    ReceiveStream::new(1, Ssrc(ssrc), TransceiverHandle(0), None, None, &vp8(), false)
+}
+
+/// Hands a stream a packet whose frame is told by `timestamp`; the sequence numbers of the frames that come of it.
+fn take(
+    stream: &mut ReceiveStream,
+    now: Instant,
+    (number, timestamp): (u16, u32),
+    marker: bool,
+    payload: &[u8],
+) -> Vec<u64> {
+    let fields = RtpHeader {
+        marker,
+        payload_type: PayloadType::new(vp8().payload_type).unwrap(),
+        sequence_number: SequenceNumber(number),
+        timestamp: RtpTimestamp(timestamp),
+        ssrc: stream.ssrc(),
+    };
+    let mut packet = Vec::new();
+    fields.write(&mut packet, |_| {});
+    packet.extend_from_slice(payload);
+    stream.handle(now, &vp8(), &RtpPacket::parse(&packet).unwrap());
+    std::iter::from_fn(|| stream.poll_frame(now)).map(|frame| frame.frame.first_sequence).collect()
+}
+
+/// On a slow path a keyframe takes seconds; each further one that were asked for would begin before it is whole.
+#[test]
+fn no_keyframe_is_asked_for_while_one_comes() {
+    let start = Instant::now();
+    let mut stream = stream(1);
+    let due = |stream: &mut ReceiveStream, ms| {
+        stream.keyframe_request_due(start + MS(ms), KEYFRAME_REQUEST_INTERVAL)
+    };
+    take(&mut stream, start, (1, 0), true, &OTHER);
+    assert!(due(&mut stream, 0), "nothing can be decoded yet");
+    assert!(!due(&mut stream, 200), "a moment ago");
+    assert!(due(&mut stream, 300), "it may be lost");
+    take(&mut stream, start + MS(350), (2, 3_000), false, &KEYFRAME);
+    for step in 1..32 {
+        let ms = 350 + 100 * step;
+        take(&mut stream, start + MS(ms), (2 + step as u16, 3_000), false, &MORE);
+        let wanted = ms >= 300 + 3_000;
+        let asked = due(&mut stream, ms);
+        assert!(!asked || wanted, "after {ms} ms, while it comes");
+        if asked {
+            return;
+        }
+    }
+    panic!("nor is it waited for for ever");
+}
+
+#[test]
+fn a_keyframe_that_comes_no_more_is_asked_for_again() {
+    let start = Instant::now();
+    let mut stream = stream(1);
+    take(&mut stream, start, (1, 0), true, &OTHER);
+    assert!(stream.keyframe_request_due(start, KEYFRAME_REQUEST_INTERVAL));
+    take(&mut stream, start + MS(200), (2, 3_000), false, &KEYFRAME);
+    assert!(!stream.keyframe_request_due(start + MS(450), KEYFRAME_REQUEST_INTERVAL));
+    assert!(stream.keyframe_request_due(start + MS(500), KEYFRAME_REQUEST_INTERVAL));
+}
+
+/// Asks for what is missing each 10 ms until the time has passed.
+fn ask(stream: &mut ReceiveStream, from: Instant, time: Duration) {
+    for step in 0..time.as_millis() as u64 / 10 {
+        stream.poll_nack(from + MS(10 * step), ROUND_TRIP, &mut Vec::new());
+    }
+}
+
+#[test]
+fn what_was_asked_for_in_vain_is_not_waited_for_once_a_keyframe_is_whole() {
+    let start = Instant::now();
+    let mut stream = stream(1);
+    assert_eq!(take(&mut stream, start, (1, 0), true, &KEYFRAME), [65_537]);
+    // The second is lost, and so is all that brings it again.
+    for number in 3..8 {
+        let frame = (number, u32::from(number) * 3_000);
+        assert_eq!(take(&mut stream, start + MS(100), frame, true, &OTHER), NONE);
+    }
+    // A keyframe that the peer makes by itself: what is missing may still come.
+    take(&mut stream, start + MS(150), (8, 24_000), false, &KEYFRAME);
+    assert_eq!(take(&mut stream, start + MS(150), (9, 24_000), true, &MORE), NONE);
+    ask(&mut stream, start + MS(150), Duration::from_secs(2));
+    let now = start + MS(2_150);
+    assert!(stream.keyframe_request_due(now, KEYFRAME_REQUEST_INTERVAL), "ten requests in vain");
+    // The next packet is enough: the keyframe has been there for long.
+    assert_eq!(take(&mut stream, now, (10, 27_000), true, &OTHER), [65_544, 65_546]);
+    // And packets are waited for as before.
+    assert_eq!(take(&mut stream, now, (12, 33_000), true, &KEYFRAME), NONE);
+    assert_eq!(take(&mut stream, now, (11, 30_000), true, &OTHER), [65_547, 65_548]);
+}
+
+/// Frames that refer to one that the application did not get cannot be decoded.
+#[test]
+fn after_a_frame_that_found_no_room_all_are_left_out_up_to_a_keyframe() {
+    let now = Instant::now();
+    let mut stream = stream(1);
+    assert_eq!(take(&mut stream, now, (1, 0), true, &KEYFRAME).len(), 1);
+    stream.not_taken();
+    assert!(stream.keyframe_request_due(now, KEYFRAME_REQUEST_INTERVAL));
+    for number in 2..10 {
+        let frame = (number, u32::from(number) * 3_000);
+        assert_eq!(take(&mut stream, now, frame, true, &OTHER), NONE, "frame {number}");
+    }
+    assert_eq!(take(&mut stream, now, (10, 30_000), true, &KEYFRAME).len(), 1);
+    assert_eq!(take(&mut stream, now, (11, 33_000), true, &OTHER).len(), 1);
+    assert_eq!(stream.snapshot(now).frames_dropped, 9);
+}
+
+/// Each stream may hold 8 MiB, and there may be a thousand.
+#[test]
+fn incomplete_frames_of_all_streams_have_one_budget() {
+    const PART: usize = 60_000;
+    let now = Instant::now();
+    let clock = (now, SystemTime::UNIX_EPOCH);
+    let cname = Text::new("name").unwrap();
+    let bitrates = GccConfig::default();
+    let mut transport = RtpTransport::new(&mut Rng::from_seed(1), cname, clock, bitrates);
+    // The keyframe has no end, and its parts keep their places.
+    let mut part = MORE.to_vec();
+    part.resize(PART, 7);
+    let held = |transport: &mut RtpTransport| -> usize {
+        transport.receivers.iter_mut().map(|stream| stream.count_bytes().1).sum()
+    };
+    let mut most = 0;
+    for index in 0..10 {
+        transport.receivers.push(stream(index as u32));
+        take(&mut transport.receivers[index], now, (0, 0), false, &KEYFRAME);
+        for number in 1..=130 {
+            take(&mut transport.receivers[index], now, (number, 0), false, &part);
+            transport.after_packet(now, index);
+            let held = held(&mut transport);
+            assert!(held <= 64 << 20, "{held} bytes are held");
+            most = most.max(held);
+        }
+    }
+    assert!(most > 60 << 20, "the budget is there to be used: {most}");
+    let given_up = transport.statistics().assemblies_given_up;
+    assert!((1..=3).contains(&given_up), "only who holds most gives up: {given_up}");
+}
