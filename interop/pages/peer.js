@@ -339,6 +339,8 @@
         dtls_group: transport?.tlsGroup ?? null,
         dtls_cipher: transport?.dtlsCipher ?? null,
         dtls_role: transport?.dtlsRole ?? null,
+        // Firefox counts none.
+        transports: all.filter((s) => s.type === "transport").length || null,
         local: candidate(pair?.localCandidateId) ?? null,
         remote: candidate(pair?.remoteCandidateId) ?? null,
         rtp: all

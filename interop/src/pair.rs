@@ -54,6 +54,8 @@ pub(crate) struct Pair {
     notes: Mutex<BTreeMap<String, Value>>,
     plots: Mutex<Vec<Plot>>,
     descriptions: Vec<(&'static str, String)>,
+    /// Descriptions lose their bundles on the way.
+    hides_bundles: bool,
 }
 
 /// Bytes that arrived in each stretch of time, for the report.
@@ -255,6 +257,7 @@ impl Pair {
             notes: Mutex::default(),
             plots: Mutex::default(),
             descriptions: Vec::new(),
+            hides_bundles: false,
         }
     }
 
@@ -357,6 +360,17 @@ impl Pair {
         self.exchange_with(offerer, answerer, false, true).await
     }
 
+    /// From now on the peers do not hear of each other's bundles.
+    pub(crate) fn hide_bundles(&mut self) {
+        self.hides_bundles = true;
+    }
+
+    /// A description as the other end is to see it.
+    fn shown(&self, sdp: &str) -> String {
+        let hidden = |line: &&str| self.hides_bundles && line.starts_with("a=group:BUNDLE");
+        sdp.split_inclusive('\n').filter(|line| !hidden(line)).collect()
+    }
+
     async fn exchange_with(
         &mut self,
         offerer: End,
@@ -373,7 +387,7 @@ impl Pair {
                 "gathered",
             )?;
         }
-        let fields = json!({"sdp": offer, "attach": attach});
+        let fields = json!({"sdp": self.shown(&offer), "attach": attach});
         let mut answer = sdp(answerer.call("answer", fields).await?, "answer")?;
         if self.trickle {
             self.forwarders.push(forward(offerer.clone(), seen[0], answerer.clone()));
@@ -383,7 +397,7 @@ impl Pair {
                 "gathered",
             )?;
         }
-        let accepted = offerer.call("accept", json!({"sdp": answer})).await;
+        let accepted = offerer.call("accept", json!({"sdp": self.shown(&answer)})).await;
         if accepted.is_err() {
             // The report shows what could not be agreed on.
             offerer.process.log(&offer);

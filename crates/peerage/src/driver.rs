@@ -178,7 +178,7 @@ impl Driver {
             Command::Call(id, call) => {
                 if let Some(connection) = self.connections.get_mut(&id) {
                     call(connection, now);
-                    connection.claim_ufrag(&mut self.routes);
+                    connection.claim_ufrags(&mut self.routes);
                     self.mark(id);
                 }
             }
@@ -229,7 +229,7 @@ impl Driver {
             self.config.send_buffer,
             self.config.receive_budget,
         );
-        connection.claim_ufrag(&mut self.routes);
+        connection.claim_ufrags(&mut self.routes);
         self.connections.insert(id, Box::new(connection));
         self.mark(id);
         // If the caller gives up just now its lifeline ends, and tells us so by itself.

@@ -20,7 +20,9 @@ use crate::{Configuration, Error};
 #[non_exhaustive]
 pub struct EndpointConfig {
     /// Addresses to bind; empty binds one socket per interface address. The unspecified address (`0.0.0.0:port`,
-    /// `[::]:port`) binds one socket that offers every interface address with that port, as servers do.
+    /// `[::]:port`) binds one socket that offers every interface address with that port, as servers do. An address that is
+    /// named more than once, with port 0, gets as many sockets: only two ends with one port each that do not bundle need that
+    /// (see [`BundlePolicy`](crate::BundlePolicy)).
     pub addresses: Vec<SocketAddr>,
     /// The port of sockets bound per interface; 0 lets the system choose.
     pub port: u16,

@@ -29,12 +29,13 @@ pub use peerage_peerconnection::{
     EncodedFrame, EncodingTarget, ErrorKind, Estimate, Frame, FrameInfo, FrameToTransform,
     FrameTransform, Handshake, HeaderEncryption, IceCandidate, IceCandidateInit,
     IceConnectionState, IceGatheringState, IceParameters, IceServer, IceTransportInfo,
-    IceTransportPolicy, KeyLog, KeyLogWriter, MdnsMode, MediaFrame, Message, NamedGroup,
-    OfferOptions, OutgoingPacket, PacketExtensions, PictureExtensions, Priority, ReceiveMode,
-    ReceivedPacket, RtcpParameters, RtpEncodingParameters, RtpReceiveParameters, RtpSendParameters,
-    RtpStatistics, SctpSettings, SctpTransportInfo, SctpTransportState, SdpType,
+    IceTransportPolicy, KeyLog, KeyLogWriter, MAX_TRANSPORTS, MdnsMode, MediaFrame, Message,
+    NamedGroup, OfferOptions, OutgoingPacket, PacketExtensions, PictureExtensions, Priority,
+    ReceiveMode, ReceivedPacket, RtcpParameters, RtpEncodingParameters, RtpReceiveParameters,
+    RtpSendParameters, RtpStatistics, SctpSettings, SctpTransportInfo, SctpTransportState, SdpType,
     SessionDescription, Settings, SignalingState, Statistics, SynchronizationSource, Transceiver,
-    TransceiverDirection, TransceiverHandle, TransceiverInit, TransportStatistics, clear_prefix,
+    TransceiverDirection, TransceiverHandle, TransceiverInit, TransportId, TransportStatistics,
+    clear_prefix,
 };
 /// RTP itself, for those who work with packets: headers, payload formats, and [`forward`](peerage_rtp::forward) for servers.
 pub use peerage_rtp as rtp;

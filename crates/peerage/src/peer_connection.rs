@@ -367,7 +367,8 @@ impl PeerConnection {
         self.snapshot.borrow().connection
     }
 
-    /// What congestion control knows of the path; `None` before anything can be sent.
+    /// What congestion control knows of the path; `None` before anything can be sent. Without a bundle each transceiver may
+    /// have a path of its own: see [`RtpTransceiver::estimate`].
     ///
     /// # Errors
     /// [`Error::ConnectionClosed`] only.
@@ -383,7 +384,8 @@ impl PeerConnection {
         self.call(|connection, now| Ok(connection.pc.get_stats(now))).await
     }
 
-    /// The `RTCDtlsTransport` that everything goes over; `None` before there is a description.
+    /// The `RTCDtlsTransport` that everything goes over as long as it is bundled, the first otherwise; `None` before there is
+    /// a description.
     ///
     /// # Errors
     /// [`Error::ConnectionClosed`] only.
@@ -391,7 +393,23 @@ impl PeerConnection {
         self.call(|connection, _| Ok(connection.pc.dtls_transport())).await
     }
 
-    /// The `RTCIceTransport` beneath it; `None` before there is a description.
+    /// The `RTCDtlsTransport`s of all m-sections, each once: several only with a peer that does not bundle.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn dtls_transports(&self) -> Result<Vec<DtlsTransportInfo>, Error> {
+        self.call(|connection, _| Ok(connection.pc.dtls_transports().collect())).await
+    }
+
+    /// The `RTCIceTransport`s beneath them.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn ice_transports(&self) -> Result<Vec<IceTransportInfo>, Error> {
+        self.call(|connection, _| Ok(connection.pc.ice_transports().collect())).await
+    }
+
+    /// The `RTCIceTransport` beneath the first; `None` before there is a description.
     ///
     /// # Errors
     /// [`Error::ConnectionClosed`] only.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use peerage_peerconnection::media::{CodecFormat, MediaKind, RtpCodec};
 use peerage_peerconnection::stats::StatsReport;
 use peerage_peerconnection::{
-    ContributingSource, DtlsTransportInfo, EncodingTarget, Frame, FrameTransform, MediaFrame,
-    OutgoingPacket, ReceiveMode, ReceivedPacket, RtpEncodingParameters, RtpReceiveParameters,
-    RtpSendParameters, StatsSelector, SynchronizationSource, Transceiver, TransceiverDirection,
-    TransceiverHandle,
+    ContributingSource, DtlsTransportInfo, EncodingTarget, Estimate, Frame, FrameTransform,
+    MediaFrame, OutgoingPacket, ReceiveMode, ReceivedPacket, RtpEncodingParameters,
+    RtpReceiveParameters, RtpSendParameters, StatsSelector, SynchronizationSource, Transceiver,
+    TransceiverDirection, TransceiverHandle,
 };
 use tokio::sync::{Mutex, mpsc};
 
@@ -219,6 +219,15 @@ impl RtpTransceiver {
         self.lifeline
             .call(move |connection, now| Ok(connection.pc.get_contributing_sources(now, handle)))
             .await
+    }
+
+    /// What congestion control knows of the path that it sends by; `None` before anything can be sent.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn estimate(&self) -> Result<Option<Estimate>, Error> {
+        let handle = self.handle;
+        self.lifeline.call(move |connection, _| Ok(connection.pc.estimate_of(handle))).await
     }
 
     /// `transport` of sender and receiver; `None` until the transceiver is part of a description.

@@ -14,11 +14,12 @@ use peerage_ice::Protocol;
 pub use self::negotiations::negotiations;
 use crate::dcep::DcepMessage;
 use crate::jsep::RemoteDescription;
-use crate::media::Capabilities;
 pub use crate::media::fuzzing::media_sections;
+use crate::media::{Capabilities, MediaKind};
 use crate::{
-    Configuration, DataChannelHandle, DataChannelInit, Event, IceCandidateInit, Input, Message,
-    OfferOptions, PeerConnection, SdpType, SessionDescription,
+    BundlePolicy, Configuration, DataChannelHandle, DataChannelInit, Event, IceCandidateInit,
+    Input, MAX_TRANSPORTS, Message, OfferOptions, PeerConnection, SdpType, SessionDescription,
+    TransceiverInit,
 };
 
 /// Datagrams that a peer holds for the other at most.
@@ -34,14 +35,15 @@ pub fn dcep(data: &[u8]) {
 /// A remote description: read, answered, and the answer read again.
 pub fn remote_description(data: &[u8]) {
     let Ok(sdp) = std::str::from_utf8(data) else { return };
-    let _ = RemoteDescription::parse(SdpType::Answer, sdp.to_owned(), &Capabilities::default());
+    let (media, policy) = (Capabilities::default(), BundlePolicy::MaxCompat);
+    let _ = RemoteDescription::parse(SdpType::Answer, sdp.to_owned(), &media, policy);
     let mut end = End::new(Instant::now(), 1);
     if end.pc.set_remote_description(end.now, SessionDescription::offer(sdp)).is_ok() {
         end.pc
             .set_local_description(end.now, None)
             .expect("an offer that was taken can be answered");
         let answer = end.pc.local_description().expect("the answer was set").sdp;
-        RemoteDescription::parse(SdpType::Answer, answer, &Capabilities::default())
+        RemoteDescription::parse(SdpType::Answer, answer, &media, policy)
             .expect("our answer parses");
         let _ = end.pc.remote_description();
     }
@@ -97,7 +99,12 @@ impl End {
                     .expect("generated"),
             )
         });
-        let config = Configuration::new(wall_clock).certificate(Arc::clone(certificate));
+        let mut config = Configuration::new(wall_clock).certificate(Arc::clone(certificate));
+        // The two ends of a pair differ.
+        config.bundle_policy = match seed & 1 {
+            0 => BundlePolicy::MaxCompat,
+            _ => BundlePolicy::Balanced,
+        };
         let mut pc = PeerConnection::new(now, config, Rng::from_seed(seed)).expect("valid");
         let address = SocketAddr::from(([192, 0, 2, seed as u8], 5000));
         pc.add_local_address(now, address);
@@ -283,6 +290,7 @@ impl Pair {
                     statistics.data_channels.len()
                         <= end.pc.configuration().settings.sctp.max_data_channels
                 );
+                assert!(end.pc.local_ufrags().count() <= MAX_TRANSPORTS);
             }
             21 => {
                 if let Some(description) = end.pc.local_description() {
@@ -290,6 +298,27 @@ impl Pair {
                     let _ = other
                         .pc
                         .set_remote_description(now, SessionDescription { kind, ..description });
+                }
+            }
+            22 => {
+                let kind = if byte() & 1 == 0 { MediaKind::Audio } else { MediaKind::Video };
+                let _ = end.pc.add_transceiver(now, kind, TransceiverInit::default());
+            }
+            23 => {
+                // The other end seems to know nothing of bundles, or to have two.
+                if let Some(mut description) = other.pc.local_description() {
+                    let group = match byte() & 1 {
+                        0 => "a=ignored:",
+                        _ => "a=group:BUNDLE 0\r\na=group:BUNDLE ",
+                    };
+                    description.sdp = description.sdp.replace("a=group:BUNDLE 0 ", group);
+                    let _ = end.pc.set_remote_description(now, description);
+                }
+            }
+            24 => {
+                let handle = end.pc.transceivers().map(|t| t.handle).nth(usize::from(byte() & 3));
+                if let Some(handle) = handle {
+                    let _ = end.pc.stop_transceiver(now, handle);
                 }
             }
             _ => {

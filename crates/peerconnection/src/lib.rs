@@ -65,4 +65,7 @@ pub use transceiver::{
     Sender, Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit,
 };
 pub use transform::{FrameToTransform, FrameTransform, clear_prefix};
-pub use transport_info::{DtlsTransportInfo, IceParameters, IceTransportInfo, SctpTransportInfo};
+pub use transport_info::{
+    DtlsTransportInfo, IceParameters, IceTransportInfo, MAX_TRANSPORTS, SctpTransportInfo,
+    TransportId,
+};

@@ -140,7 +140,73 @@ named_states! {
     }
 }
 
+impl IceGatheringState {
+    /// The aggregate over transports, by the table of webrtc-pc §4.3.2.
+    pub(crate) fn aggregate(transports: impl Iterator<Item = Self>) -> Self {
+        let (mut any, mut new, mut gathering) = (false, false, false);
+        for state in transports {
+            any = true;
+            new |= state == Self::New;
+            gathering |= state == Self::Gathering;
+        }
+        match (any, gathering, new) {
+            (_, true, _) => Self::Gathering,
+            (true, false, false) => Self::Complete,
+            _ => Self::New,
+        }
+    }
+}
+
+impl IceConnectionState {
+    /// The aggregate over transports, by the table of webrtc-pc §4.3.4.
+    pub(crate) fn aggregate(transports: impl Iterator<Item = Self>) -> Self {
+        // In the order in which the table looks.
+        let mut seen = [false; 6];
+        for state in transports {
+            seen[match state {
+                Self::Failed => 0,
+                Self::Disconnected => 1,
+                Self::New => 2,
+                Self::Checking => 3,
+                Self::Connected => 4,
+                Self::Completed => 5,
+                Self::Closed => continue,
+            }] = true;
+        }
+        match seen {
+            [true, ..] => Self::Failed,
+            [_, true, ..] => Self::Disconnected,
+            [_, _, _, false, false, false] => Self::New,
+            [_, _, false, false, false, true] => Self::Completed,
+            [_, _, false, false, _, _] => Self::Connected,
+            _ => Self::Checking,
+        }
+    }
+}
+
 impl ConnectionState {
+    /// The aggregate over transports, by the table of webrtc-pc §4.3.3; ICE is aggregated already.
+    pub(crate) fn of(ice: IceConnectionState, transports: impl Iterator<Item = DtlsState>) -> Self {
+        let (mut failed, mut fresh, mut open) = (false, false, false);
+        for state in transports {
+            match state {
+                DtlsState::Failed => failed = true,
+                DtlsState::New => fresh = true,
+                DtlsState::Connecting => (fresh, open) = (true, true),
+                DtlsState::Connected => open = true,
+                DtlsState::Closed => {}
+            }
+        }
+        let dtls = match (failed, fresh, open) {
+            (true, ..) => DtlsState::Failed,
+            (_, false, true) => DtlsState::Connected,
+            (_, true, false) => DtlsState::New,
+            (_, false, false) => DtlsState::Closed,
+            (_, true, true) => DtlsState::Connecting,
+        };
+        Self::aggregate(ice, dtls)
+    }
+
     /// The aggregate of one ICE and one DTLS transport, by the table of webrtc-pc §4.3.3.
     pub const fn aggregate(ice: IceConnectionState, dtls: DtlsState) -> Self {
         match (ice, dtls) {

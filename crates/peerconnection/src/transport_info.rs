@@ -1,15 +1,18 @@
-//! The transport objects of webrtc-pc (§5.5, §5.6, §6.1.1) as they stand. A connection bundles everything, so it has one of
-//! each: SCTP and RTP over DTLS, DTLS over ICE.
+//! The transport objects of webrtc-pc (§5.5, §5.6, §6.1.1) as they stand: SCTP and RTP over DTLS, DTLS over ICE. A connection
+//! that bundles everything has one of each; without a bundle there is one for each m-section.
 
 use peerage_ice::{Candidate, SelectedPair};
 
 use crate::state::{DtlsState, IceConnectionState, IceGatheringState, SctpTransportState};
 use crate::stats::{DtlsRole, IceComponent, IceRole};
+pub use crate::transport::set::{MAX_TRANSPORTS, TransportId};
 
-/// `RTCDtlsTransport`. Its `iceTransport` is the connection's one.
+/// `RTCDtlsTransport`. Its `iceTransport` is that with the same id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DtlsTransportInfo {
+    /// Which one.
+    pub id: TransportId,
     /// `state`.
     pub state: DtlsState,
     /// Who begins the handshake, once that is settled.
@@ -22,6 +25,8 @@ pub struct DtlsTransportInfo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IceTransportInfo {
+    /// Which one.
+    pub id: TransportId,
     /// `role`, once there are descriptions of both ends.
     pub role: IceRole,
     /// `component`: always that of RTP.
@@ -52,10 +57,12 @@ pub struct IceParameters {
     pub password: String,
 }
 
-/// `RTCSctpTransport`. Its `transport` is the connection's one.
+/// `RTCSctpTransport`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SctpTransportInfo {
+    /// `transport`: the DTLS transport with this id.
+    pub transport: TransportId,
     /// `state`.
     pub state: SctpTransportState,
     /// `maxMessageSize`: the largest message that the peer takes, in bytes; `usize::MAX` if it sets no limit.

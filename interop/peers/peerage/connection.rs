@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use peerage::{
-    Configuration, DataChannelInit, Event, IceCandidateInit, KeyLogWriter, MdnsMode, OfferOptions,
-    PeerConnection, SessionDescription,
+    BundlePolicy, Configuration, DataChannelInit, Event, IceCandidateInit, KeyLogWriter, MdnsMode,
+    OfferOptions, PeerConnection, SessionDescription,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -45,6 +45,11 @@ impl Connection {
         if fields["hide_addresses"].as_bool().unwrap_or(false) {
             configuration.settings.mdns = MdnsMode::ResolveAndPublish;
         }
+        configuration.bundle_policy = match fields["config"]["bundlePolicy"].as_str() {
+            Some("max-compat") => BundlePolicy::MaxCompat,
+            Some("max-bundle") => BundlePolicy::MaxBundle,
+            _ => BundlePolicy::Balanced,
+        };
         if let Some(path) = std::env::var_os("SSLKEYLOGFILE") {
             let file = std::fs::OpenOptions::new()
                 .create(true)
@@ -335,6 +340,7 @@ impl Connection {
             "dtls_cipher": handshake.map(|handshake| handshake.cipher_suite),
             "dtls_role": handshake.map(|handshake| if handshake.is_client { "client" } else { "server" }),
             "rtp": rtp,
+            "transports": self.pc.dtls_transports().await?.len(),
             "raw": format!("{statistics:#?}"),
         }))
     }

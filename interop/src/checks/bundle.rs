@@ -1,4 +1,4 @@
-//! I: media and data share one transport.
+//! I: media and data share one transport, or have one each with a peer that knows nothing of bundles.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -10,6 +10,8 @@ use crate::scenario::Scenario;
 /// Messages that go round while media does, and milliseconds between them.
 const MESSAGES: u64 = 200;
 const INTERVAL: u64 = 15;
+/// Audio, video and data.
+const SECTIONS: u64 = 3;
 
 /// The camera comes back while messages do, all of it over one transport.
 pub(super) async fn bundle(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
@@ -26,6 +28,31 @@ pub(super) async fn bundle(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
             "the {what} bundles {bundled} of its {sections} m-sections"
         );
     }
+    flows(pair, scenario).await
+}
+
+/// The same without a bundle: as with a peer that knows nothing of it, audio, video and data have a transport each.
+pub(super) async fn unbundled(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
+    pair.hide_bundles();
+    let config = json!({"bundlePolicy": "max-compat"});
+    pair.create_with(json!({"incoming": "echo", "config": config})).await?;
+    media::add_tracks(pair, scenario).await?;
+    pair.offerer().channel("main", "record", json!({})).await?;
+    let (_, answer) = pair.negotiate().await?;
+    ensure!(attribute(&answer, "group").is_none(), "the answer has a group that was not offered");
+    let rejected = answer.lines().filter(|line| line.starts_with("m=") && line.contains(" 0 "));
+    ensure!(rejected.count() == 0, "the answer rejects an m-section");
+    flows(pair, scenario).await?;
+    for end in pair.ends() {
+        let stats = end.call("stats", json!({})).await?;
+        let transports = stats["transports"].as_u64().unwrap_or(SECTIONS);
+        ensure!(transports == SECTIONS, "{} has {transports} transports", end.name());
+    }
+    Ok(())
+}
+
+/// Messages and media come back.
+async fn flows(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
     pair.connected().await?;
     pair.offerer().opened("main", pair.patience).await?;
     let messages = async {

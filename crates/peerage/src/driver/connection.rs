@@ -19,8 +19,9 @@ use crate::peer_connection::Snapshot;
 use crate::rtp_transceiver::{FRAME_QUEUE, PACKET_QUEUE, Received};
 use crate::{DataChannel, Event, RtpTransceiver, target_bitrate};
 
-/// Local ufrags that stay routable: the current one and those before a restart, whose packets may be under way.
-const MAX_UFRAGS: usize = 3;
+/// Local ufrags that stay routable beside those in use: of before a restart, whose packets may be under way, and of transports
+/// that a bundle has done away with.
+const MAX_OLD_UFRAGS: usize = 2;
 
 /// What the driver must do on behalf of a connection.
 #[derive(Debug)]
@@ -112,8 +113,6 @@ pub(crate) struct Connection {
     send_buffer: usize,
     ufrags: VecDeque<String>,
     paths: VecDeque<Path>,
-    /// The path that ICE selected.
-    selected: Option<Path>,
     /// A path that another connection has, and that was told of.
     taken_path: Option<Path>,
     dropped_events: u64,
@@ -148,7 +147,6 @@ impl Connection {
             send_buffer,
             ufrags: VecDeque::new(),
             paths: VecDeque::new(),
-            selected: None,
             taken_path: None,
             dropped_events: 0,
             unread_frames: 0,
@@ -461,7 +459,6 @@ impl Connection {
                 Event::ConnectionStateChange(state)
             }
             proto::Event::SelectedCandidatePairChange { local, remote } => {
-                self.selected = Some((local, remote));
                 Event::SelectedCandidatePairChange { local, remote }
             }
             proto::Event::DtlsStateChange(state) => Event::DtlsStateChange(state),
@@ -519,23 +516,21 @@ impl Connection {
         if self.paths.len() <= MAX_ROUTES_PER_CONNECTION {
             return None;
         }
-        // The path that carries the data stays, from however many addresses the peer asks.
-        let oldest = self.paths.iter().position(|other| self.selected != Some(*other))?;
+        // The paths that carry something stay, from however many addresses the peer asks.
+        let in_use: Vec<Path> = self.pc.selected_paths().collect();
+        let oldest = self.paths.iter().position(|other| !in_use.contains(other))?;
         self.paths.remove(oldest)
     }
 
-    /// Whether the connection's data takes this path and gets through.
+    /// Whether something of the connection takes this path and gets through.
     pub(crate) fn uses_path(&self, path: &Path) -> bool {
-        self.selected == Some(*path)
-            && matches!(
-                self.pc.ice_connection_state(),
-                proto::IceConnectionState::Connected | proto::IceConnectionState::Completed
-            )
+        self.pc.uses_path(path.0, path.1)
     }
 
     /// Another connection of the endpoint has the path that data is to take: what the peer answers would go to that one.
     pub(crate) fn path_is_taken(&mut self, path: Path, is_data: bool) {
-        if (is_data || self.selected == Some(path)) && self.taken_path != Some(path) {
+        let is_selected = || self.pc.selected_paths().any(|selected| selected == path);
+        if self.taken_path != Some(path) && (is_data || is_selected()) {
             self.taken_path = Some(path);
             let (local, remote) = path;
             self.emit(Event::TransportError(format!(
@@ -547,7 +542,7 @@ impl Connection {
 
     #[cfg(test)]
     pub(crate) fn selected_path(&self) -> Option<Path> {
-        self.selected
+        self.pc.selected_paths().next()
     }
 
     #[cfg(test)]
@@ -555,24 +550,29 @@ impl Connection {
         self.channels.len()
     }
 
-    /// Claims the present local ufrag; earlier ones stay for a while.
-    pub(crate) fn claim_ufrag(&mut self, routes: &mut Routes) {
-        let ufrag = self.pc.local_ufrag();
-        if self.ufrags.back().is_some_and(|last| last == ufrag) {
-            return;
+    /// Claims the present local ufrags, one for each transport; earlier ones stay for a while.
+    pub(crate) fn claim_ufrags(&mut self, routes: &mut Routes) {
+        for ufrag in self.pc.local_ufrags() {
+            if self.ufrags.iter().any(|known| known == ufrag) {
+                continue;
+            }
+            if !routes.claim_ufrag(ufrag, self.id) {
+                tracing::warn!(
+                    connection = self.id,
+                    ufrag,
+                    "ufrag is in use by another connection of this endpoint"
+                );
+                continue;
+            }
+            self.ufrags.push_back(ufrag.to_owned());
         }
-        if !routes.claim_ufrag(ufrag, self.id) {
-            tracing::warn!(
-                connection = self.id,
-                ufrag,
-                "ufrag is in use by another connection of this endpoint"
-            );
-            return;
-        }
-        self.ufrags.push_back(ufrag.to_owned());
-        if self.ufrags.len() > MAX_UFRAGS {
-            let oldest = self.ufrags.pop_front().expect("not empty");
-            routes.release_ufrag(&oldest, self.id);
+        let most = self.pc.local_ufrags().count() + MAX_OLD_UFRAGS;
+        while self.ufrags.len() > most {
+            let is_old = |known: &String| self.pc.local_ufrags().all(|ufrag| ufrag != known);
+            let Some(oldest) = self.ufrags.iter().position(is_old) else { return };
+            if let Some(oldest) = self.ufrags.remove(oldest) {
+                routes.release_ufrag(&oldest, self.id);
+            }
         }
     }
 

@@ -12,15 +12,16 @@ use crate::description::IceCandidateInit;
 use crate::error::Error;
 use crate::event::Event;
 use crate::jsep::{MAX_CANDIDATES, RemoteDescription};
+use crate::state::{IceConnectionState, IceGatheringState};
+use crate::transport::set::Transport;
 
 impl PeerConnection {
     /// A local UDP socket is bound to this (specific, not wildcard) address. May be called at any time.
     pub fn add_local_address(&mut self, now: Instant, address: SocketAddr) {
         self.now = now;
         if !self.closed {
-            // An address that is unusable or one too many yields no candidate.
-            let _ = self.ice.agent.add_local_address(now, address);
-            self.pump_ice(now);
+            self.transports.add_address(now, address);
+            self.pump_all_ice(now);
         }
     }
 
@@ -28,8 +29,8 @@ impl PeerConnection {
     pub fn remove_local_address(&mut self, now: Instant, address: SocketAddr) {
         self.now = now;
         if !self.closed {
-            self.ice.agent.remove_local_address(now, address);
-            self.pump_ice(now);
+            self.transports.remove_address(now, address);
+            self.pump_all_ice(now);
         }
     }
 
@@ -37,8 +38,8 @@ impl PeerConnection {
     pub fn local_addresses_complete(&mut self, now: Instant) {
         self.now = now;
         if !self.closed {
-            self.ice.addresses_complete(now);
-            self.pump_ice(now);
+            self.transports.addresses_complete(now);
+            self.pump_all_ice(now);
         }
     }
 
@@ -46,8 +47,10 @@ impl PeerConnection {
     pub fn host_resolved(&mut self, now: Instant, id: u32, addresses: &[SocketAddr]) {
         self.now = now;
         if !self.closed {
-            self.ice.host_resolved(now, id, addresses);
-            self.pump_ice(now);
+            for transport in self.transports.iter_mut() {
+                transport.ice.host_resolved(now, id, addresses);
+            }
+            self.pump_all_ice(now);
         }
     }
 
@@ -57,17 +60,44 @@ impl PeerConnection {
         if self.closed {
             return;
         }
-        match addresses.first() {
-            Some(&address) => self.ice.agent.mdns_resolved(now, name, address),
-            None => self.ice.agent.mdns_failed(now, name),
+        for transport in self.transports.iter_mut() {
+            match addresses.first() {
+                Some(&address) => transport.ice.agent.mdns_resolved(now, name, address),
+                None => transport.ice.agent.mdns_failed(now, name),
+            }
         }
-        self.pump_ice(now);
+        self.pump_all_ice(now);
     }
 
-    /// The ICE user name fragment that the peer's checks carry first in USERNAME. It changes with an ICE restart;
-    /// while one is under way both are valid.
+    /// The ICE user name fragment that the peer's checks carry first in USERNAME, of the first transport. It changes with an
+    /// ICE restart; while one is under way both are valid.
     pub fn local_ufrag(&self) -> &str {
-        self.ice.agent.local_credentials().ufrag()
+        self.transports.first().ice.agent.local_credentials().ufrag()
+    }
+
+    /// Those of all transports, for drivers that share a socket among connections.
+    pub fn local_ufrags(&self) -> impl Iterator<Item = &str> {
+        let transports = self.transports.iter();
+        transports.map(|transport| transport.ice.agent.local_credentials().ufrag())
+    }
+
+    /// The pairs of addresses that ICE has selected, ours first, one for each transport that has any.
+    pub fn selected_paths(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr)> {
+        let pairs = self.transports.iter().filter_map(|t| t.ice.agent.selected_pair());
+        pairs.map(|pair| (pair.local, pair.remote))
+    }
+
+    /// Whether a transport has selected the pair of these addresses, ours first, and it works.
+    pub fn uses_path(&self, local: SocketAddr, remote: SocketAddr) -> bool {
+        let works = |transport: &Transport| {
+            let pair = transport.ice.agent.selected_pair();
+            pair.is_some_and(|pair| (pair.local, pair.remote) == (local, remote))
+                && matches!(
+                    transport.ice_state(),
+                    IceConnectionState::Connected | IceConnectionState::Completed
+                )
+        };
+        !self.closed && self.transports.iter().any(works)
     }
 
     /// `addIceCandidate`. `None` or an empty candidate says that no more come (RFC 8838 §14).
@@ -112,7 +142,7 @@ impl PeerConnection {
             end: End::Remote,
             candidate: candidate.candidate.as_str().into(),
         });
-        self.pump_ice(now);
+        self.pump_all_ice(now);
         Ok(())
     }
 
@@ -128,51 +158,61 @@ impl PeerConnection {
         let has_section = init.sdp_mid.is_some() || init.sdp_m_line_index.is_some();
         let named = init.username_fragment.as_deref();
         let ufrag = named.or_else(|| parsed.as_ref().and_then(Candidate::ufrag));
-        let applied = self.ice.agent.remote_credentials().cloned();
+        let transports = &mut self.transports;
         let negotiation = &mut self.negotiation;
         let mut section_found = false;
         for remote in
             [&mut negotiation.pending_remote, &mut negotiation.current_remote].into_iter().flatten()
         {
-            let section = match has_section {
+            let sections = match has_section {
                 true => remote.find_section(init.sdp_mid.as_deref(), init.sdp_m_line_index),
-                // An end of candidates without a section ends those of the transport.
-                false => remote.transport.as_ref().map(|transport| transport.index),
+                false => None,
             };
-            let Some(index) = section else { continue };
-            section_found = true;
-            if !knows_generation(remote, index, ufrag) {
-                continue;
-            }
-            if !remote
-                .note_candidate(index, if text.is_empty() { "end-of-candidates" } else { text })
-            {
-                return Err(Error::Operation(format!(
-                    "more than {MAX_CANDIDATES} candidates for one description"
-                )));
-            }
-            let shares = remote.shares_transport(index);
-            let transport = remote.transport.as_deref_mut().filter(|_| shares);
-            let Some(transport) = transport else { return Ok(()) };
-            let is_applied = applied.as_ref() == Some(&transport.credentials);
-            match parsed {
-                Some(candidate) => {
-                    if is_applied {
-                        // A candidate that cannot be used is no mistake of the caller.
-                        let _ = self.ice.agent.add_remote_candidate(now, candidate.clone());
+            // An end of candidates without a section ends those of all transports.
+            let sections: Vec<usize> = match has_section {
+                true => sections.into_iter().collect(),
+                false => remote.transports.iter().map(|transport| transport.index).collect(),
+            };
+            section_found |= !sections.is_empty();
+            let mut taken = false;
+            for index in sections {
+                if !knows_generation(remote, index, ufrag) {
+                    continue;
+                }
+                taken = true;
+                let noted = if text.is_empty() { "end-of-candidates" } else { text };
+                if !remote.note_candidate(index, noted) {
+                    return Err(Error::Operation(format!(
+                        "more than {MAX_CANDIDATES} candidates for one description"
+                    )));
+                }
+                let Some(place) = remote.candidates_go_to(index) else { continue };
+                let transport = &mut remote.transports[place];
+                let ours = transports.position(transport.id).map(|place| &mut transports[place]);
+                let agent = ours
+                    .map(|ours| &mut ours.ice.agent)
+                    .filter(|agent| agent.remote_credentials() == Some(&transport.credentials));
+                match &parsed {
+                    Some(candidate) => {
+                        if let Some(agent) = agent {
+                            // A candidate that cannot be used is no mistake of the caller.
+                            let _ = agent.add_remote_candidate(now, candidate.clone());
+                        }
+                        if transport.candidates.len() < MAX_CANDIDATES {
+                            transport.candidates.push(candidate.clone());
+                        }
                     }
-                    if transport.candidates.len() < MAX_CANDIDATES {
-                        transport.candidates.push(candidate);
+                    None => {
+                        transport.end_of_candidates = true;
+                        if let Some(agent) = agent {
+                            agent.end_of_remote_candidates(now);
+                        }
                     }
                 }
-                None => {
-                    transport.end_of_candidates = true;
-                    if is_applied {
-                        self.ice.agent.end_of_remote_candidates(now);
-                    }
-                }
             }
-            return Ok(());
+            if taken {
+                return Ok(());
+            }
         }
         match (has_section, section_found) {
             // The end of candidates of a session without data.
@@ -186,21 +226,34 @@ impl PeerConnection {
         }
     }
 
-    /// Moves the agent's events on.
-    pub(super) fn pump_ice(&mut self, now: Instant) {
+    /// Moves the events of all agents on.
+    fn pump_all_ice(&mut self, now: Instant) {
+        for place in 0..self.transports.len() {
+            self.pump_ice(now, place);
+        }
+    }
+
+    /// Moves the events of a transport's agent on.
+    pub(super) fn pump_ice(&mut self, now: Instant, place: usize) {
         let (mut changed, mut restored) = (false, false);
-        while let Some(event) = self.ice.agent.poll_event() {
+        while let Some(event) = self.transports.unmarked(place).ice.agent.poll_event() {
             match event {
-                peerage_ice::Event::LocalCandidate(candidate) => self.local_candidate(candidate),
-                peerage_ice::Event::GatheringStateChange(state) => self.gathering_changed(state),
+                peerage_ice::Event::LocalCandidate(candidate) => {
+                    self.local_candidate(place, candidate);
+                }
+                peerage_ice::Event::GatheringStateChange(state) => {
+                    self.gathering_changed(place, state);
+                }
                 peerage_ice::Event::ConnectionStateChange(state) => {
                     changed = true;
                     restored |= state == peerage_ice::IceConnectionState::Connected;
                 }
                 peerage_ice::Event::SelectedPairChange(pair) => {
-                    self.path = Some((pair.local, pair.remote));
-                    self.rtp.route_changed(now, pair.remote.ip(), pair.rtt);
-                    self.selected_pair_changed();
+                    let transport = &mut self.transports[place];
+                    transport.path = Some((pair.local, pair.remote));
+                    transport.rtp.route_changed(now, pair.remote.ip(), pair.rtt);
+                    self.selected_pair_changed(place);
+                    self.check_path(place);
                     changed = true;
                     restored = true;
                 }
@@ -215,24 +268,28 @@ impl PeerConnection {
             }
         }
         if changed {
-            self.selected_pair_changed();
+            self.selected_pair_changed(place);
             self.update_states();
-            self.start_dtls(now);
+            self.start_dtls(now, place);
             self.replay_early(now);
         }
         // Timers that doubled while there was no path would keep a working one idle for seconds.
-        if restored && let Some(sctp) = self.sctp.as_deref_mut() {
+        if restored
+            && place == self.transports.data_place()
+            && let Some(sctp) = self.sctp.as_deref_mut()
+        {
             sctp.path_restored(now);
         }
     }
 
     /// Counts and tells of another selected pair. That one is nominated which worked before is no change.
-    fn selected_pair_changed(&mut self) {
-        let agent = &self.ice.agent;
+    fn selected_pair_changed(&mut self, place: usize) {
+        let transport = &mut self.transports[place];
+        let agent = &transport.ice.agent;
         let generation = || agent.local_credentials().ufrag().to_owned();
         let pair = agent.selected_pair().map(|pair| (pair.local, pair.remote, generation()));
         // A pair outlives a restart, until one of the new generation takes its place.
-        let is_same = match (&self.selected_pair, &pair) {
+        let is_same = match (&transport.selected_pair, &pair) {
             (Some(was), Some(is)) => {
                 (was.0, was.1) == (is.0, is.1) && (was.2 == is.2 || !agent.is_pair_of_generation())
             }
@@ -242,58 +299,60 @@ impl PeerConnection {
         if is_same {
             return;
         }
-        self.pair_changes += 1;
+        transport.pair_changes += 1;
         if let Some((local, remote, _)) = &pair {
             let (local, remote) = (*local, *remote);
             self.events.push_back(Event::SelectedCandidatePairChange { local, remote });
         }
-        self.selected_pair = pair;
+        transport.selected_pair = pair;
     }
 
-    fn local_candidate(&mut self, candidate: Candidate) {
+    fn local_candidate(&mut self, place: usize, candidate: Candidate) {
+        let id = self.transports[place].id;
         let Some(local) = self.negotiation.local_mut() else { return };
-        let mid = local.transport_mid().map(str::to_owned);
-        let index = local.transport_index();
-        let Some(transport) = local.transport.as_mut() else { return };
+        let (sdp_mid, sdp_m_line_index) = local.place_of(id);
+        let Some(transport) = local.transport_mut(id) else { return };
         let ufrag = transport.credentials.ufrag();
         let init = IceCandidateInit {
             // The generation also stands in the text, for signalling that carries nothing else.
             candidate: format!("{candidate} ufrag {ufrag}"),
-            sdp_mid: mid,
-            sdp_m_line_index: index.and_then(|index| u16::try_from(index).ok()),
+            sdp_mid,
+            sdp_m_line_index,
             username_fragment: Some(ufrag.to_owned()),
         };
         transport.candidates.push(candidate);
         self.events.push_back(Event::IceCandidate(Some(init)));
     }
 
-    fn gathering_changed(&mut self, state: GatheringState) {
+    fn gathering_changed(&mut self, place: usize, state: GatheringState) {
+        let id = self.transports[place].id;
         if state == GatheringState::Complete
             && let Some(local) = self.negotiation.local_mut()
         {
-            let mid = local.transport_mid().map(str::to_owned);
-            let index = local.transport_index();
-            if let Some(transport) = local.transport.as_mut() {
+            let (sdp_mid, sdp_m_line_index) = local.place_of(id);
+            if let Some(transport) = local.transport_mut(id) {
                 transport.end_of_candidates = true;
                 // webrtc-pc §4.4.1.3: the end of a generation is told before the state changes, and null after.
                 self.events.push_back(Event::IceCandidate(Some(IceCandidateInit {
                     candidate: String::new(),
-                    sdp_mid: mid,
-                    sdp_m_line_index: index.and_then(|index| u16::try_from(index).ok()),
+                    sdp_mid,
+                    sdp_m_line_index,
                     username_fragment: Some(transport.credentials.ufrag().to_owned()),
                 })));
             }
         }
-        self.update_gathering_state(state);
-        if state == GatheringState::Complete {
-            self.events.push_back(Event::IceCandidate(None));
-        }
+        self.transports[place].gathering = match state {
+            GatheringState::New => IceGatheringState::New,
+            GatheringState::Gathering => IceGatheringState::Gathering,
+            GatheringState::Complete => IceGatheringState::Complete,
+        };
+        self.update_gathering_state();
     }
 }
 
 /// Whether a candidate of section `index` with this user name fragment, if it has one, belongs to the description.
 fn knows_generation(remote: &RemoteDescription, index: usize, ufrag: Option<&str>) -> bool {
     let own = remote.sections.get(index).and_then(|section| section.ufrag.as_deref());
-    let bundled = remote.transport.as_ref().map(|transport| transport.credentials.ufrag());
+    let bundled = remote.transport_of(index).map(|transport| transport.credentials.ufrag());
     ufrag.is_none_or(|ufrag| own == Some(ufrag) || (own.is_none() && bundled == Some(ufrag)))
 }

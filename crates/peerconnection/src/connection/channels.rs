@@ -36,7 +36,9 @@ impl PeerConnection {
             return Err(Error::Closed);
         }
         check_init(label, &init)?;
-        if self.data_ended || matches!(self.dtls.state(), DtlsState::Closed | DtlsState::Failed) {
+        if self.data_ended
+            || matches!(self.transports.data().dtls.state(), DtlsState::Closed | DtlsState::Failed)
+        {
             return Err(Error::InvalidState {
                 operation: "create_data_channel",
                 reason: "the transport of data has ended",
@@ -61,7 +63,7 @@ impl PeerConnection {
             ));
         };
         if !init.negotiated
-            && let Some(is_client) = self.dtls.is_client()
+            && let Some(is_client) = self.transports.data().dtls.is_client()
             && !self.channels.assign_id(handle, is_client, streams)
         {
             self.channels.remove(handle);
@@ -222,7 +224,7 @@ impl PeerConnection {
 
     /// Gives ids to the channels that were created before the DTLS role was known (webrtc-pc §4.4.1.5, step 10.2).
     pub(super) fn assign_channel_ids(&mut self) {
-        let Some(is_client) = self.dtls.is_client() else { return };
+        let Some(is_client) = self.transports.data().dtls.is_client() else { return };
         let limit = self.stream_limit();
         let mut handles = self.channels.handles();
         // In the order of creation, as browsers do.
@@ -432,8 +434,12 @@ impl PeerConnection {
             return;
         }
         // RFC 8832 §6: even ids are the DTLS client's. The peer is the other one.
-        let parity_is_right =
-            self.dtls.is_client().is_some_and(|is_client| (stream.0 & 1 == 1) == is_client);
+        let parity_is_right = self
+            .transports
+            .data()
+            .dtls
+            .is_client()
+            .is_some_and(|is_client| (stream.0 & 1 == 1) == is_client);
         let room = self.channels.len() < self.config.settings.sctp.max_data_channels;
         let Some(sctp) = self.sctp.as_deref_mut() else { return };
         if !parity_is_right || !room || stream.0 > MAX_STREAM_ID {

@@ -23,7 +23,7 @@ fn call(seed: u64) -> Call {
 
 /// Hands `a` RTCP of `b` that no call of `b` sends.
 fn inject(call: &mut Call, packet: Vec<u8>) {
-    let mut data = call.pair.b.pc.rtp.seal(packet);
+    let mut data = call.pair.b.pc.transports[0].rtp.seal(packet);
     let (source, destination) = (call.pair.b.address, call.pair.a.address);
     let protocol = Protocol::Udp;
     let input = Input { source, destination, protocol, ecn: None, data: &mut data };

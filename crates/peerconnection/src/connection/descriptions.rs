@@ -2,19 +2,23 @@
 
 use std::time::Instant;
 
+use peerage_crypto::Rng;
 use peerage_ice::{Credentials, GatheringState};
 use peerage_log::End;
 use peerage_sdp::Setup;
 
 use super::PeerConnection;
-use crate::config::HeaderEncryption;
+use crate::config::{Configuration, HeaderEncryption};
 use crate::description::{OfferOptions, SdpType, SessionDescription};
 use crate::error::{Error, ErrorDetail};
 use crate::event::Event;
-use crate::jsep::{LocalParameters, MediaParameters, RemoteDescription};
+use crate::jsep::{
+    LocalParameters, LocalTransports, MediaParameters, RemoteDescription, TransportParameters,
+};
 use crate::state::SignalingState;
 use crate::transport::dtls::DtlsParameters;
 use crate::transport::sctp::{SCTP_PORT, SctpParameters};
+use crate::transport::set::{Transport, TransportId, Transports};
 
 impl PeerConnection {
     /// `createOffer`.
@@ -30,15 +34,9 @@ impl PeerConnection {
         self.negotiation.check_create_offer()?;
         let restart = options.ice_restart || self.negotiation.wants_restart();
         // RFC 9429 §5.2.3.1: on an initial offer the option has no effect.
-        let restart = restart
-            && self
-                .negotiation
-                .current_local
-                .as_ref()
-                .is_some_and(|local| local.transport.is_some());
-        let credentials = self.credentials_for(restart);
+        let restarts = if restart { self.settled_transports() } else { Vec::new() };
         let wants_data = self.channels.ever_created && !self.data_ended;
-        let sdp = self.describe(&credentials, wants_data, Kind::Offer)?;
+        let sdp = self.describe(now, restarts, wants_data, Kind::Offer)?;
         Ok(SessionDescription { kind: SdpType::Offer, sdp })
     }
 
@@ -49,15 +47,17 @@ impl PeerConnection {
     pub fn create_answer(&mut self, now: Instant) -> Result<SessionDescription, Error> {
         self.now = now;
         self.negotiation.check_create_answer()?;
-        let current =
-            self.negotiation.current_local.as_ref().and_then(|local| local.transport.as_ref());
         // RFC 9429 §5.3.2: new credentials only if the offer restarts ICE and no provisional answer has done so yet.
-        let restart = self.negotiation.remote_restarts()
-            && current.is_some_and(|transport| {
-                transport.credentials == *self.ice.agent.local_credentials()
-            });
-        let credentials = self.credentials_for(restart);
-        let sdp = self.describe(&credentials, true, Kind::Answer)?;
+        let current = self.negotiation.current_local.as_ref();
+        let is_old = |transport: &&Transport| {
+            let current = current.and_then(|local| local.transport(transport.id));
+            current.is_some_and(|now| now.credentials == *transport.ice.agent.local_credentials())
+        };
+        let restarts = (self.transports.iter().filter(is_old))
+            .map(|transport| transport.id)
+            .filter(|&id| self.negotiation.remote_restarts(id))
+            .collect();
+        let sdp = self.describe(now, restarts, true, Kind::Answer)?;
         Ok(SessionDescription { kind: SdpType::Answer, sdp })
     }
 
@@ -92,6 +92,7 @@ impl PeerConnection {
                 }
                 self.negotiation.set_local_offer(&description.sdp)?;
                 self.associate_transceivers();
+                self.settle_transports(now);
                 // RFC 8445 §6.1.1: the side that begins controls.
                 self.settle_ice_role(now, true);
                 self.apply_local_ice(now);
@@ -101,13 +102,14 @@ impl PeerConnection {
                     self.create_answer(now)?;
                 }
                 self.negotiation.set_local_answer(&description.sdp, kind)?;
+                self.settle_transports(now);
                 self.apply_local_ice(now);
                 self.apply_agreement(now);
                 self.take_agreed_media(now, true);
             }
         }
         self.log_description_set(now, End::Local, kind);
-        self.after_description();
+        self.after_description(now);
         Ok(())
     }
 
@@ -127,8 +129,10 @@ impl PeerConnection {
         match kind {
             SdpType::Rollback => self.roll_back(now),
             SdpType::Offer => {
-                let offer = self.parse(SdpType::Offer, description.sdp)?;
-                self.negotiation.check_remote_offer(&offer)?;
+                let mut offer = self.parse(SdpType::Offer, description.sdp)?;
+                let mut source =
+                    Source::new(now, &mut self.transports, &mut self.rng, &self.config);
+                self.negotiation.check_remote_offer(&mut offer, &mut source)?;
                 self.check_room(&offer)?;
                 if self.negotiation.state() == SignalingState::HaveLocalOffer {
                     self.roll_back(now);
@@ -139,18 +143,22 @@ impl PeerConnection {
             }
             kind @ (SdpType::Answer | SdpType::PrAnswer) => {
                 let answer = self.parse(kind, description.sdp)?;
-                self.negotiation.set_remote_answer(answer, self.settled_dtls_role())?;
+                let settled = self.settled_transports();
+                let transports = &self.transports;
+                let dtls_client = |id| settled_role(transports, &settled, id);
+                self.negotiation.set_remote_answer(answer, &dtls_client)?;
                 self.apply_agreement(now);
                 self.take_agreed_media(now, false);
             }
         }
         self.log_description_set(now, End::Remote, kind);
-        self.after_description();
+        self.after_description(now);
         Ok(())
     }
 
     fn parse(&self, kind: SdpType, sdp: String) -> Result<RemoteDescription, Error> {
-        let description = RemoteDescription::parse(kind, sdp, &self.config.settings.media)?;
+        let (media, policy) = (&self.config.settings.media, self.config.bundle_policy);
+        let description = RemoteDescription::parse(kind, sdp, media, policy)?;
         let wanted = self.config.settings.header_encryption == HeaderEncryption::Require;
         if wanted && description.has_media() && !description.cryptex {
             return Err(Error::InvalidDescription {
@@ -212,25 +220,22 @@ impl PeerConnection {
 
     // --- making descriptions ---
 
-    /// The present credentials, or fresh ones for a restart. Those of an offer that was made but not set are used again.
-    fn credentials_for(&mut self, restart: bool) -> Credentials {
-        if !restart {
-            return self.ice.agent.local_credentials().clone();
-        }
-        let rng = &mut self.rng;
-        self.next_credentials.get_or_insert_with(|| Credentials::random(rng)).clone()
+    /// Those of which a final answer has settled how they are.
+    fn settled_transports(&self) -> Vec<TransportId> {
+        let local = self.negotiation.current_local.iter();
+        local.flat_map(|local| &local.transports).map(|transport| transport.id).collect()
     }
 
     fn describe(
         &mut self,
-        credentials: &Credentials,
+        now: Instant,
+        restarts: Vec<TransportId>,
         wants_data: bool,
         kind: Kind,
     ) -> Result<String, Error> {
-        let same_generation = credentials == self.ice.agent.local_credentials();
-        let agent = &self.ice.agent;
+        let settled = self.settled_transports();
         let parameters = LocalParameters {
-            credentials,
+            policy: self.config.bundle_policy,
             fingerprints: &self.fingerprints,
             ice_lite: self.config.settings.ice_lite,
             sctp: SctpParameters {
@@ -244,52 +249,53 @@ impl PeerConnection {
                 cname: &self.cname,
             },
             header_encryption: self.config.settings.header_encryption,
-            dtls_client: self.settled_dtls_role(),
-            candidates: if same_generation { agent.local_candidates() } else { Vec::new() },
-            end_of_candidates: same_generation
-                && agent.gathering_state() == GatheringState::Complete,
         };
+        let source = Source::new(now, &mut self.transports, &mut self.rng, &self.config);
+        let mut source = Source { restarts, settled, ..source };
         match kind {
-            Kind::Offer => self.negotiation.create_offer(&parameters),
-            Kind::Answer => self.negotiation.create_answer(&parameters),
+            Kind::Offer => self.negotiation.create_offer(&parameters, &mut source),
+            Kind::Answer => self.negotiation.create_answer(&parameters, &mut source),
         }
-    }
-
-    /// Whether we are the DTLS client, once a final answer or a handshake has settled it: a provisional answer may
-    /// still be followed by another.
-    fn settled_dtls_role(&self) -> Option<bool> {
-        let settled = self.negotiation.current_local.is_some() || self.dtls.has_begun();
-        self.dtls.is_client().filter(|_| settled)
     }
 
     // --- applying them ---
 
-    /// RFC 8445 §6.1.1; only before checks begin: afterwards the agents settle conflicts themselves.
+    /// RFC 8445 §6.1.1; only before checks begin: afterwards the agents settle conflicts themselves. Transports that come
+    /// later have the role of the first.
     fn settle_ice_role(&mut self, now: Instant, controlling: bool) {
         if self.negotiation.current_remote.is_none() {
-            self.ice.agent.set_controlling(now, controlling && !self.config.settings.ice_lite);
+            self.controlling = controlling && !self.config.settings.ice_lite;
+        }
+        for transport in self.transports.iter_mut() {
+            if transport.ice.agent.remote_credentials().is_none() {
+                transport.ice.agent.set_controlling(now, self.controlling);
+            }
         }
     }
 
-    /// Brings the ICE agent to the generation of the local description and begins gathering (RFC 9429 §5.9).
+    /// Brings the ICE agents to the generation of the local description and begins gathering (RFC 9429 §5.9).
     fn apply_local_ice(&mut self, now: Instant) {
-        let local = self.negotiation.local();
-        let Some(transport) = local.and_then(|local| local.transport.as_ref()) else { return };
-        let restart = transport.credentials != *self.ice.agent.local_credentials();
-        if restart {
-            self.ice.agent.restart_with(now, transport.credentials.clone());
-            self.next_credentials = None;
-        }
-        if restart || self.ice.agent.gathering_state() == GatheringState::New {
-            for request in self.ice.start_gathering(now) {
-                self.events.push_back(Event::ResolveHost {
-                    id: request.id,
-                    host: request.host,
-                    port: request.port,
-                });
+        for place in 0..self.transports.len() {
+            let id = self.transports[place].id;
+            let local = self.negotiation.local();
+            let Some(described) = local.and_then(|local| local.transport(id)) else { continue };
+            let transport = &mut self.transports[place];
+            let restart = described.credentials != *transport.ice.agent.local_credentials();
+            if restart {
+                transport.ice.agent.restart_with(now, described.credentials.clone());
+                transport.next_credentials = None;
             }
+            if restart || transport.ice.agent.gathering_state() == GatheringState::New {
+                for request in transport.ice.start_gathering(now) {
+                    self.events.push_back(Event::ResolveHost {
+                        id: request.id,
+                        host: request.host,
+                        port: request.port,
+                    });
+                }
+            }
+            self.pump_ice(now, place);
         }
-        self.pump_ice(now);
     }
 
     /// Acts on what both descriptions say, once there are two (RFC 9429 §5.11).
@@ -299,8 +305,27 @@ impl PeerConnection {
         {
             self.data_was_rejected(now);
         }
-        let Some((ours, remote, theirs)) = self.negotiation.agreed_transport() else { return };
-        let agent = &mut self.ice.agent;
+        self.settle_transports(now);
+        for place in 0..self.transports.len() {
+            self.apply_transport(now, place);
+        }
+        self.assign_channel_ids();
+        for place in 0..self.transports.len() {
+            self.pump_ice(now, place);
+            self.start_dtls(now, place);
+        }
+        // Data may be agreed on when DTLS is up already.
+        self.associate(now);
+        self.update_sctp_state();
+    }
+
+    /// What both descriptions say of a transport.
+    fn apply_transport(&mut self, now: Instant, place: usize) {
+        let transport = &mut self.transports[place];
+        let Some((ours, remote, theirs)) = self.negotiation.agreed_transport(transport.id) else {
+            return;
+        };
+        let agent = &mut transport.ice.agent;
         agent.set_remote_lite(now, remote.ice_lite);
         if agent.remote_credentials() != Some(&theirs.credentials) {
             // The credentials were checked when they were parsed: an error says that the agent is closed.
@@ -318,28 +343,50 @@ impl PeerConnection {
             Setup::Passive => false,
             _ => theirs.setup == Some(Setup::Passive),
         };
-        self.dtls
+        transport
+            .dtls
             .negotiated(DtlsParameters { is_client, fingerprints: theirs.fingerprints.clone() });
-        self.assign_channel_ids();
-        self.pump_ice(now);
-        self.start_dtls(now);
-        // Data may be agreed on when DTLS is up already.
-        self.associate(now);
-        self.update_sctp_state();
+    }
+
+    /// Lets go of transports that no description names, which is what becomes of those that an answer has bundled into
+    /// another (RFC 8829 §5.11), and finds out what goes over which.
+    fn settle_transports(&mut self, now: Instant) {
+        let negotiation = &mut self.negotiation;
+        self.transports.retain(now, |id| negotiation.names(id));
+        let transports = &self.transports;
+        negotiation.keep_numbers(|id| transports.position(id).is_some());
+        for transport in self.transports.iter_mut() {
+            transport.in_use |= negotiation.uses(transport.id);
+        }
+        let place_of = |transports: &Transports, id: Option<TransportId>| {
+            id.and_then(|id| transports.position(id)).unwrap_or(0)
+        };
+        let data = place_of(&self.transports, negotiation.data_transport());
+        self.transports.set_data_place(data);
+        for transceiver in self.transceivers.iter_mut() {
+            let id = transceiver.index.and_then(|index| negotiation.transport_of_section(index));
+            transceiver.transport = place_of(&self.transports, id);
+        }
+        self.update_gathering_state();
     }
 
     /// RFC 9429 §5.7, webrtc-pc §4.4.1.5.
     fn roll_back(&mut self, now: Instant) {
         let given_up = self.negotiation.rollback();
         self.roll_transceivers_back();
-        let restarted = given_up.and_then(|local| local.transport).is_some_and(|given_up| {
-            let current = self.negotiation.current_local.as_ref();
-            let current = current.and_then(|local| local.transport.as_ref());
-            current.is_some_and(|current| current.credentials != given_up.credentials)
-        });
-        if restarted {
-            let _ = self.ice.agent.rollback_restart(now);
-            self.pump_ice(now);
+        let current = self.negotiation.current_local.as_ref();
+        let restarted: Vec<_> = given_up
+            .iter()
+            .flat_map(|local| &local.transports)
+            .filter(|given_up| {
+                let current = current.and_then(|current| current.transport(given_up.id));
+                current.is_some_and(|current| current.credentials != given_up.credentials)
+            })
+            .filter_map(|given_up| self.transports.position(given_up.id))
+            .collect();
+        for place in restarted {
+            let _ = self.transports[place].ice.agent.rollback_restart(now);
+            self.pump_ice(now, place);
         }
     }
 
@@ -358,7 +405,8 @@ impl PeerConnection {
         self.end_association(now, Some((ErrorDetail::DataChannelFailure, reason)));
     }
 
-    fn after_description(&mut self) {
+    fn after_description(&mut self, now: Instant) {
+        self.settle_transports(now);
         if self.negotiation.state() == SignalingState::Stable {
             // webrtc-pc §4.4.1.5, step 14: clear the flag, then look again.
             self.negotiation.needed = false;
@@ -380,6 +428,69 @@ impl PeerConnection {
         }
         self.negotiation.needed = needed;
     }
+}
+
+/// The transports of a connection, as the negotiation asks for them.
+struct Source<'a> {
+    now: Instant,
+    transports: &'a mut Transports,
+    rng: &'a mut Rng,
+    config: &'a Configuration,
+    /// Those that are to restart ICE.
+    restarts: Vec<TransportId>,
+    settled: Vec<TransportId>,
+}
+
+impl<'a> Source<'a> {
+    fn new(
+        now: Instant,
+        transports: &'a mut Transports,
+        rng: &'a mut Rng,
+        config: &'a Configuration,
+    ) -> Self {
+        Self { now, transports, rng, config, restarts: Vec::new(), settled: Vec::new() }
+    }
+}
+
+impl LocalTransports for Source<'_> {
+    fn parameters(&mut self, id: TransportId) -> Option<TransportParameters> {
+        let dtls_client = settled_role(self.transports, &self.settled, id);
+        let place = self.transports.position(id)?;
+        let credentials = match self.restarts.contains(&id) {
+            // Those of a description that was made but not set are used again.
+            true => {
+                let next = &mut self.transports[place].next_credentials;
+                next.get_or_insert_with(|| Credentials::random(self.rng)).clone()
+            }
+            false => self.transports[place].ice.agent.local_credentials().clone(),
+        };
+        let agent = &self.transports[place].ice.agent;
+        let same_generation = credentials == *agent.local_credentials();
+        Some(TransportParameters {
+            credentials,
+            tls_id: self.transports[place].tls_id.clone(),
+            dtls_client,
+            candidates: if same_generation { agent.local_candidates() } else { Vec::new() },
+            end_of_candidates: same_generation
+                && agent.gathering_state() == GatheringState::Complete,
+        })
+    }
+
+    fn fresh(&mut self, is_named: &dyn Fn(TransportId) -> bool) -> Option<TransportId> {
+        let idle = self.transports.iter().map(|transport| transport.id).find(|&id| !is_named(id));
+        let made = || {
+            let place = self.transports.create(self.now, self.config, self.rng)?;
+            Some(self.transports[place].id)
+        };
+        idle.or_else(made)
+    }
+}
+
+/// Whether we are the DTLS client of a transport, once a final answer or a handshake has settled it: a provisional answer
+/// may still be followed by another.
+fn settled_role(transports: &Transports, settled: &[TransportId], id: TransportId) -> Option<bool> {
+    let dtls = &transports[transports.position(id)?].dtls;
+    dtls.is_client().filter(|_| settled.contains(&id) || dtls.has_begun())
 }
 
 /// Which of the two is to be made.

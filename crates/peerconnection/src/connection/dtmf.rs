@@ -29,6 +29,7 @@ impl PeerConnection {
     ) -> Result<(), Error> {
         self.begin(now)?;
         let transceiver = self.transceivers.get(handle).ok_or(Error::UnknownTransceiver)?;
+        let place = transceiver.transport;
         if transceiver.sender.track.is_none() {
             return Err(Error::InvalidState {
                 operation: "insert_dtmf",
@@ -42,7 +43,7 @@ impl PeerConnection {
             });
         }
         let tones = Tones::new(tones, duration, inter_tone_gap)?;
-        self.rtp.insert_dtmf(now, handle, tones);
+        self.transports[place].rtp.insert_dtmf(now, handle, tones);
         Ok(())
     }
 
@@ -61,17 +62,19 @@ impl PeerConnection {
 
     /// `toneBuffer`: the tones that have not begun.
     pub fn tone_buffer(&self, handle: TransceiverHandle) -> &str {
-        self.rtp.tone_buffer(handle)
+        self.rtp_of(handle).map_or("", |rtp| rtp.tone_buffer(handle))
     }
 
     /// Step 1 of the playout task: who may not send any more stops.
     pub(super) fn check_dtmf(&mut self) {
-        if !self.rtp.plays_dtmf() {
+        if !self.transports.iter().any(|transport| transport.rtp.plays_dtmf()) {
             return;
         }
         let able: Vec<_> = (self.transceivers.iter().map(|t| t.handle))
             .filter(|handle| self.can_insert_dtmf(*handle))
             .collect();
-        self.rtp.retain_dtmf(|handle| able.contains(&handle));
+        for transport in self.transports.iter_mut() {
+            transport.rtp.retain_dtmf(|handle| able.contains(&handle));
+        }
     }
 }

@@ -18,12 +18,12 @@ impl PeerConnection {
     /// keys nor media are recorded.
     pub fn set_event_log(&mut self, now: Instant, sink: Option<Box<dyn EventSink + Send>>) {
         self.log = self.log.with_sink(sink);
-        self.rtp.set_log(self.log.clone());
+        self.transports.set_log(&self.log);
         let states = [
             (StateOf::Signaling, self.signaling_state().name()),
             (StateOf::Gathering, self.ice_gathering_state().name()),
             (StateOf::Ice, self.ice_connection_state().name()),
-            (StateOf::Dtls, self.dtls.state().name()),
+            (StateOf::Dtls, self.transports.first().dtls.state().name()),
             (StateOf::Connection, self.connection_state().name()),
         ];
         for (of, state) in states {
@@ -39,12 +39,14 @@ impl PeerConnection {
                 self.log_description(now, end, description);
             }
         }
-        if let Some(pair) = self.ice.agent.selected_pair() {
-            let (local, remote) = (pair.local, pair.remote);
-            self.log.record(now, || LogEvent::SelectedPair { local, remote });
-        }
-        if let Some(handshake) = self.dtls.handshake() {
-            self.log.record(now, || handshake_event(handshake));
+        for transport in self.transports.iter() {
+            if let Some(pair) = transport.ice.agent.selected_pair() {
+                let (local, remote) = (pair.local, pair.remote);
+                self.log.record(now, || LogEvent::SelectedPair { local, remote });
+            }
+            if let Some(handshake) = transport.dtls.handshake() {
+                self.log.record(now, || handshake_event(handshake));
+            }
         }
     }
 
@@ -52,7 +54,7 @@ impl PeerConnection {
     /// `None` ends it. They give away what is said: for debugging alone.
     pub fn set_packet_tap(&mut self, tap: Option<Box<dyn PacketTap + Send>>) {
         self.log = self.log.with_tap(tap);
-        self.rtp.set_log(self.log.clone());
+        self.transports.set_log(&self.log);
     }
 
     /// Records a remark of the application.

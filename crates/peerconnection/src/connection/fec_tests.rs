@@ -32,7 +32,7 @@ fn call(seed: u64) -> Call {
 
 /// Hands `b` a packet of `a` that no call of `a` sends.
 fn inject(call: &mut Call, packet: &[u8]) {
-    let mut data = call.pair.a.pc.rtp.seal(packet.to_vec());
+    let mut data = call.pair.a.pc.transports[0].rtp.seal(packet.to_vec());
     let (source, destination) = (call.pair.a.address, call.pair.b.address);
     let protocol = Protocol::Udp;
     let input = Input { source, destination, protocol, ecn: None, data: &mut data };
@@ -209,7 +209,7 @@ fn parity_for_many_streams_is_kept_for_few() {
         inject(&mut call, &red(&media(ssrc, 0)));
         inject(&mut call, &ulpfec(ssrc, 1, &[media(ssrc, 0)]));
     }
-    assert_eq!(call.pair.b.pc.rtp.streams_with_parity(), 64);
+    assert_eq!(call.pair.b.pc.transports[0].rtp.streams_with_parity(), 64);
     media_still_flows(&mut call);
 }
 

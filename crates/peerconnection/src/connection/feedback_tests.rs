@@ -42,7 +42,7 @@ fn inject(pair: &mut Pair, to_a: bool, packet: Vec<u8>) {
         true => (&mut pair.b, &mut pair.a),
         false => (&mut pair.a, &mut pair.b),
     };
-    let mut data = from.pc.rtp.seal(packet);
+    let mut data = from.pc.transports[0].rtp.seal(packet);
     let (source, destination) = (from.address, to.address);
     let input = Input { source, destination, protocol: Protocol::Udp, ecn: None, data: &mut data };
     to.pc.handle_input(pair.now, input).unwrap();
@@ -66,7 +66,9 @@ fn picture(pair: &Pair, ssrc: u32, number: u16, keyframe: bool, rtx: Option<u32>
         ssrc: Ssrc(rtx.unwrap_or(ssrc)),
     };
     let mut packet = Vec::new();
-    header.write(&mut packet, |writer| writer.put(pair.a.pc.rtp.mid_extension(), b"1").unwrap());
+    header.write(&mut packet, |writer| {
+        writer.put(pair.a.pc.transports[0].rtp.mid_extension(), b"1").unwrap()
+    });
     if rtx.is_some() {
         packet.extend(number.to_be_bytes());
     }
@@ -77,7 +79,7 @@ fn picture(pair: &Pair, ssrc: u32, number: u16, keyframe: bool, rtx: Option<u32>
 
 /// What `b` has asked of keyframes: the number of each command, and `None` for a picture that was lost.
 fn asked_for(pair: &mut Pair) -> Vec<Option<u8>> {
-    let waiting = pair.b.pc.rtp.waiting_rtcp();
+    let waiting = pair.b.pc.transports[0].rtp.waiting_rtcp();
     let asked = waiting.iter().flat_map(|compound| packets(compound)).filter_map(|packet| {
         match packet.unwrap() {
             Packet::PictureLossIndication(_) => Some(None),
@@ -212,8 +214,8 @@ fn sender_reports_count_what_was_sent() {
     pair.a.pc.send_frame(now, video, 0, &Frame::new(vp8(true, 3000, 0), 0)).unwrap();
     let counts = |pair: &mut Pair, seconds| {
         let now = pair.now + Duration::from_secs(seconds);
-        pair.a.pc.rtp.handle_timeout(now);
-        let waiting = pair.a.pc.rtp.waiting_rtcp();
+        pair.a.pc.transports[0].rtp.handle_timeout(now);
+        let waiting = pair.a.pc.transports[0].rtp.waiting_rtcp();
         let counts =
             waiting.iter().flat_map(|compound| packets(compound)).filter_map(|packet| match packet
                 .unwrap()
@@ -257,8 +259,11 @@ fn the_loss_of_a_packet_of_audio_does_not_cut_video() {
         capability.codec.rtcp_feedback.clear();
     }
     let (mut pair, audio, video) = calling(307, config);
-    let start: Vec<(u32, u16)> =
-        pair.a.pc.rtp.outbound(pair.now).map(|s| (s.ssrc, s.first_sequence)).collect();
+    let start: Vec<(u32, u16)> = pair.a.pc.transports[0]
+        .rtp
+        .outbound(pair.now)
+        .map(|s| (s.ssrc, s.first_sequence))
+        .collect();
     let of = |pair: &Pair, handle| {
         let ssrc = pair.a.pc.transceivers.get(handle).unwrap().sender.ssrcs[0].0;
         *start.iter().find(|(known, _)| *known == ssrc).unwrap()
@@ -302,8 +307,8 @@ fn source_descriptions_tell_sections() {
         pair.a.pc.send_frame(pair.now, handle, 0, &Frame::new(data, 0)).unwrap();
     }
     pair.drain();
-    pair.a.pc.rtp.handle_timeout(pair.now + Duration::from_secs(3));
-    let said: Vec<(u32, String)> = mids(&pair.a.pc.rtp.waiting_rtcp());
+    pair.a.pc.transports[0].rtp.handle_timeout(pair.now + Duration::from_secs(3));
+    let said: Vec<(u32, String)> = mids(&pair.a.pc.transports[0].rtp.waiting_rtcp());
     let expected = [(audio, "0"), (video, "1")].map(|(handle, mid)| {
         let ssrc = pair.a.pc.transceivers.get(handle).unwrap().sender.ssrcs[0].0;
         (ssrc, mid.to_owned())
@@ -377,8 +382,8 @@ fn extended_reports_are_sent_to_those_who_take_them() {
         let answer = pair.b.pc.local_description().unwrap();
         pair.a.pc.set_remote_description(pair.now, answer).unwrap();
         pair.connect();
-        pair.b.pc.rtp.handle_timeout(pair.now + Duration::from_secs(3));
-        let waiting = pair.b.pc.rtp.waiting_rtcp();
+        pair.b.pc.transports[0].rtp.handle_timeout(pair.now + Duration::from_secs(3));
+        let waiting = pair.b.pc.transports[0].rtp.waiting_rtcp();
         let all = || waiting.iter().flat_map(|compound| packets(compound));
         assert!(all().any(|packet| matches!(packet, Ok(Packet::ReceiverReport(_)))));
         let told = all().any(|packet| matches!(packet, Ok(Packet::ExtendedReport(_))));

@@ -154,8 +154,17 @@ impl PeerConnection {
             self.transceivers.retain(|transceiver| !transceiver.stopped);
         }
         self.transforms.keep(&self.transceivers);
-        let agreed = self.active_media();
-        self.rtp.configure(now, &agreed, &self.transceivers);
+        self.configure_rtp(now);
+    }
+
+    /// Has each transport follow what was agreed on for its sections.
+    pub(super) fn configure_rtp(&mut self, now: Instant) {
+        let mut agreed = self.active_media();
+        for transport in self.transports.iter_mut() {
+            let id = transport.id;
+            let own: Vec<_> = agreed.extract_if(.., |media| media.transport == id).collect();
+            transport.rtp.configure(now, &own, &self.transceivers);
+        }
     }
 
     /// What was agreed on for each section whose transceiver is not stopped, whatever descriptions still say of that.

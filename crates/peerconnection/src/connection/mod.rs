@@ -29,14 +29,12 @@ mod verbs;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use peerage_crypto::{
     Certificate, CertificateParams, Fingerprint, HashAlgorithm, Rng, default_provider,
 };
-use peerage_ice::Credentials;
 use peerage_sctp::Association;
 use peerage_sdp::Text;
 
@@ -57,7 +55,7 @@ use crate::transform::Transforms;
 use crate::transport::dtls::DtlsTransport;
 use crate::transport::early::EarlyPackets;
 use crate::transport::ice::IceTransport;
-use crate::transport::paths::Paths;
+use crate::transport::set::{Transport, TransportId, Transports, random_tls_id};
 
 /// `RTCPeerConnection` without I/O. See the [crate documentation](crate) for the loop that drives it.
 ///
@@ -74,33 +72,24 @@ pub struct PeerConnection {
     closed: bool,
     negotiation: Negotiation,
     fingerprints: Vec<Fingerprint>,
-    /// Credentials for an ICE restart, named in an offer or answer that is not set yet.
-    next_credentials: Option<Credentials>,
     /// Whether `poll_event` is to look whether negotiation is needed: once for all changes made in between
     /// (webrtc-pc §4.7.3).
     check_negotiation: bool,
     states: ReportedStates,
 
-    ice: IceTransport,
-    /// Where packets of DTLS go: our address and the peer's.
-    path: Option<(SocketAddr, SocketAddr)>,
-    paths: Paths,
+    transports: Transports,
+    /// The role of ICE, as the first negotiation has settled it.
+    controlling: bool,
     early: EarlyPackets,
-    dtls: DtlsTransport,
     sctp: Option<Box<Association>>,
     /// The association when it is over: it says its last word again where that was lost.
     ended_sctp: Option<Box<Association>>,
-    /// A sealed datagram that did not fit the last batch, or the goodbye of an association that ended.
-    held_back: Vec<u8>,
-    /// How it is marked.
-    held_back_ecn: Option<peerage_ice::Ecn>,
     max_segments: usize,
 
     transceivers: Transceivers,
     /// The canonical name of our RTP sources.
     cname: Text,
 
-    rtp: RtpTransport,
     log: Log,
     transforms: Transforms,
 
@@ -116,12 +105,11 @@ pub struct PeerConnection {
     receive_paused: bool,
 
     events: VecDeque<Event>,
+    /// The transports of the frames in `events`.
+    frame_origins: VecDeque<TransportId>,
     /// Payload bytes in `events`.
     queued_bytes: usize,
     counters: TransportStatistics,
-    pair_changes: u64,
-    /// The selected pair as last told: its addresses, and our ufrag of its generation.
-    selected_pair: Option<(SocketAddr, SocketAddr, String)>,
 }
 
 impl PeerConnection {
@@ -150,31 +138,30 @@ impl PeerConnection {
             .map_err(|error| Error::Layer { layer: "crypto", message: error.to_string() })?,
         };
         let fingerprints = vec![certificate.fingerprint(HashAlgorithm::Sha256)];
-        let ice = IceTransport::new(now, &config, &mut rng, Arc::clone(&provider))?;
+        let ice = IceTransport::new(now, &config, &mut rng, Arc::clone(&provider), 0)?;
         // RFC 7022 §4.2: 96 random bits and more.
         let cname = Text::new(&random_id(&mut rng)).unwrap_or_else(|_| unreachable!("hexadecimal"));
         let dtls = DtlsTransport::new(&config.settings, provider, certificate)?;
+        let negotiation = Negotiation::new(&mut rng);
+        let tls_id = random_tls_id(&mut rng);
+        let clock = (now, config.wall_clock);
+        let rtp = RtpTransport::new(&mut rng, cname.clone(), clock, bitrates);
+        let first = Transport::new(TransportId::FIRST, ice, dtls, tls_id, rtp);
         Ok(Self {
             started: now,
             now,
             closed: false,
-            negotiation: Negotiation::new(&mut rng),
+            negotiation,
             fingerprints,
-            next_credentials: None,
             check_negotiation: false,
             states: ReportedStates::default(),
-            ice,
-            path: None,
-            paths: Paths::default(),
+            transports: Transports::new(first, cname.clone(), clock, bitrates),
+            controlling: false,
             early: EarlyPackets::default(),
-            dtls,
             sctp: None,
             ended_sctp: None,
-            held_back: Vec::new(),
-            held_back_ecn: None,
             max_segments: config.settings.max_gso_segments,
             transceivers: Transceivers::default(),
-            rtp: RtpTransport::new(&mut rng, cname.clone(), (now, config.wall_clock), bitrates),
             transforms: Transforms::default(),
             cname,
             log: Log::default(),
@@ -185,10 +172,9 @@ impl PeerConnection {
             data_ended: false,
             receive_paused: false,
             events: VecDeque::new(),
+            frame_origins: VecDeque::new(),
             queued_bytes: 0,
             counters: TransportStatistics::default(),
-            pair_changes: 0,
-            selected_pair: None,
             config,
             rng,
         })
@@ -235,7 +221,9 @@ impl PeerConnection {
         if policy_changes {
             return Err(Error::NotSupported("changing the ICE transport policy of a connection"));
         }
-        self.ice.set_servers(&config)?;
+        for transport in self.transports.iter_mut() {
+            transport.ice.set_servers(&config)?;
+        }
         self.config.ice_servers = config.ice_servers;
         self.config.ice_candidate_pool_size = config.ice_candidate_pool_size;
         Ok(())
@@ -251,33 +239,42 @@ impl PeerConnection {
         self.say_goodbye(now);
         self.closed = true;
         self.end_association(now, None);
-        self.rtp.disconnected();
+        for transport in self.transports.iter_mut() {
+            transport.rtp.disconnected();
+            transport.ice.agent.close(now);
+        }
         // webrtc-pc §4.4.3, "close the connection": no event tells of it.
         for transceiver in self.transceivers.iter_mut() {
             transceiver.stop_now();
             transceiver.fired = false;
         }
-        self.ice.agent.close(now);
         self.early = EarlyPackets::default();
         self.negotiation.close();
         self.update_signaling_state();
         self.update_states();
     }
 
-    /// `getStats`, in one piece.
+    /// `getStats`, in one piece: of all transports together, or, where that has no meaning, of the first.
     pub fn statistics(&self) -> Statistics {
+        let first = self.transports.first();
+        let mut rtp = first.rtp.statistics();
+        for transport in self.transports.iter().skip(1) {
+            rtp.add(&transport.rtp.statistics());
+        }
+        let pairs = self.transports.iter().flat_map(|transport| transport.ice.agent.pairs());
+        let changes = self.transports.iter().map(|transport| transport.pair_changes);
         Statistics {
             transport: TransportStatistics {
                 ice_state: self.states.ice,
-                dtls_state: self.dtls.state(),
-                selected_candidate_pair_changes: self.pair_changes,
+                dtls_state: first.dtls.state(),
+                selected_candidate_pair_changes: changes.sum(),
                 ..self.counters
             },
-            rtp: self.rtp.statistics(),
+            rtp,
             frames_not_transformed: self.transforms.dropped,
-            selected_pair: self.ice.agent.selected_pair().cloned(),
-            candidate_pairs: self.ice.agent.pairs(),
-            handshake: self.dtls.handshake().cloned(),
+            selected_pair: first.ice.agent.selected_pair().cloned(),
+            candidate_pairs: pairs.collect(),
+            handshake: first.dtls.handshake().cloned(),
             sctp: self.sctp.as_ref().map(|sctp| sctp.statistics()),
             sctp_negotiated: self.sctp.as_ref().and_then(|sctp| sctp.negotiated()),
             data_channels_opened: self.channels.opened,
@@ -288,25 +285,31 @@ impl PeerConnection {
 
     /// Aborts SCTP and closes DTLS. SCTP's last packet is sealed now, for DTLS will not seal once it is closed.
     fn say_goodbye(&mut self, now: Instant) {
-        self.path = self.ice.agent.selected_pair().map(|pair| (pair.local, pair.remote));
+        for transport in self.transports.iter_mut() {
+            let pair = transport.ice.agent.selected_pair();
+            transport.path = pair.map(|pair| (pair.local, pair.remote));
+        }
         if let Some(mut sctp) = self.sctp.take() {
             sctp.abort(now, "closed by the application");
             self.hold_last_packet(now, &mut sctp);
         }
-        self.dtls.close(now);
+        for transport in self.transports.iter_mut() {
+            transport.dtls.close(now);
+        }
     }
 
     /// Seals the ABORT or SHUTDOWN COMPLETE of an association that ended, for it is about to be dropped. What waited to
     /// be sent is of no use to the peer any more.
     fn hold_last_packet(&mut self, now: Instant, sctp: &mut Association) {
-        self.held_back.clear();
-        self.held_back_ecn = None;
-        let Some(endpoint) = self.dtls.connected() else { return };
+        let transport = self.transports.data_mut();
+        transport.held_back.clear();
+        transport.held_back_ecn = None;
+        let Some(endpoint) = transport.dtls.connected() else { return };
         let mut packet = vec![0; endpoint.header_len()];
         if sctp.poll_transmit(now, &mut packet).is_some()
             && endpoint.seal_application_data(&mut packet, 0).is_ok()
         {
-            self.held_back = packet;
+            transport.held_back = packet;
         }
     }
 }

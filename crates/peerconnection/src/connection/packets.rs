@@ -22,19 +22,22 @@ impl PeerConnection {
     ) -> Result<(), Error> {
         self.begin(now)?;
         self.transceivers.get(handle).ok_or(Error::UnknownTransceiver)?;
-        self.rtp.set_receive_mode(handle, mode);
+        // All, as it may come to be on any.
+        for transport in self.transports.iter_mut() {
+            transport.rtp.set_receive_mode(handle, mode);
+        }
         Ok(())
     }
 
     /// What was chosen for a transceiver.
     pub fn receive_mode(&self, handle: TransceiverHandle) -> ReceiveMode {
-        self.rtp.receive_mode(handle)
+        self.transports.first().rtp.receive_mode(handle)
     }
 
     /// The next packet of a transceiver whose mode is [`ReceiveMode::Packets`]. To be called until it has none after each
     /// [`handle_input`](Self::handle_input); at most 4,096 wait, more are dropped and counted.
     pub fn poll_rtp(&mut self) -> Option<ReceivedPacket> {
-        self.rtp.poll_rtp()
+        self.transports.poll_rtp()
     }
 
     /// Sends an RTP packet on an encoding of a transceiver, 0 without simulcast. It is numbered, encrypted, kept to be sent
@@ -64,7 +67,8 @@ impl PeerConnection {
         if !transceiver.sender.encoding(encoding, "send_rtp")?.active {
             return Ok(());
         }
-        self.rtp.send_rtp(now, handle, encoding, packet)
+        let place = transceiver.transport;
+        self.transports[place].rtp.send_rtp(now, handle, encoding, packet)
     }
 
     /// The payload type under which packets of a codec are sent on a transceiver, as the peer numbers it; `None` if it was
@@ -74,7 +78,8 @@ impl PeerConnection {
         handle: TransceiverHandle,
         codec: CodecFormat,
     ) -> Option<u8> {
-        self.rtp.sending_payload_type(handle, codec)
+        let place = self.transceivers.get(handle)?.transport;
+        self.transports[place].rtp.sending_payload_type(handle, codec)
     }
 
     /// Asks the peer for a keyframe of one of its sources, which is how a layer of a simulcast is asked for. Requests that
@@ -82,7 +87,9 @@ impl PeerConnection {
     pub fn request_keyframe_from(&mut self, now: Instant, ssrc: u32) {
         self.now = now;
         if !self.closed {
-            self.rtp.request_keyframe_from(now, ssrc);
+            for transport in self.transports.iter_mut() {
+                transport.rtp.request_keyframe_from(now, ssrc);
+            }
         }
     }
 }

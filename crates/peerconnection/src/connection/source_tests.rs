@@ -24,7 +24,7 @@ fn pair_with_audio(seed: u64) -> Pair {
 
 /// Hands `b` a packet that `a` would not send.
 fn inject(pair: &mut Pair, packet: Vec<u8>) {
-    let mut data = pair.a.pc.rtp.seal(packet);
+    let mut data = pair.a.pc.transports[0].rtp.seal(packet);
     let (source, destination) = (pair.a.address, pair.b.address);
     let protocol = Protocol::Udp;
     let input = Input { source, destination, protocol, ecn: None, data: &mut data };
@@ -40,7 +40,7 @@ fn audio(pair: &Pair, ssrc: u32, number: u16) -> Vec<u8> {
     packet.extend(number.to_be_bytes());
     packet.extend((u32::from(number) * 960).to_be_bytes());
     packet.extend(ssrc.to_be_bytes());
-    packet.extend([0xbe, 0xde, 0, 1, pair.a.pc.rtp.mid_extension() << 4, b'0', 0, 0]);
+    packet.extend([0xbe, 0xde, 0, 1, pair.a.pc.transports[0].rtp.mid_extension() << 4, b'0', 0, 0]);
     packet.extend([7; 60]);
     packet
 }
@@ -101,8 +101,8 @@ fn arrivals_of_ended_sources_are_forgotten() {
 /// Whether the next report on arrivals is about a source.
 fn is_reported(pair: &mut Pair, ssrc: u32) -> bool {
     pair.now += Duration::from_millis(300);
-    pair.b.pc.rtp.handle_timeout(pair.now);
-    let waiting = pair.b.pc.rtp.waiting_rtcp();
+    pair.b.pc.transports[0].rtp.handle_timeout(pair.now);
+    let waiting = pair.b.pc.transports[0].rtp.waiting_rtcp();
     pair.drain();
     waiting.iter().flat_map(|datagram| rtcp::packets(datagram)).any(|packet| match packet {
         Ok(Packet::CongestionControlFeedback(feedback)) => {

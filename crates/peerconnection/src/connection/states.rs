@@ -1,13 +1,11 @@
 //! The aggregate states, and the events for their changes (webrtc-pc §4.3, §4.4.1.4).
 
-use peerage_ice::GatheringState;
-
 use super::PeerConnection;
 use crate::event::Event;
 use crate::state::{
-    ConnectionState, DtlsState, IceConnectionState, IceGatheringState, SctpTransportState,
-    SignalingState,
+    ConnectionState, IceConnectionState, IceGatheringState, SctpTransportState, SignalingState,
 };
+use crate::transport::set::Transport;
 
 /// The states as last reported.
 #[derive(Debug, Default)]
@@ -16,43 +14,45 @@ pub(super) struct ReportedStates {
     pub(super) gathering: IceGatheringState,
     pub(super) ice: IceConnectionState,
     pub(super) connection: ConnectionState,
-    pub(super) dtls: DtlsState,
     pub(super) sctp: Option<SctpTransportState>,
 }
 
 impl PeerConnection {
     /// Works the states out anew and reports those that changed.
     pub(super) fn update_states(&mut self) {
-        let ice = if self.closed {
-            IceConnectionState::Closed
-        } else {
-            ice_state(self.ice.agent.connection_state())
+        let used = || self.transports.iter().filter(|transport| transport.in_use);
+        let ice = match self.closed {
+            true => IceConnectionState::Closed,
+            false => IceConnectionState::aggregate(used().map(Transport::ice_state)),
         };
+        let connection = ConnectionState::of(ice, used().map(|transport| transport.dtls.state()));
         if self.states.ice != ice {
             self.states.ice = ice;
             self.events.push_back(Event::IceConnectionStateChange(ice));
         }
-        let dtls = self.dtls.state();
-        if self.states.dtls != dtls {
-            self.states.dtls = dtls;
-            self.events.push_back(Event::DtlsStateChange(dtls));
+        for transport in self.transports.iter_mut() {
+            let dtls = transport.dtls.state();
+            if transport.reported != dtls {
+                transport.reported = dtls;
+                self.events.push_back(Event::DtlsStateChange(dtls));
+            }
         }
-        let connection = ConnectionState::aggregate(ice, dtls);
         if self.states.connection != connection {
             self.states.connection = connection;
             self.events.push_back(Event::ConnectionStateChange(connection));
         }
     }
 
-    pub(super) fn update_gathering_state(&mut self, gathering: GatheringState) {
-        let gathering = match gathering {
-            GatheringState::New => IceGatheringState::New,
-            GatheringState::Gathering => IceGatheringState::Gathering,
-            GatheringState::Complete => IceGatheringState::Complete,
-        };
+    /// The same for gathering (webrtc-pc §4.3.2).
+    pub(super) fn update_gathering_state(&mut self) {
+        let used = self.transports.iter().filter(|transport| transport.in_use);
+        let gathering = IceGatheringState::aggregate(used.map(|transport| transport.gathering));
         if self.states.gathering != gathering {
             self.states.gathering = gathering;
             self.events.push_back(Event::IceGatheringStateChange(gathering));
+            if gathering == IceGatheringState::Complete {
+                self.events.push_back(Event::IceCandidate(None));
+            }
         }
     }
 
@@ -62,18 +62,5 @@ impl PeerConnection {
             self.states.signaling = signaling;
             self.events.push_back(Event::SignalingStateChange(signaling));
         }
-    }
-}
-
-fn ice_state(state: peerage_ice::IceConnectionState) -> IceConnectionState {
-    use peerage_ice::IceConnectionState as Agent;
-    match state {
-        Agent::New => IceConnectionState::New,
-        Agent::Checking => IceConnectionState::Checking,
-        Agent::Connected => IceConnectionState::Connected,
-        Agent::Completed => IceConnectionState::Completed,
-        Agent::Disconnected => IceConnectionState::Disconnected,
-        Agent::Failed => IceConnectionState::Failed,
-        Agent::Closed => IceConnectionState::Closed,
     }
 }

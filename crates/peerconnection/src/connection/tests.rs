@@ -182,7 +182,7 @@ fn pair_with_audio(seed: u64) -> Pair {
 
 /// Hands `b` a packet of `a` that no call of `a` sends; the transceivers of the frames that come of it.
 fn inject(pair: &mut Pair, packet: Vec<u8>) -> Vec<TransceiverHandle> {
-    let mut data = pair.a.pc.rtp.seal(packet);
+    let mut data = pair.a.pc.transports[0].rtp.seal(packet);
     let (source, destination) = (pair.a.address, pair.b.address);
     let protocol = Protocol::Udp;
     let input = Input { source, destination, protocol, ecn: None, data: &mut data };
@@ -216,8 +216,8 @@ fn packets_carry_the_extensions_that_their_section_agreed_to_send() {
     answer.sdp = format!("{audio}m=video{video}");
     pair.a.pc.set_remote_description(now, answer).unwrap();
     pair.connect();
-    assert_eq!(pair.a.pc.rtp.sent_extensions(handles[0]), [Mid]);
-    let video = pair.a.pc.rtp.sent_extensions(handles[1]);
+    assert_eq!(pair.a.pc.transports[0].rtp.sent_extensions(handles[0]), [Mid]);
+    let video = pair.a.pc.transports[0].rtp.sent_extensions(handles[1]);
     assert_eq!(video, [Mid, AbsoluteSendTime, TransportSequenceNumber]);
 }
 
@@ -241,8 +241,8 @@ fn headers_are_mixed_where_both_ends_say_so() {
         let said = answer.sdp.contains("a=extmap-allow-mixed\r\n");
         pair.a.pc.set_remote_description(now, answer).unwrap();
         pair.connect();
-        assert_eq!(pair.a.pc.rtp.mixes_headers(), said);
-        assert_eq!(pair.b.pc.rtp.mixes_headers(), said);
+        assert_eq!(pair.a.pc.transports[0].rtp.mixes_headers(), said);
+        assert_eq!(pair.b.pc.transports[0].rtp.mixes_headers(), said);
         said
     };
     const LINE: &str = "a=extmap-allow-mixed\r\n";
@@ -261,7 +261,7 @@ fn audio(pair: &Pair, ssrc: u32, number: u16, mid: u8) -> Vec<u8> {
     packet.extend(number.to_be_bytes());
     packet.extend((u32::from(number) * 960).to_be_bytes());
     packet.extend(ssrc.to_be_bytes());
-    packet.extend([0xbe, 0xde, 0, 1, pair.a.pc.rtp.mid_extension() << 4, mid, 0, 0]);
+    packet.extend([0xbe, 0xde, 0, 1, pair.a.pc.transports[0].rtp.mid_extension() << 4, mid, 0, 0]);
     packet.extend([7; 60]);
     packet
 }
@@ -287,7 +287,7 @@ fn a_transceiver_that_is_stopped_says_goodbye() {
     let transceiver = pair.a.pc.transceivers.iter().next().unwrap();
     let (handle, ssrc) = (transceiver.handle, transceiver.sender.ssrcs[0].0);
     let goodbyes = |pair: &Pair| {
-        let packets = pair.a.pc.rtp.waiting_rtcp();
+        let packets = pair.a.pc.transports[0].rtp.waiting_rtcp();
         let packets = packets.iter().flat_map(|packet| rtcp::packets(packet));
         let goodbyes = packets.filter_map(|packet| match packet.unwrap() {
             rtcp::Packet::Goodbye(goodbye) => Some(goodbye.sources.iter().collect::<Vec<_>>()),
@@ -296,7 +296,10 @@ fn a_transceiver_that_is_stopped_says_goodbye() {
         goodbyes.flatten().collect::<Vec<_>>()
     };
     pair.a.pc.send_frame(pair.now, handle, 0, &Frame::new(vec![1; 60], 0)).unwrap();
-    assert!(pair.run_until(PATIENCE, |pair| pair.b.pc.rtp.statistics().packets_received == 1));
+    assert!(
+        pair.run_until(PATIENCE, |pair| pair.b.pc.transports[0].rtp.statistics().packets_received
+            == 1)
+    );
     pair.a.pc.stop_transceiver(pair.now, handle).unwrap();
     assert_eq!(goodbyes(&pair), [Ssrc(ssrc)]);
     // The other has sent nothing.
@@ -312,10 +315,13 @@ fn feedback_names_a_source_of_the_peer() {
     let transceiver = pair.a.pc.transceivers.iter().next().unwrap();
     let (handle, ssrc) = (transceiver.handle, transceiver.sender.ssrcs[0].0);
     pair.a.pc.send_frame(pair.now, handle, 0, &Frame::new(vec![1; 60], 0)).unwrap();
-    assert!(pair.run_until(PATIENCE, |pair| pair.b.pc.rtp.statistics().packets_received == 1));
-    let due = pair.b.pc.rtp.poll_timeout().unwrap();
-    pair.b.pc.rtp.handle_timeout(due);
-    let packets = pair.b.pc.rtp.waiting_rtcp();
+    assert!(
+        pair.run_until(PATIENCE, |pair| pair.b.pc.transports[0].rtp.statistics().packets_received
+            == 1)
+    );
+    let due = pair.b.pc.transports[0].rtp.poll_timeout().unwrap();
+    pair.b.pc.transports[0].rtp.handle_timeout(due);
+    let packets = pair.b.pc.transports[0].rtp.waiting_rtcp();
     let feedback = packets.iter().flat_map(|packet| rtcp::packets(packet)).find_map(|packet| {
         match packet.unwrap() {
             rtcp::Packet::TransportFeedback(feedback) => Some(feedback.sources),

@@ -6,7 +6,7 @@ use super::PeerConnection;
 use crate::error::Error;
 use crate::event::Event;
 use crate::media::{MediaKind, RtpCodec};
-use crate::rtp::{EncodingTarget, Estimate, Frame, RtpEvent};
+use crate::rtp::{EncodingTarget, Estimate, Frame, RtpEvent, RtpTransport};
 use crate::transceiver::{
     RtpEncodingParameters, Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit,
     check_ids, checked_parameters,
@@ -148,9 +148,10 @@ impl PeerConnection {
             self.events.push_back(Event::TrackRemoved { transceiver: handle, ended: true });
         }
         // webrtc-pc §5.4, "stop sending and receiving": at once, not when it is negotiated.
-        self.rtp.say_goodbye(handle);
-        let agreed = self.active_media();
-        self.rtp.configure(now, &agreed, &self.transceivers);
+        for transport in self.transports.iter_mut() {
+            transport.rtp.say_goodbye(handle);
+        }
+        self.configure_rtp(now);
         self.drop_received(handle);
         self.check_negotiation = true;
         Ok(())
@@ -210,7 +211,9 @@ impl PeerConnection {
         let transceiver = self.living_transceiver(now, handle, "replace_track")?;
         check_ids("track", track.iter())?;
         transceiver.sender.track = track;
-        self.rtp.source_changed(handle);
+        for transport in self.transports.iter_mut() {
+            transport.rtp.source_changed(handle);
+        }
         Ok(())
     }
 
@@ -237,7 +240,8 @@ impl PeerConnection {
         let (kind, old) = (transceiver.kind, &transceiver.sender.encodings);
         let checked = checked_parameters(kind, &choosable, old, encodings)?;
         transceiver.sender.encodings = checked;
-        self.rtp.arrange_targets(now, &self.transceivers);
+        let place = transceiver.transport;
+        self.transports[place].rtp.arrange_targets(now, &self.transceivers);
         Ok(())
     }
 
@@ -289,21 +293,21 @@ impl PeerConnection {
         if !transceiver.sender.encoding(encoding, "send_frame")?.active {
             return Ok(());
         }
-        let mtu = self.config.settings.mtu;
+        let (mtu, place) = (self.config.settings.mtu, transceiver.transport);
         if self.transforms.has(Way::Sending, handle) {
             let Some(frame) = self.transform_sent(handle, encoding, frame) else { return Ok(()) };
-            self.rtp.send_frame(now, handle, encoding, &frame, mtu)?;
+            self.transports[place].rtp.send_frame(now, handle, encoding, &frame, mtu)?;
         } else {
-            self.rtp.send_frame(now, handle, encoding, frame, mtu)?;
+            self.transports[place].rtp.send_frame(now, handle, encoding, frame, mtu)?;
         }
-        self.pump_rtp();
+        self.pump_rtp(place);
         Ok(())
     }
 
     /// Bits a second of encoded media that an encoding may use now, 0 without simulcast; zero where it is paused. `None` if
     /// it is not sent, or before the connection is up. [`Event::TargetBitrate`] tells of changes.
     pub fn target_bitrate(&self, handle: TransceiverHandle, encoding: usize) -> Option<u64> {
-        self.rtp.target_bitrate(handle, encoding)
+        self.rtp_of(handle)?.target_bitrate(handle, encoding)
     }
 
     /// What the encoder of an encoding is to make now, 0 without simulcast: the rate, and what the application has set. `None`
@@ -314,31 +318,45 @@ impl PeerConnection {
         handle: TransceiverHandle,
         encoding: usize,
     ) -> Option<EncodingTarget> {
-        self.rtp.encoding_target(handle, encoding)
+        self.rtp_of(handle)?.encoding_target(handle, encoding)
     }
 
-    /// What congestion control knows of the path; `None` before anything can be sent.
+    /// What congestion control knows of the path; `None` before anything can be sent. Where there are several transports,
+    /// each with a path of its own: of the first that sends media.
     pub fn estimate(&self) -> Option<Estimate> {
-        self.rtp.estimate(self.now)
+        self.transports.iter().find_map(|transport| transport.rtp.estimate(self.now))
+    }
+
+    /// The same of the path that a transceiver sends by.
+    pub fn estimate_of(&self, handle: TransceiverHandle) -> Option<Estimate> {
+        self.rtp_of(handle)?.estimate(self.now)
     }
 
     /// Asks the peer for a keyframe of the video that it sends on a transceiver (RFC 4585 §6.3.1). Requests that follow each
     /// other closely are made one.
     pub fn request_keyframe(&mut self, now: Instant, handle: TransceiverHandle) {
         self.now = now;
-        if !self.closed {
-            self.rtp.request_keyframe(now, handle);
+        if let Some(transceiver) = self.transceivers.get(handle).filter(|_| !self.closed) {
+            self.transports[transceiver.transport].rtp.request_keyframe(now, handle);
         }
     }
 
-    /// Moves what the RTP transport reports on.
-    pub(super) fn pump_rtp(&mut self) {
-        while let Some(event) = self.rtp.poll_event() {
+    /// The streams of a transceiver's transport.
+    pub(super) fn rtp_of(&self, handle: TransceiverHandle) -> Option<&RtpTransport> {
+        Some(&self.transports[self.transceivers.get(handle)?.transport].rtp)
+    }
+
+    /// Moves what an RTP transport reports on.
+    pub(super) fn pump_rtp(&mut self, place: usize) {
+        while let Some(event) = self.transports.unmarked(place).rtp.poll_event() {
             let event = match event {
                 RtpEvent::Frame(frame) => match self.transform_received(frame) {
-                    Some(frame) => Event::Frame(frame),
+                    Some(frame) => {
+                        self.frame_origins.push_back(self.transports[place].id);
+                        Event::Frame(frame)
+                    }
                     None => {
-                        self.rtp.frame_taken();
+                        self.transports[place].rtp.frame_taken();
                         continue;
                     }
                 },
@@ -353,12 +371,20 @@ impl PeerConnection {
 
     /// What has come in on a transceiver and waits for the application is not wanted any more.
     fn drop_received(&mut self, handle: TransceiverHandle) {
-        let rtp = &mut self.rtp;
-        rtp.drop_received(handle);
+        for transport in self.transports.iter_mut() {
+            transport.rtp.drop_received(handle);
+        }
+        let transports = &mut self.transports;
+        let mut origins = std::mem::take(&mut self.frame_origins).into_iter();
+        let kept = &mut self.frame_origins;
         self.events.retain(|event| {
-            let is_its = matches!(event, Event::Frame(frame) if frame.transceiver == handle);
-            if is_its {
-                rtp.frame_taken();
+            let Event::Frame(frame) = event else { return true };
+            let Some(origin) = origins.next() else { return true };
+            let is_its = frame.transceiver == handle;
+            match transports.position(origin) {
+                Some(place) if is_its => transports[place].rtp.frame_taken(),
+                _ if is_its => {}
+                _ => kept.push_back(origin),
             }
             !is_its
         });

@@ -56,7 +56,8 @@ impl PeerConnection {
         encoding: usize,
         frame: &Frame,
     ) -> Option<Frame> {
-        let number = self.rtp.payload_type_of(handle, encoding, frame);
+        let place = self.transceivers.get(handle)?.transport;
+        let number = self.transports[place].rtp.payload_type_of(handle, encoding, frame);
         let transceiver = self.transceivers.get(handle)?;
         let encoding = transceiver.sender.encodings.get(encoding);
         let input = FrameToTransform {

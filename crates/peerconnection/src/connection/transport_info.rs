@@ -8,29 +8,37 @@ use crate::event::Event;
 use crate::state::{IceConnectionState, SctpTransportState};
 use crate::stats::{DtlsRole, IceComponent, IceRole};
 use crate::transceiver::TransceiverHandle;
+use crate::transport::set::Transport;
 use crate::transport_info::{
     DtlsTransportInfo, IceParameters, IceTransportInfo, SctpTransportInfo,
 };
 
 impl PeerConnection {
-    /// The `RTCDtlsTransport` that everything goes over; `None` before there is a description.
-    /// [`Event::DtlsStateChange`] tells of its state.
+    /// The `RTCDtlsTransport` that everything goes over as long as it is bundled, and the first where it is not; `None` before
+    /// there is a description. [`Event::DtlsStateChange`] tells of the states of all.
     pub fn dtls_transport(&self) -> Option<DtlsTransportInfo> {
-        self.has_transport().then(|| DtlsTransportInfo {
-            state: self.dtls.state(),
-            role: self.dtls_role(),
-            remote_certificates: self.dtls.peer_certificates().to_vec(),
-        })
+        self.has_transport().then(|| dtls_info(self.transports.first()))
     }
 
-    /// The `RTCIceTransport` beneath it; `None` before there is a description.
-    /// [`Event::IceConnectionStateChange`], [`Event::IceGatheringStateChange`] and [`Event::SelectedCandidatePairChange`] tell
-    /// of its changes.
+    /// The `RTCDtlsTransport`s of all m-sections, each once.
+    pub fn dtls_transports(&self) -> impl Iterator<Item = DtlsTransportInfo> {
+        self.used_transports().map(dtls_info)
+    }
+
+    /// The `RTCIceTransport` beneath the first; `None` before there is a description.
+    /// [`Event::IceConnectionStateChange`] and [`Event::IceGatheringStateChange`] tell of what all are together,
+    /// [`Event::SelectedCandidatePairChange`] of each.
     pub fn ice_transport(&self) -> Option<IceTransportInfo> {
-        if !self.has_transport() {
-            return None;
-        }
-        let agent = &self.ice.agent;
+        self.has_transport().then(|| self.ice_info(self.transports.first()))
+    }
+
+    /// The `RTCIceTransport`s of all m-sections, each once.
+    pub fn ice_transports(&self) -> impl Iterator<Item = IceTransportInfo> {
+        self.used_transports().map(|transport| self.ice_info(transport))
+    }
+
+    fn ice_info(&self, transport: &Transport) -> IceTransportInfo {
+        let agent = &transport.ice.agent;
         let parameters = |credentials: &peerage_ice::Credentials| IceParameters {
             username_fragment: credentials.ufrag().to_owned(),
             password: credentials.pwd().to_owned(),
@@ -39,13 +47,14 @@ impl PeerConnection {
             // A peer-reflexive one was not told, but learnt (webrtc-pc §5.6, getRemoteCandidates).
             candidate.kind != CandidateKind::PeerReflexive
         };
-        let has_pair =
-            !matches!(self.states.ice, IceConnectionState::New | IceConnectionState::Closed);
-        Some(IceTransportInfo {
-            role: self.ice_role(),
+        let state = self.ice_state_of(transport);
+        let has_pair = !matches!(state, IceConnectionState::New | IceConnectionState::Closed);
+        IceTransportInfo {
+            id: transport.id,
+            role: ice_role(transport),
             component: IceComponent::Rtp,
-            state: self.states.ice,
-            gathering_state: self.states.gathering,
+            state,
+            gathering_state: transport.gathering,
             local_candidates: agent.local_candidates(),
             remote_candidates: agent.remote_candidates().into_iter().filter(signalled).collect(),
             selected_candidate_pair: agent.selected_pair().filter(|_| has_pair).cloned(),
@@ -54,7 +63,7 @@ impl PeerConnection {
                 .local()
                 .map(|_| parameters(agent.local_credentials())),
             remote_parameters: agent.remote_credentials().map(parameters),
-        })
+        }
     }
 
     /// The `RTCSctpTransport` of all data channels; `None` before data channels are agreed on.
@@ -62,14 +71,14 @@ impl PeerConnection {
     pub fn sctp_transport(&self) -> Option<SctpTransportInfo> {
         let state = self.sctp_state()?;
         Some(SctpTransportInfo {
+            transport: self.transports.data().id,
             state,
             max_message_size: self.max_message_size(),
             max_channels: (state == SctpTransportState::Connected).then(|| self.stream_limit()),
         })
     }
 
-    /// `transport` of a transceiver's sender and receiver: [`PeerConnection::dtls_transport`] once the transceiver is part
-    /// of a description (webrtc-pc §5.2, §5.3).
+    /// `transport` of a transceiver's sender and receiver, once the transceiver is part of a description (webrtc-pc §5.2, §5.3).
     ///
     /// # Errors
     /// `OperationError` if there is no such transceiver.
@@ -78,7 +87,8 @@ impl PeerConnection {
         handle: TransceiverHandle,
     ) -> Result<Option<DtlsTransportInfo>, Error> {
         let transceiver = self.transceivers.get(handle).ok_or(Error::UnknownTransceiver)?;
-        Ok(transceiver.index.and_then(|_| self.dtls_transport()))
+        let transport = &self.transports[transceiver.transport];
+        Ok(transceiver.index.filter(|_| self.has_transport()).map(|_| dtls_info(transport)))
     }
 
     /// Transports are made by the first description, and outlive the connection.
@@ -86,18 +96,14 @@ impl PeerConnection {
         self.negotiation.local().is_some() || self.negotiation.remote().is_some()
     }
 
-    pub(super) fn ice_role(&self) -> IceRole {
-        match self.ice.agent.remote_credentials() {
-            Some(_) => self.ice.agent.role().into(),
-            None => IceRole::Unknown,
-        }
+    pub(super) fn used_transports(&self) -> impl Iterator<Item = &Transport> {
+        self.transports.iter().filter(|transport| transport.in_use)
     }
 
-    pub(super) fn dtls_role(&self) -> DtlsRole {
-        match self.dtls.is_client() {
-            Some(true) => DtlsRole::Client,
-            Some(false) => DtlsRole::Server,
-            None => DtlsRole::Unknown,
+    pub(super) fn ice_state_of(&self, transport: &Transport) -> IceConnectionState {
+        match self.closed {
+            true => IceConnectionState::Closed,
+            false => transport.ice_state(),
         }
     }
 
@@ -121,5 +127,29 @@ impl PeerConnection {
             self.states.sctp = state;
             self.events.extend(state.map(Event::SctpStateChange));
         }
+    }
+}
+
+fn dtls_info(transport: &Transport) -> DtlsTransportInfo {
+    DtlsTransportInfo {
+        id: transport.id,
+        state: transport.dtls.state(),
+        role: dtls_role(transport),
+        remote_certificates: transport.dtls.peer_certificates().to_vec(),
+    }
+}
+
+pub(super) fn ice_role(transport: &Transport) -> IceRole {
+    match transport.ice.agent.remote_credentials() {
+        Some(_) => transport.ice.agent.role().into(),
+        None => IceRole::Unknown,
+    }
+}
+
+pub(super) fn dtls_role(transport: &Transport) -> DtlsRole {
+    match transport.dtls.is_client() {
+        Some(true) => DtlsRole::Client,
+        Some(false) => DtlsRole::Server,
+        None => DtlsRole::Unknown,
     }
 }

@@ -19,6 +19,7 @@ use crate::net::Input;
 use crate::state::DtlsState;
 use crate::transport::dtls::DtlsEvent;
 use crate::transport::sctp;
+use crate::transport::set::Transport;
 
 /// Payload bytes that are taken out of SCTP before the application asks for them: enough for states to move on
 /// without it, little enough that the receive window still holds a fast peer back.
@@ -41,23 +42,25 @@ impl PeerConnection {
         self.counters.packets_received += 1;
         self.counters.bytes_received += input.data.len() as u64;
         let kind = classify(input.data);
-        let is_known = kind != PacketKind::Stun && self.is_known_path(&input);
-        if is_known {
-            let path = (input.destination, input.source);
-            self.paths.received(now, path, input.data.len() as u64);
+        if kind == PacketKind::Stun {
+            self.handle_stun(now, &input);
+            return Ok(());
         }
-        match kind {
-            PacketKind::Stun => self.handle_stun(now, &input),
-            PacketKind::Dtls => {
-                self.handle_record(now, input.source, input.destination, input.data);
+        let path = (input.destination, input.source);
+        let place = self.transports.route(path);
+        if let Some(place) = place {
+            let bytes = input.data.len() as u64;
+            self.transports.unmarked(place).paths.received(now, path, bytes);
+        }
+        match (kind, place) {
+            (PacketKind::Dtls, _) => self.handle_record(now, place, path, input.data),
+            (PacketKind::Rtp, Some(place)) => {
+                self.transports[place].rtp.handle_rtp(now, input.ecn, input.data);
+                self.pump_rtp(place);
             }
-            PacketKind::Rtp if is_known => {
-                self.rtp.handle_rtp(now, input.ecn, input.data);
-                self.pump_rtp();
-            }
-            PacketKind::Rtcp if is_known => {
-                self.rtp.handle_rtcp(now, input.data);
-                self.pump_rtp();
+            (PacketKind::Rtcp, Some(place)) => {
+                self.transports[place].rtp.handle_rtcp(now, input.data);
+                self.pump_rtp(place);
             }
             _ => self.counters.packets_dropped += 1,
         }
@@ -70,13 +73,19 @@ impl PeerConnection {
             return;
         }
         self.now = now;
-        self.ice.handle_timeout(now);
-        self.pump_ice(now);
-        self.dtls.handle_timeout(now);
-        self.pump_dtls(now);
+        let due = self.transports.due(now);
+        let is_due = |place: &usize| due & (1 << place) != 0;
+        for place in (0..self.transports.len()).filter(is_due) {
+            self.transports[place].ice.handle_timeout(now);
+            self.pump_ice(now, place);
+            self.transports[place].dtls.handle_timeout(now);
+            self.pump_dtls(now, place);
+        }
         self.check_dtmf();
-        self.rtp.handle_timeout(now);
-        self.pump_rtp();
+        for place in (0..self.transports.len()).filter(is_due) {
+            self.transports[place].rtp.handle_timeout(now);
+            self.pump_rtp(place);
+        }
         if let Some(sctp) = &mut self.sctp {
             sctp.handle_timeout(now);
             self.pump_sctp(now, false);
@@ -89,29 +98,46 @@ impl PeerConnection {
             return None;
         }
         let sctp = self.sctp.as_ref().and_then(|sctp| sctp.poll_timeout());
-        let rtp = self.rtp.poll_timeout();
-        // Without a path nothing is asked for, so that what is due stays due.
-        let send = self.path.and_then(|_| self.rtp.poll_send_timeout());
-        let timers = [self.ice.poll_timeout(), self.dtls.poll_timeout(), rtp, send, sctp];
-        timers.into_iter().flatten().min()
+        [self.transports.poll_timeout(), sctp].into_iter().flatten().min()
     }
 
     /// Appends datagrams for one destination to `buf`. With [`Settings::max_gso_segments`](crate::Settings) above 1
     /// several of equal size may come at once.
     pub fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<Transmit> {
         self.now = now;
+        let mut senders = self.transports.senders();
+        while let Some(place) = self.transports.next_sender(&mut senders) {
+            if let Some(transmit) = self.poll_transport(now, place, buf) {
+                self.transports.has_sent(place);
+                return Some(transmit);
+            }
+            self.transports.is_drained(place);
+        }
+        None
+    }
+
+    /// The same of one transport.
+    fn poll_transport(
+        &mut self,
+        now: Instant,
+        place: usize,
+        buf: &mut Vec<u8>,
+    ) -> Option<Transmit> {
         let start = buf.len();
+        let transport = self.transports.unmarked(place);
         if !self.closed {
-            if let Some(transmit) = self.ice.agent.poll_transmit(now, buf) {
+            if let Some(transmit) = transport.ice.agent.poll_transmit(now, buf) {
                 return Some(self.count_sent(transmit));
             }
-            self.path = self.ice.agent.selected_pair().map(|pair| (pair.local, pair.remote));
+            let pair = transport.ice.agent.selected_pair();
+            transport.path = pair.map(|pair| (pair.local, pair.remote));
         }
-        let (source, destination) = self.path?;
-        let (segment_size, ecn) = self.poll_secured(now, buf)?;
+        let (source, destination) = transport.path?;
+        let (segment_size, ecn) = self.poll_secured(now, place, buf)?;
         let size = buf.len() - start;
         let segments = size.div_ceil(segment_size) as u64;
-        self.paths.sent(now, (source, destination), segments, size as u64);
+        let paths = &mut self.transports.unmarked(place).paths;
+        paths.sent(now, (source, destination), segments, size as u64);
         Some(self.count_sent(Transmit {
             source,
             destination,
@@ -134,20 +160,16 @@ impl PeerConnection {
             }
         }
         let Some(event) = self.events.pop_front() else {
-            if let Some((transceiver, encoding)) = self.rtp.poll_keyframe_request(self.now) {
-                return Some(Event::KeyframeRequested { transceiver, encoding });
-            }
-            if let Some((transceiver, encoding)) = self.rtp.poll_encoding_change() {
-                return Some(Event::EncodingChanged { transceiver, encoding });
-            }
-            let (transceiver, encoding, bitrate) = self.rtp.poll_target(self.now)?;
-            return Some(Event::TargetBitrate { transceiver, encoding, bitrate });
+            return self.transports.poll_told(self.now);
         };
         if let Event::Message(_, message) = &event {
             self.queued_bytes -= message.len();
         }
-        if let Event::Frame(_) = &event {
-            self.rtp.frame_taken();
+        if let Event::Frame(_) = &event
+            && let Some(origin) = self.frame_origins.pop_front()
+            && let Some(place) = self.transports.position(origin)
+        {
+            self.transports.unmarked(place).rtp.frame_taken();
         }
         self.log_event(&event);
         Some(event)
@@ -156,28 +178,36 @@ impl PeerConnection {
     // --- sending ---
 
     /// Appends what DTLS and SCTP want to send; the size of the first datagram, and how all are marked.
-    fn poll_secured(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<(usize, Option<Ecn>)> {
+    fn poll_secured(
+        &mut self,
+        now: Instant,
+        place: usize,
+        buf: &mut Vec<u8>,
+    ) -> Option<(usize, Option<Ecn>)> {
         let start = buf.len();
-        if self.held_back.is_empty() {
-            if let Some(size) = self.dtls.poll_transmit(now, buf) {
+        let has_data = place == self.transports.data_place();
+        let transport = self.transports.unmarked(place);
+        if transport.held_back.is_empty() {
+            if let Some(size) = transport.dtls.poll_transmit(now, buf) {
                 return Some((size, None));
             }
             // Media before data: it is the one that is late.
-            if let Some(first) = self.rtp.poll_packet(now, buf) {
-                self.add_media(now, buf, start, first);
+            if let Some(first) = transport.rtp.poll_packet(now, buf) {
+                add_media(transport, self.max_segments, now, buf, (start, first));
                 return Some(first);
             }
         } else {
-            buf.append(&mut self.held_back);
-            let first = (buf.len() - start, self.held_back_ecn.take());
-            self.add_media(now, buf, start, first);
+            buf.append(&mut transport.held_back);
+            let first = (buf.len() - start, transport.held_back_ecn.take());
+            add_media(transport, self.max_segments, now, buf, (start, first));
             // Data is not marked, and may follow what is not either.
-            if first.1.is_some() || buf.len() - start > first.0 || !self.held_back.is_empty() {
+            if first.1.is_some() || buf.len() - start > first.0 || !transport.held_back.is_empty() {
                 return Some(first);
             }
         }
         let mut segment_size = buf.len() - start;
-        let (Some(sctp), Some(endpoint)) = (self.sctp.as_deref_mut(), self.dtls.connected()) else {
+        let sctp = self.sctp.as_deref_mut().filter(|_| has_data);
+        let (Some(sctp), Some(endpoint)) = (sctp, transport.dtls.connected()) else {
             // The association's goodbye goes out without it.
             return (segment_size > 0).then_some((segment_size, None));
         };
@@ -200,7 +230,7 @@ impl PeerConnection {
                 segment_size = size;
             } else if size > segment_size {
                 // All datagrams of a batch but the last have one size and none is larger: this one opens the next.
-                self.held_back.extend_from_slice(&buf[record..]);
+                transport.held_back.extend_from_slice(&buf[record..]);
                 buf.truncate(record);
                 break;
             }
@@ -210,33 +240,6 @@ impl PeerConnection {
             }
         }
         (segments > 0).then_some((segment_size, None))
-    }
-
-    /// Appends what else is due of media behind the first packet, whose size and mark this is, as far as one batch may have
-    /// it.
-    fn add_media(
-        &mut self,
-        now: Instant,
-        buf: &mut Vec<u8>,
-        start: usize,
-        (segment_size, ecn): (usize, Option<Ecn>),
-    ) {
-        let mut segments = 1;
-        while segments < self.max_segments && buf.len() - start + segment_size <= MAX_BATCH_BYTES {
-            let at = buf.len();
-            let Some((size, mark)) = self.rtp.poll_packet(now, buf) else { return };
-            if size > segment_size || mark != ecn {
-                // This one opens the next batch.
-                self.held_back.extend_from_slice(&buf[at..]);
-                self.held_back_ecn = mark;
-                buf.truncate(at);
-                return;
-            }
-            segments += 1;
-            if size < segment_size {
-                return;
-            }
-        }
     }
 
     fn count_sent(&mut self, transmit: Transmit) -> Transmit {
@@ -256,140 +259,161 @@ impl PeerConnection {
             ecn: input.ecn,
             data: input.data,
         };
-        match self.ice.agent.handle_input(now, input) {
-            Ok(Handled::Stun) => self.pump_ice(now),
+        let place = self.transports.route_stun(&input);
+        match self.transports[place].ice.agent.handle_input(now, input) {
+            Ok(Handled::Stun) => self.pump_ice(now, place),
             Ok(Handled::Data | Handled::Unknown) | Err(_) => self.counters.packets_dropped += 1,
         }
     }
 
-    /// Whether a packet came by a path that ICE has checked.
-    fn is_known_path(&self, input: &Input<'_>) -> bool {
-        self.path == Some((input.destination, input.source))
-            || self.ice.agent.is_known_source(input.source, input.destination)
-    }
-
+    /// Takes a datagram of DTLS, that came by a path of the transport at `place` or by one that ICE has not checked.
     fn handle_record(
         &mut self,
         now: Instant,
-        source: SocketAddr,
-        destination: SocketAddr,
+        place: Option<usize>,
+        path: (SocketAddr, SocketAddr),
         data: &mut [u8],
     ) {
-        let known = self.path == Some((destination, source))
-            || self.ice.agent.is_known_source(source, destination);
-        if !known || !self.dtls.has_begun() {
-            let waits = matches!(self.dtls.state(), DtlsState::New | DtlsState::Connecting);
-            if !waits || !self.early.push(source, destination, data) {
-                self.counters.packets_dropped += 1;
+        let waiting =
+            |t: &Transport| matches!(t.dtls.state(), DtlsState::New | DtlsState::Connecting);
+        let waits = match place {
+            Some(place) if self.transports[place].dtls.has_begun() => {
+                self.open_record(now, place, data);
+                return;
             }
-            return;
+            Some(place) => waiting(&self.transports[place]),
+            None => self.transports.iter().any(waiting),
+        };
+        if !waits || !self.early.push(path.1, path.0, data, self.transports.len()) {
+            self.counters.packets_dropped += 1;
         }
-        self.open_record(now, data);
     }
 
     /// Opens a datagram of DTLS and hands what is in it to SCTP.
-    fn open_record(&mut self, now: Instant, data: &mut [u8]) {
-        let was_connected = self.dtls.state() == DtlsState::Connected;
-        let ranges = self.dtls.handle_input(now, data);
+    fn open_record(&mut self, now: Instant, place: usize, data: &mut [u8]) {
+        let transport = &mut self.transports[place];
+        let was_connected = transport.dtls.state() == DtlsState::Connected;
+        let ranges = transport.dtls.handle_input(now, data);
         if !was_connected {
             // The peer's certificate is checked here, before anything it sends is believed.
-            self.pump_dtls(now);
+            self.pump_dtls(now, place);
         }
-        if let Some(sctp) = self.sctp.as_deref_mut().filter(|_| !ranges.is_empty()) {
+        // SCTP goes over one transport, and is not listened to on another.
+        let has_data = place == self.transports.data_place() && !ranges.is_empty();
+        if let Some(sctp) = self.sctp.as_deref_mut().filter(|_| has_data) {
             for range in ranges.iter() {
                 // An error says that the association is over; it has said so in an event as well.
                 let _ = sctp.handle_input(now, &data[range]);
             }
             self.pump_sctp(now, false);
-        } else if let Some(mut ended) = self.ended_sctp.take_if(|_| !ranges.is_empty()) {
+        } else if let Some(mut ended) = self.ended_sctp.take_if(|_| has_data) {
             for range in ranges.iter() {
                 let _ = ended.handle_input(now, &data[range]);
             }
-            if self.held_back.is_empty() {
+            if self.transports[place].held_back.is_empty() {
                 self.hold_last_packet(now, &mut ended);
             }
             self.ended_sctp = Some(ended);
         }
         if was_connected {
             // A close_notify in this datagram comes after its data.
-            self.pump_dtls(now);
+            self.pump_dtls(now, place);
         }
     }
 
     /// Datagrams that waited, once DTLS has begun. Those by paths still unknown go on waiting.
     pub(super) fn replay_early(&mut self, now: Instant) {
-        if self.early.is_empty() || !self.dtls.has_begun() {
+        if self.early.is_empty() || !self.transports.iter().any(|t| t.dtls.has_begun()) {
             return;
         }
         for mut packet in self.early.take() {
-            self.handle_record(now, packet.source, packet.destination, &mut packet.data);
+            let path = (packet.destination, packet.source);
+            let place = self.transports.route(path);
+            self.handle_record(now, place, path, &mut packet.data);
         }
     }
 
     // --- layer to layer ---
 
     /// Begins the DTLS handshake if descriptions and a path are there.
-    pub(super) fn start_dtls(&mut self, now: Instant) {
-        if self.path.is_none() {
+    pub(super) fn start_dtls(&mut self, now: Instant, place: usize) {
+        let transport = &mut self.transports[place];
+        if transport.path.is_none() {
             return;
         }
-        match self.dtls.start(now, &mut self.rng) {
+        match transport.dtls.start(now, &mut self.rng) {
             Ok(true) => {
                 self.update_states();
                 self.replay_early(now);
             }
             Ok(false) => {}
-            Err(error) => {
-                self.events.push_back(Event::DtlsError {
-                    detail: ErrorDetail::DtlsFailure,
-                    message: error.to_string(),
-                });
-            }
+            Err(error) => self.dtls_error(error.to_string()),
         }
     }
 
-    fn pump_dtls(&mut self, now: Instant) {
-        while let Some(event) = self.dtls.poll_event(now) {
+    fn pump_dtls(&mut self, now: Instant, place: usize) {
+        while let Some(event) = self.transports[place].dtls.poll_event(now) {
+            let has_data = place == self.transports.data_place();
             match event {
                 DtlsEvent::Connected(handshake) => {
                     self.events.push_back(Event::HandshakeComplete(handshake));
                     self.update_states();
-                    self.start_srtp(now);
+                    self.start_srtp(now, place);
                     self.associate(now);
                 }
                 DtlsEvent::Closed => {
-                    self.rtp.disconnected();
+                    self.transports[place].rtp.disconnected();
                     self.update_states();
-                    self.end_association(now, None);
+                    if has_data {
+                        self.end_association(now, None);
+                    }
                 }
                 DtlsEvent::Failed { detail, message } => {
                     self.events.push_back(Event::DtlsError { detail, message: message.clone() });
-                    self.rtp.disconnected();
+                    self.transports[place].rtp.disconnected();
                     self.update_states();
-                    self.end_association(now, Some((detail, message)));
+                    if has_data {
+                        self.end_association(now, Some((detail, message)));
+                    }
                 }
             }
         }
     }
 
+    /// Two transports whose packets take one path cannot be told apart: the later one is given up.
+    pub(super) fn check_path(&mut self, place: usize) {
+        if self.transports.shares_path(place)
+            && matches!(self.transports[place].dtls.state(), DtlsState::New | DtlsState::Connecting)
+        {
+            self.transports[place].dtls.fail();
+            self.dtls_error(
+                "two transports take the same path, as both ends have one port for all: give one of them more ports".into(),
+            );
+            self.update_states();
+        }
+    }
+
+    fn dtls_error(&mut self, message: String) {
+        self.events.push_back(Event::DtlsError { detail: ErrorDetail::DtlsFailure, message });
+    }
+
     /// Keys SRTP once DTLS is up. Without a common profile there is no media.
-    fn start_srtp(&mut self, now: Instant) {
-        match self.dtls.srtp() {
+    fn start_srtp(&mut self, now: Instant, place: usize) {
+        let transport = &mut self.transports[place];
+        match transport.dtls.srtp() {
             None => {}
-            Some(Ok(srtp)) => self.rtp.connected(now, srtp, &self.transceivers),
-            Some(Err(error)) => self.events.push_back(Event::DtlsError {
-                detail: ErrorDetail::DtlsFailure,
-                message: error.to_string(),
-            }),
+            Some(Ok(srtp)) => transport.rtp.connected(now, srtp, &self.transceivers),
+            Some(Err(error)) => self.dtls_error(error.to_string()),
         }
     }
 
     /// Opens the SCTP association once DTLS is up and both ends want data.
     pub(super) fn associate(&mut self, now: Instant) {
         let Some(remote) = self.negotiation.agreed_data() else { return };
-        let up = self.dtls.state() == DtlsState::Connected;
+        let dtls = &self.transports.data().dtls;
+        let up = dtls.state() == DtlsState::Connected;
         if up && self.sctp.is_none() && !self.data_ended {
-            let overhead = self.dtls.overhead();
+            let overhead = dtls.overhead();
             let association =
                 sctp::associate(now, &self.config.settings, remote, overhead, &mut self.rng);
             self.sctp = Some(Box::new(association));
@@ -413,6 +437,33 @@ impl PeerConnection {
             };
             let Some(event) = event else { return };
             self.handle_sctp_event(now, event);
+        }
+    }
+}
+
+/// Appends what else is due of media behind the first packet, whose size and mark this is, as far as one batch may have
+/// it.
+fn add_media(
+    transport: &mut Transport,
+    max_segments: usize,
+    now: Instant,
+    buf: &mut Vec<u8>,
+    (start, (segment_size, ecn)): (usize, (usize, Option<Ecn>)),
+) {
+    let mut segments = 1;
+    while segments < max_segments && buf.len() - start + segment_size <= MAX_BATCH_BYTES {
+        let at = buf.len();
+        let Some((size, mark)) = transport.rtp.poll_packet(now, buf) else { return };
+        if size > segment_size || mark != ecn {
+            // This one opens the next batch.
+            transport.held_back.extend_from_slice(&buf[at..]);
+            transport.held_back_ecn = mark;
+            buf.truncate(at);
+            return;
+        }
+        segments += 1;
+        if size < segment_size {
+            return;
         }
     }
 }

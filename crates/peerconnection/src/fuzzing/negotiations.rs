@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::End;
+use crate::config::BundlePolicy;
 use crate::jsep::RemoteDescription;
 use crate::media::{Capabilities, MediaKind};
 use crate::{
@@ -172,7 +173,8 @@ impl Party {
         }
         for description in [pc.local_description(), pc.remote_description()].into_iter().flatten() {
             let SessionDescription { kind, sdp } = description;
-            let read = RemoteDescription::parse(kind, sdp, &Capabilities::default());
+            let (capabilities, policy) = (Capabilities::default(), BundlePolicy::default());
+            let read = RemoteDescription::parse(kind, sdp, &capabilities, policy);
             assert!(read.is_ok(), "{:?}", read.err());
         }
     }

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::media::{Agreement, LocalMedia};
 use crate::transceiver::TransceiverHandle;
 use crate::transport::sctp::SctpParameters;
+use crate::transport::set::TransportId;
 
 /// An offer or answer of ours.
 #[derive(Clone, Debug)]
@@ -34,10 +35,10 @@ pub(crate) struct LocalDescription {
     pub(crate) header_encryption: HeaderEncryption,
     /// The m-sections in order.
     pub(crate) sections: Vec<LocalSection>,
-    /// Whether a BUNDLE group names the sections that are not rejected. They share one transport either way.
-    pub(crate) bundle: bool,
-    /// That transport; `None` if all sections are rejected.
-    pub(crate) transport: Option<LocalTransport>,
+    /// The BUNDLE groups, by mid; sections that are rejected are not written among them.
+    pub(crate) bundles: Vec<Vec<Word>>,
+    /// The transports of the sections that are not rejected.
+    pub(crate) transports: Vec<LocalTransport>,
 }
 
 /// An m-section of a local description.
@@ -45,6 +46,10 @@ pub(crate) struct LocalDescription {
 pub(crate) struct LocalSection {
     /// Absent only where the peer's offer has none.
     pub(crate) mid: Option<Word>,
+    /// What it goes over; `None` if it is rejected.
+    pub(crate) transport: Option<TransportId>,
+    /// It can be had in a bundle only (RFC 9143 §6): the transport is that of another section.
+    pub(crate) bundle_only: bool,
     pub(crate) body: LocalBody,
 }
 
@@ -78,6 +83,7 @@ pub(crate) struct LocalData {
 /// The transport of a local description: ICE and DTLS.
 #[derive(Clone, Debug)]
 pub(crate) struct LocalTransport {
+    pub(crate) id: TransportId,
     pub(crate) credentials: Credentials,
     pub(crate) fingerprints: Vec<Fingerprint>,
     pub(crate) setup: Setup,
@@ -88,8 +94,13 @@ pub(crate) struct LocalTransport {
 }
 
 impl LocalSection {
+    /// A section that has no transport yet.
+    pub(crate) fn new(mid: Option<Word>, body: LocalBody) -> Self {
+        Self { mid, transport: None, bundle_only: false, body }
+    }
+
     pub(crate) fn rejected(mid: Option<Word>, media: MediaDescription) -> Self {
-        Self { mid, body: LocalBody::Rejected(Box::new(media)) }
+        Self::new(mid, LocalBody::Rejected(Box::new(media)))
     }
 
     /// Port 0, with the mid.
@@ -99,7 +110,7 @@ impl LocalSection {
         let mut media = MediaDescription::new(kind, 0, protocol, formats);
         media.connections = vec![peerage_sdp::NetworkAddress::UNSPECIFIED.into()];
         media.attributes.extend(self.mid.clone().map(Attribute::Mid));
-        self.body = LocalBody::Rejected(Box::new(media));
+        *self = Self::rejected(self.mid.take(), media);
     }
 
     pub(crate) fn is_rejected(&self) -> bool {
@@ -132,51 +143,71 @@ impl LocalDescription {
         if !self.ice_options.is_empty() {
             session = session.with(Attribute::IceOptions(Words::new(self.ice_options)?));
         }
-        let mids: Vec<&Word> =
-            self.live().filter_map(|(_, section)| section.mid.as_ref()).collect();
-        if self.bundle && !mids.is_empty() {
-            let group = Group { semantics: GroupSemantics::Bundle, mids: Words::join(mids) };
-            session = session.with(group);
+        for bundle in &self.bundles {
+            let lives = |mid: &&Word| self.live().any(|(_, live)| live.mid.as_ref() == Some(mid));
+            let mids: Vec<&Word> = bundle.iter().filter(lives).collect();
+            if !mids.is_empty() {
+                let group = Group { semantics: GroupSemantics::Bundle, mids: Words::join(mids) };
+                session = session.with(group);
+            }
         }
         if self.extmap_allow_mixed {
             session = session.with(Attribute::ExtmapAllowMixed);
         }
-        let tagged = self.transport_index();
         for (index, section) in self.sections.iter().enumerate() {
-            let mut media = match (&section.body, &self.transport) {
-                (LocalBody::Rejected(media), _) => (**media).clone(),
-                // A section that is live has a transport.
-                (_, None) => continue,
-                (LocalBody::Data(data), Some(transport)) => {
-                    let mut media = MediaDescription::data_channels();
-                    media.line.protocol = data.protocol.clone();
-                    media.attributes = transport.attributes(section.mid.as_ref())?;
-                    media.attributes.push(Attribute::SctpPort(data.sctp.port));
-                    let max_message_size = data.sctp.max_message_size as u64;
-                    media.attributes.push(Attribute::MaxMessageSize(max_message_size));
-                    transport.write_address(&mut media, tagged == Some(index));
-                    media
-                }
-                (LocalBody::Media(body), Some(transport)) => {
-                    let mut media =
-                        body.media.with_head(transport.attributes(section.mid.as_ref())?);
-                    if self.extmap_allow_mixed {
-                        media.attributes.push(Attribute::ExtmapAllowMixed);
-                    }
-                    // In all sections of the bundle (RFC 9335 §4).
-                    if self.header_encryption != HeaderEncryption::Disable {
-                        media.attributes.push(Attribute::Cryptex);
-                    }
-                    transport.write_address(&mut media, tagged == Some(index));
-                    media
-                }
-            };
-            if let (true, Some(transport)) = (tagged == Some(index), &self.transport) {
-                transport.write_candidates(&mut media)?;
-            }
-            session = session.with_media(media);
+            session = session.with_media(self.write_section(index, section)?);
         }
         Ok(session.to_string())
+    }
+
+    fn write_section(
+        &self,
+        index: usize,
+        section: &LocalSection,
+    ) -> Result<MediaDescription, peerage_sdp::Error> {
+        let transport = section.transport.and_then(|id| self.transport(id));
+        let mut head = Attributes::new();
+        head.extend(section.mid.clone().map(Attribute::Mid));
+        let own = transport.filter(|_| !section.bundle_only);
+        if let Some(transport) = own {
+            transport.write_attributes(&mut head)?;
+        }
+        if section.bundle_only {
+            head.push(Attribute::BundleOnly);
+        }
+        let mut media = match &section.body {
+            LocalBody::Rejected(media) => return Ok((**media).clone()),
+            LocalBody::Data(data) => {
+                let mut media = MediaDescription::data_channels();
+                media.line.protocol = data.protocol.clone();
+                media.attributes = head;
+                media.attributes.push(Attribute::SctpPort(data.sctp.port));
+                let max_message_size = data.sctp.max_message_size as u64;
+                media.attributes.push(Attribute::MaxMessageSize(max_message_size));
+                media
+            }
+            LocalBody::Media(body) => {
+                let mut media = body.media.with_head(head);
+                if self.extmap_allow_mixed {
+                    media.attributes.push(Attribute::ExtmapAllowMixed);
+                }
+                // In all sections of the bundle (RFC 9335 §4).
+                if self.header_encryption != HeaderEncryption::Disable {
+                    media.attributes.push(Attribute::Cryptex);
+                }
+                media
+            }
+        };
+        let tagged = own.filter(|transport| self.tagged(transport.id) == Some(index));
+        write_address(&mut media, tagged);
+        if section.bundle_only {
+            // RFC 9143 §6, RFC 8829 §5.2.1.
+            media.line.port = 0;
+        }
+        if let Some(transport) = tagged {
+            transport.write_candidates(&mut media)?;
+        }
+        Ok(media)
     }
 
     /// The sections that are not rejected.
@@ -184,14 +215,36 @@ impl LocalDescription {
         self.sections.iter().enumerate().filter(|(_, section)| !section.is_rejected())
     }
 
-    /// The section that speaks for the transport: the first of the group (RFC 9143 §7.2.1).
-    pub(crate) fn transport_index(&self) -> Option<usize> {
-        self.live().next().map(|(index, _)| index)
+    /// What is said of a transport.
+    pub(crate) fn transport(&self, id: TransportId) -> Option<&LocalTransport> {
+        self.transports.iter().find(|transport| transport.id == id)
     }
 
-    /// The mid of the section that speaks for the transport, for candidates.
-    pub(crate) fn transport_mid(&self) -> Option<&str> {
-        self.sections[self.transport_index()?].mid.as_ref().map(Word::as_str)
+    pub(crate) fn transport_mut(&mut self, id: TransportId) -> Option<&mut LocalTransport> {
+        self.transports.iter_mut().find(|transport| transport.id == id)
+    }
+
+    /// The section that speaks for a transport: the first of its group (RFC 9143 §7.2.1), or the only one.
+    pub(crate) fn tagged(&self, id: TransportId) -> Option<usize> {
+        let speaks = |section: &LocalSection| section.transport == Some(id) && !section.bundle_only;
+        let grouped = self.bundles.iter().flatten().find_map(|mid| {
+            self.find_section(mid.as_str()).filter(|&index| speaks(&self.sections[index]))
+        });
+        grouped.or_else(|| self.sections.iter().position(speaks))
+    }
+
+    /// The mid of that section and its index, for candidates.
+    pub(crate) fn place_of(&self, id: TransportId) -> (Option<String>, Option<u16>) {
+        let index = self.tagged(id);
+        let mid = index.and_then(|index| self.sections[index].mid.as_ref());
+        (mid.map(Word::to_string), index.and_then(|index| u16::try_from(index).ok()))
+    }
+
+    /// Lets go of transports that no section has any more.
+    pub(crate) fn drop_unused(&mut self) {
+        let sections = &self.sections;
+        let used = |id| sections.iter().any(|section| section.transport == Some(id));
+        self.transports.retain(|transport| used(transport.id));
     }
 
     /// The data section and its index.
@@ -211,13 +264,8 @@ impl LocalDescription {
 }
 
 impl LocalTransport {
-    /// The mid, and what ICE and DTLS say of themselves. Sections that are bundled into another say it too (RFC 9429
-    /// §5.2.1 wants it in offers); peers that know nothing of BUNDLE need it.
-    fn attributes(&self, mid: Option<&Word>) -> Result<Attributes, peerage_sdp::Error> {
-        let mut attributes = Attributes::new();
-        if let Some(mid) = mid {
-            attributes.push(Attribute::Mid(mid.clone()));
-        }
+    /// What ICE and DTLS say of themselves. Sections that have been bundled into another repeat it, as browsers do.
+    fn write_attributes(&self, attributes: &mut Attributes) -> Result<(), peerage_sdp::Error> {
         attributes.push(IceUfrag::new(self.credentials.ufrag())?);
         attributes.push(IcePwd::new(self.credentials.pwd())?);
         for fingerprint in &self.fingerprints {
@@ -230,16 +278,7 @@ impl LocalTransport {
         if let Some(tls_id) = &self.tls_id {
             attributes.push(tls_id.clone());
         }
-        Ok(attributes)
-    }
-
-    /// Port and address. RFC 8839 §4.2.1.2: the default candidate stands in m= and c=; RFC 9429 §5.2.1: 9 and 0.0.0.0
-    /// while none is known.
-    fn write_address(&self, media: &mut MediaDescription, is_tagged: bool) {
-        let default = self.default_candidate().filter(|_| is_tagged);
-        media.line.port = default.map_or(9, |(_, port)| port);
-        let address = default.map_or(peerage_sdp::NetworkAddress::UNSPECIFIED, |(ip, _)| ip.into());
-        media.connections = vec![address.into()];
+        Ok(())
     }
 
     fn write_candidates(&self, media: &mut MediaDescription) -> Result<(), peerage_sdp::Error> {
@@ -276,6 +315,15 @@ impl LocalTransport {
             })
             .map(|(_, ip, port)| (ip, port))
     }
+}
+
+/// Port and address. RFC 8839 §4.2.1.2: the default candidate stands in m= and c=; RFC 9429 §5.2.1: 9 and 0.0.0.0 while none
+/// is known.
+fn write_address(media: &mut MediaDescription, tagged: Option<&LocalTransport>) {
+    let default = tagged.and_then(LocalTransport::default_candidate);
+    media.line.port = default.map_or(9, |(_, port)| port);
+    let address = default.map_or(peerage_sdp::NetworkAddress::UNSPECIFIED, |(ip, _)| ip.into());
+    media.connections = vec![address.into()];
 }
 
 fn hash_function(fingerprint: &Fingerprint) -> HashFunction {

@@ -6,11 +6,13 @@ use super::local::{LocalBody, LocalDescription, LocalMediaSection, LocalSection}
 use super::remote::{RemoteDescription, RemoteSection};
 use crate::config::HeaderEncryption;
 use crate::media::{
-    Agreement, AnswerIntent, Capabilities, CodecCapability, HeaderExtensionIds, LocalSource,
-    MediaKind, OfferIntent, Order, PayloadTypes, RemoteMedia, RtpCodec, SimulcastFormat,
-    SimulcastLayers, SimulcastStream, accept, answer, apply_preferences, offer, unrestricted,
+    Agreement, AnswerIntent, Capabilities, CodecCapability, HeaderExtensionIds, LocalMedia,
+    LocalSource, MediaKind, OfferIntent, Order, PayloadTypes, RemoteMedia, RtpCodec,
+    SimulcastFormat, SimulcastLayers, SimulcastStream, accept, answer, apply_preferences, offer,
+    unrestricted,
 };
 use crate::transceiver::{Transceiver, TransceiverHandle, fec_source};
+use crate::transport::set::TransportId;
 
 /// Layers of a peer's simulcast that are received.
 const MAX_SIMULCAST_RECEIVE: usize = 8;
@@ -39,12 +41,54 @@ impl Numbers {
     }
 }
 
+/// The numbers of each bundle, by its transport. Few: looked through when a description is made.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NumbersByTransport(Vec<(TransportId, Numbers)>);
+
+impl NumbersByTransport {
+    /// Those of a transport; where it has none yet, they begin as those of `like`.
+    pub(super) fn of(&mut self, id: TransportId, like: Option<TransportId>) -> &mut Numbers {
+        let place = match self.0.iter().position(|(of, _)| *of == id) {
+            Some(place) => place,
+            None => {
+                let like = self.0.iter().find(|(of, _)| Some(*of) == like);
+                let numbers = like.map_or_else(Numbers::new, |(_, numbers)| numbers.clone());
+                self.0.push((id, numbers));
+                self.0.len() - 1
+            }
+        };
+        &mut self.0[place].1
+    }
+
+    pub(super) fn retain(&mut self, keep: impl Fn(TransportId) -> bool) {
+        self.0.retain(|(id, _)| keep(*id));
+    }
+
+    /// What stays of those of an offer that was answered; see [`Numbers::settled`].
+    pub(super) fn settled(self, before: &Self, agreed: &[AgreedMedia]) -> Self {
+        let settle = |(id, numbers): (TransportId, Numbers)| {
+            let own: Vec<_> =
+                agreed.iter().filter(|media| media.transport == id).cloned().collect();
+            let known = before.0.iter().find(|(of, _)| *of == id);
+            let before = known.map_or_else(Numbers::new, |(_, numbers)| numbers.clone());
+            (id, numbers.settled(&before, &own))
+        };
+        Self(self.0.into_iter().map(settle).collect())
+    }
+}
+
 /// What is said of every section alike.
 #[derive(Clone, Copy)]
 pub(crate) struct MediaParameters<'a> {
     pub(crate) capabilities: &'a Capabilities,
     /// The canonical name of all our sources (RFC 7022, RFC 8834 §4.9).
     pub(crate) cname: &'a Text,
+}
+
+/// An m-section of an offer before it is known what goes into it.
+pub(super) fn empty_section(transceiver: &Transceiver) -> LocalMediaSection {
+    let media = LocalMedia::new(transceiver.kind);
+    LocalMediaSection { transceiver: transceiver.handle, media, agreement: None }
 }
 
 /// An m-section of an offer.
@@ -166,6 +210,7 @@ pub(super) fn is_supported(media: &RemoteMedia, capabilities: &Capabilities) -> 
 #[derive(Clone, Debug)]
 pub(crate) struct AgreedMedia {
     pub(crate) transceiver: TransceiverHandle,
+    pub(crate) transport: TransportId,
     pub(crate) mid: Option<Word>,
     pub(crate) agreement: Agreement,
     pub(crate) remote: RemoteMedia,
@@ -184,6 +229,7 @@ pub(super) fn agreed(local: &LocalDescription, remote: &RemoteDescription) -> Ve
     let mixed_headers = local.extmap_allow_mixed && remote.extmap_allow_mixed;
     let agree = |(ours, theirs): (&LocalSection, &RemoteSection)| {
         let LocalBody::Media(section) = &ours.body else { return None };
+        let transport = remote.transports.get(theirs.transport?)?.id;
         let remote = theirs.rtp.as_deref().filter(|_| theirs.usable)?;
         let agreement = match &section.agreement {
             Some(agreement) => agreement.clone(),
@@ -191,6 +237,7 @@ pub(super) fn agreed(local: &LocalDescription, remote: &RemoteDescription) -> Ve
         };
         Some(AgreedMedia {
             transceiver: section.transceiver,
+            transport,
             mid: ours.mid.clone(),
             agreement,
             remote: remote.clone(),

@@ -5,23 +5,27 @@
 use std::collections::VecDeque;
 
 use peerage_crypto::{Fingerprint, Rng};
-use peerage_ice::{Candidate, Credentials};
-use peerage_sdp::{Protocol, Setup, TlsId, Word};
+use peerage_sdp::{Protocol, Setup, Word};
 
 use super::local::{LocalBody, LocalData, LocalDescription, LocalSection, LocalTransport};
-use super::media::{self, AgreedMedia, MediaParameters, Numbers};
+use super::media::{self, AgreedMedia, MediaParameters, NumbersByTransport};
+use super::placement::{
+    Current, LocalTransports, TransportParameters, assign_answered, assign_offered, is_agreed,
+    place_offered, settle, transport_of_mid,
+};
 use super::remote::{RemoteDescription, RemoteSection, RemoteTransport};
 use super::verify;
-use crate::config::HeaderEncryption;
+use crate::config::{BundlePolicy, HeaderEncryption};
 use crate::description::SdpType;
 use crate::error::Error;
 use crate::state::SignalingState;
 use crate::transceiver::{Transceiver, Transceivers};
 use crate::transport::sctp::SctpParameters;
+use crate::transport::set::TransportId;
 
 /// What of this end goes into a description.
 pub(crate) struct LocalParameters<'a> {
-    pub(crate) credentials: &'a Credentials,
+    pub(crate) policy: BundlePolicy,
     pub(crate) fingerprints: &'a [Fingerprint],
     pub(crate) ice_lite: bool,
     pub(crate) sctp: SctpParameters,
@@ -30,11 +34,6 @@ pub(crate) struct LocalParameters<'a> {
     pub(crate) transceivers: &'a Transceivers,
     pub(crate) media: MediaParameters<'a>,
     pub(crate) header_encryption: HeaderEncryption,
-    /// The DTLS role, once settled.
-    pub(crate) dtls_client: Option<bool>,
-    /// Candidates gathered with these credentials so far, and whether there will be no more.
-    pub(crate) candidates: Vec<Candidate>,
-    pub(crate) end_of_candidates: bool,
 }
 
 /// A description made by `create_offer` or `create_answer`.
@@ -43,7 +42,7 @@ struct Created {
     sdp: String,
     description: LocalDescription,
     /// The numbers as they are once it is set.
-    numbers: Numbers,
+    numbers: NumbersByTransport,
 }
 
 /// See the module.
@@ -51,11 +50,10 @@ pub(crate) struct Negotiation {
     state: SignalingState,
     session_id: u64,
     next_version: u64,
-    tls_id: TlsId,
     /// What payload types and header extensions mean by what was agreed on.
-    numbers: Numbers,
+    numbers: NumbersByTransport,
     /// The same with what a local description that is pending has assigned: a rollback lets go of that.
-    pending_numbers: Option<Numbers>,
+    pending_numbers: Option<NumbersByTransport>,
     pub(crate) current_local: Option<LocalDescription>,
     pub(crate) pending_local: Option<LocalDescription>,
     pub(crate) current_remote: Option<RemoteDescription>,
@@ -75,8 +73,7 @@ impl Negotiation {
             // RFC 9429 §5.2.1: 64 bits with the highest at zero; some peers read it as a signed or a floating number.
             session_id: rng.u64() >> 11,
             next_version: 1,
-            tls_id: random_tls_id(rng),
-            numbers: Numbers::new(),
+            numbers: NumbersByTransport::default(),
             pending_numbers: None,
             current_local: None,
             pending_local: None,
@@ -122,7 +119,7 @@ impl Negotiation {
         self.to_replace = locals
             .into_iter()
             .flatten()
-            .filter_map(|local| local.transport.as_ref())
+            .flat_map(|local| &local.transports)
             .map(|transport| transport.credentials.ufrag().to_owned())
             .collect();
     }
@@ -132,16 +129,52 @@ impl Negotiation {
         !self.to_replace.is_empty()
     }
 
-    /// Whether the pending remote offer restarts ICE (RFC 9429 §5.10).
-    pub(crate) fn remote_restarts(&self) -> bool {
+    /// Whether the pending remote offer restarts ICE of a transport (RFC 9429 §5.10).
+    pub(crate) fn remote_restarts(&self, id: TransportId) -> bool {
         let credentials = |remote: &Option<RemoteDescription>| {
-            let transport = remote.as_ref().and_then(|remote| remote.transport.as_ref());
+            let transport = remote.as_ref().and_then(|remote| remote.transport(id));
             transport.map(|transport| transport.credentials.clone())
         };
         match (credentials(&self.current_remote), credentials(&self.pending_remote)) {
             (Some(current), Some(pending)) => current != pending,
             _ => false,
         }
+    }
+
+    // --- transports ---
+
+    /// Whether a description has this transport, one that was made and not set yet included.
+    pub(crate) fn names(&self, id: TransportId) -> bool {
+        let made = [&self.last_offer, &self.last_answer].into_iter().flatten();
+        let locals = [&self.current_local, &self.pending_local].into_iter().flatten();
+        let remotes = [&self.current_remote, &self.pending_remote].into_iter().flatten();
+        made.map(|created| &created.description)
+            .chain(locals)
+            .any(|local| local.transport(id).is_some())
+            || remotes.into_iter().any(|remote| remote.transport(id).is_some())
+    }
+
+    /// Whether a description that was set has it.
+    pub(crate) fn uses(&self, id: TransportId) -> bool {
+        let locals = [&self.current_local, &self.pending_local].into_iter().flatten();
+        let remotes = [&self.current_remote, &self.pending_remote].into_iter().flatten();
+        locals.into_iter().any(|local| local.transport(id).is_some())
+            || remotes.into_iter().any(|remote| remote.transport(id).is_some())
+    }
+
+    /// The transport of a section: as agreed on, else as offered.
+    pub(crate) fn transport_of_section(&self, index: usize) -> Option<TransportId> {
+        let agreed = self.agreed().and_then(|(_, remote)| remote.transport_of(index));
+        let offered = || self.local()?.sections.get(index)?.transport;
+        let theirs = || Some(self.pending_remote.as_ref()?.transport_of(index)?.id);
+        agreed.map(|transport| transport.id).or_else(offered).or_else(theirs)
+    }
+
+    /// The transport of the data section.
+    pub(crate) fn data_transport(&self) -> Option<TransportId> {
+        let ours = self.local().and_then(|local| Some(local.data()?.0));
+        let theirs = self.remote().and_then(|remote| Some(remote.data.as_ref()?.index));
+        self.transport_of_section(ours.or(theirs)?)
     }
 
     /// webrtc-pc "check if negotiation is needed", as far as it concerns data.
@@ -168,6 +201,7 @@ impl Negotiation {
     pub(crate) fn create_offer(
         &mut self,
         parameters: &LocalParameters<'_>,
+        source: &mut dyn LocalTransports,
     ) -> Result<String, Error> {
         // A pending offer is replaced: RFC 9429 §5.2.2 has it generated as from the stable state, with the mids kept.
         let mut sections = self.agreed_sections();
@@ -187,19 +221,16 @@ impl Negotiation {
             // webrtc-pc §4.4.1: what is stopping counts as stopped here.
             match waiting.iter().position(|t| t.handle == body.transceiver) {
                 Some(index) => {
-                    let transceiver = waiting.remove(index);
-                    let body = media::offer_section(transceiver, parameters.media, &mut numbers);
-                    section.body = LocalBody::Media(Box::new(body));
+                    waiting.remove(index);
                 }
                 None => section.reject(),
             }
         }
         for transceiver in waiting {
-            let body = media::offer_section(transceiver, parameters.media, &mut numbers);
-            let body = LocalBody::Media(Box::new(body));
             // One that a pending offer names keeps its mid.
             let mid = transceiver.mid.clone().unwrap_or_else(|| self.fresh_mid(&sections));
-            put(&mut sections, LocalSection { mid: Some(mid), body });
+            let body = LocalBody::Media(Box::new(media::empty_section(transceiver)));
+            put(&mut sections, LocalSection::new(Some(mid), body));
         }
         let has_data = sections.iter().any(|section| matches!(section.body, LocalBody::Data(_)));
         if !has_data && parameters.wants_data {
@@ -212,9 +243,42 @@ impl Negotiation {
                 .and_then(|local| local.sections[local.data()?.0].mid.clone())
                 .filter(|mid| sections.iter().all(|section| section.mid.as_ref() != Some(mid)))
                 .unwrap_or_else(|| self.fresh_mid(&sections));
-            put(&mut sections, LocalSection { mid: Some(mid), body });
+            put(&mut sections, LocalSection::new(Some(mid), body));
         }
-        let live = sections.iter().any(|section| !section.is_rejected());
+        // The transports come first: what numbers mean goes by them.
+        let bundles = place_offered(
+            self.current(),
+            self.pending_local.as_ref(),
+            &mut sections,
+            parameters.policy,
+            source,
+        );
+        let main = bundles.first().and_then(|group| transport_of_mid(&sections, group.first()?));
+        for section in &mut sections {
+            let LocalBody::Media(body) = &section.body else { continue };
+            let Some(transceiver) = parameters.transceivers.get(body.transceiver) else { continue };
+            // Sections that may share a transport must agree on what numbers mean.
+            let in_bundle = |group: &Vec<Word>| section.mid.iter().any(|mid| group.contains(mid));
+            let bundled = bundles.first().is_some_and(in_bundle);
+            let id = main.filter(|_| bundled).or(section.transport).unwrap_or(TransportId::NONE);
+            let numbers = numbers.of(id, main);
+            let body = media::offer_section(transceiver, parameters.media, numbers);
+            section.body = LocalBody::Media(Box::new(body));
+        }
+        let mut transports: Vec<LocalTransport> = Vec::new();
+        for section in sections.iter().filter(|section| !section.bundle_only) {
+            if let Some(id) = section.transport
+                && transports.iter().all(|transport| transport.id != id)
+                && let Some(own) = source.parameters(id)
+            {
+                transports.push(local_transport(id, own, parameters, Setup::ActPass));
+                if !is_agreed(self.current(), id) && main.is_some_and(|main| main != id) {
+                    // Should the peer not bundle, the numbers go on from here.
+                    numbers.retain(|of| of != id);
+                    numbers.of(id, main);
+                }
+            }
+        }
         let description = LocalDescription {
             kind: SdpType::Offer,
             session_id: self.session_id,
@@ -226,8 +290,8 @@ impl Negotiation {
                 .any(|section| matches!(section.body, LocalBody::Media(_))),
             header_encryption: parameters.header_encryption,
             sections,
-            bundle: live,
-            transport: live.then(|| self.local_transport(parameters, Setup::ActPass)),
+            bundles,
+            transports,
         };
         let sdp = description.to_sdp()?;
         self.last_offer = Some(Created { sdp: sdp.clone(), description, numbers });
@@ -240,7 +304,11 @@ impl Negotiation {
             return Vec::new();
         };
         let agreed = |(index, theirs): (usize, &RemoteSection)| match local.sections.get(index) {
-            Some(ours) if !ours.is_rejected() && theirs.usable => ours.clone(),
+            Some(ours) if !ours.is_rejected() && theirs.usable => LocalSection {
+                transport: remote.transport_of(index).map(|transport| transport.id),
+                bundle_only: false,
+                ..ours.clone()
+            },
             _ => LocalSection::rejected(theirs.mid.clone(), theirs.rejection.clone()),
         };
         remote.sections.iter().enumerate().map(agreed).collect()
@@ -281,42 +349,21 @@ impl Negotiation {
         }
     }
 
-    /// RFC 9429 §5.3. Only the data section is accepted; all others are rejected.
+    /// RFC 9429 §5.3.
     pub(crate) fn create_answer(
         &mut self,
         parameters: &LocalParameters<'_>,
+        source: &mut dyn LocalTransports,
     ) -> Result<String, Error> {
         let version = self.take_version();
         let mut numbers = self.numbers_for_creation();
-        let Some(offer) = &self.pending_remote else {
+        let Some(offer) = self.pending_remote.take() else {
             return Err(Error::InvalidState {
                 operation: "create_answer",
                 reason: "there is no offer of the peer",
             });
         };
-        let mut body = |index: usize, theirs: &RemoteSection| match (&offer.data, &theirs.rtp) {
-            _ if !theirs.usable => None,
-            (Some(data), _) if data.index == index => Some(LocalBody::Data(LocalData {
-                protocol: data.protocol.clone(),
-                sctp: parameters.sctp,
-            })),
-            (_, Some(rtp)) => {
-                let transceiver = match &theirs.mid {
-                    Some(mid) => parameters.transceivers.by_mid(mid)?,
-                    None => parameters.transceivers.by_index(index)?,
-                };
-                media::answer_section(transceiver, rtp, parameters.media, &mut numbers)
-                    .map(|section| LocalBody::Media(Box::new(section)))
-            }
-            _ => None,
-        };
-        let mut sections = Vec::with_capacity(offer.sections.len());
-        for (index, theirs) in offer.sections.iter().enumerate() {
-            sections.push(match body(index, theirs) {
-                Some(body) => LocalSection { mid: theirs.mid.clone(), body },
-                None => LocalSection::rejected(theirs.mid.clone(), theirs.rejection.clone()),
-            });
-        }
+        let sections = Self::answer_sections(&offer, parameters, &mut numbers);
         // RFC 9429 §5.3.1: the options stand in an answer only if they stood in the offer.
         let ice_options = match (offer.ice2, offer.trickle) {
             (true, true) => "ice2 trickle",
@@ -324,15 +371,19 @@ impl Negotiation {
             (false, true) => "trickle",
             (false, false) => "",
         };
-        let transport = offer.transport.as_ref().map(|theirs| {
-            let setup = answer_setup(theirs.setup, parameters.dtls_client);
-            let mut transport = self.local_transport(parameters, setup);
-            if theirs.tls_id.is_none() {
-                // RFC 8842 §5.3: no tls-id unless the offer has one.
-                transport.tls_id = None;
+        let mut transports = Vec::new();
+        for theirs in &offer.transports {
+            let lives = sections.iter().any(|section| section.transport == Some(theirs.id));
+            if let Some(own) = source.parameters(theirs.id).filter(|_| lives) {
+                let setup = answer_setup(theirs.setup, own.dtls_client);
+                let mut transport = local_transport(theirs.id, own, parameters, setup);
+                if theirs.tls_id.is_none() {
+                    // RFC 8842 §5.3: no tls-id unless the offer has one.
+                    transport.tls_id = None;
+                }
+                transports.push(transport);
             }
-            transport
-        });
+        }
         let description = LocalDescription {
             kind: SdpType::Answer,
             session_id: self.session_id,
@@ -345,23 +396,49 @@ impl Negotiation {
                 false => HeaderEncryption::Disable,
             },
             sections,
-            bundle: offer.is_bundled(),
-            transport,
+            bundles: offer.usable_bundles(),
+            transports,
         };
+        self.pending_remote = Some(offer);
         let sdp = description.to_sdp()?;
         self.last_answer = Some(Created { sdp: sdp.clone(), description, numbers });
         Ok(sdp)
     }
 
-    fn local_transport(&self, parameters: &LocalParameters<'_>, setup: Setup) -> LocalTransport {
-        LocalTransport {
-            credentials: parameters.credentials.clone(),
-            fingerprints: parameters.fingerprints.to_vec(),
-            setup,
-            tls_id: Some(self.tls_id.clone()),
-            candidates: parameters.candidates.clone(),
-            end_of_candidates: parameters.end_of_candidates,
+    fn answer_sections(
+        offer: &RemoteDescription,
+        parameters: &LocalParameters<'_>,
+        numbers: &mut NumbersByTransport,
+    ) -> Vec<LocalSection> {
+        let mut body = |index: usize, theirs: &RemoteSection, id| match (&offer.data, &theirs.rtp) {
+            (Some(data), _) if data.index == index => Some(LocalBody::Data(LocalData {
+                protocol: data.protocol.clone(),
+                sctp: parameters.sctp,
+            })),
+            (_, Some(rtp)) => {
+                let transceiver = match &theirs.mid {
+                    Some(mid) => parameters.transceivers.by_mid(mid)?,
+                    None => parameters.transceivers.by_index(index)?,
+                };
+                let numbers = numbers.of(id, None);
+                media::answer_section(transceiver, rtp, parameters.media, numbers)
+                    .map(|section| LocalBody::Media(Box::new(section)))
+            }
+            _ => None,
+        };
+        let mut sections = Vec::with_capacity(offer.sections.len());
+        for (index, theirs) in offer.sections.iter().enumerate() {
+            let transport = offer.transport_of(index).filter(|_| theirs.usable);
+            let answered = transport.and_then(|to| Some((to.id, body(index, theirs, to.id)?)));
+            sections.push(match answered {
+                Some((id, body)) => LocalSection {
+                    transport: Some(id),
+                    ..LocalSection::new(theirs.mid.clone(), body)
+                },
+                None => LocalSection::rejected(theirs.mid.clone(), theirs.rejection.clone()),
+            });
         }
+        sections
     }
 
     // --- setting descriptions ---
@@ -439,8 +516,13 @@ impl Negotiation {
         Ok(())
     }
 
-    /// Checks a remote offer against what was agreed before; nothing changes.
-    pub(crate) fn check_remote_offer(&self, offer: &RemoteDescription) -> Result<(), Error> {
+    /// Finds the transports of a remote offer, and checks it against what was agreed before; nothing changes.
+    pub(crate) fn check_remote_offer(
+        &self,
+        offer: &mut RemoteDescription,
+        source: &mut dyn LocalTransports,
+    ) -> Result<(), Error> {
+        assign_offered(self.current(), offer, source);
         verify::offer(offer, self.current_remote.as_ref())
     }
 
@@ -453,8 +535,8 @@ impl Negotiation {
     /// Checks and sets a remote answer, provisional or final.
     pub(crate) fn set_remote_answer(
         &mut self,
-        answer: RemoteDescription,
-        dtls_client: Option<bool>,
+        mut answer: RemoteDescription,
+        dtls_client: &dyn Fn(TransportId) -> Option<bool>,
     ) -> Result<(), Error> {
         let Some(offer) = &self.pending_local else {
             return Err(Error::InvalidState {
@@ -462,6 +544,7 @@ impl Negotiation {
                 reason: "there is no offer",
             });
         };
+        assign_answered(offer, &mut answer)?;
         let current = self.current_local.as_ref().zip(self.current_remote.as_ref());
         verify::answer(offer, &answer, current, dtls_client)?;
         if answer.kind == SdpType::PrAnswer {
@@ -492,12 +575,13 @@ impl Negotiation {
         self.last_offer = None;
         self.last_answer = None;
         self.state = SignalingState::Stable;
-        let ufrag = self
-            .current_local
-            .as_ref()
-            .and_then(|local| local.transport.as_ref())
-            .map(|transport| &transport.credentials);
-        if !self.to_replace.iter().any(|old| ufrag.is_some_and(|new| new.ufrag() == old)) {
+        // What the answer has bundled has the transport of its bundle (RFC 8829 §5.11).
+        if let (Some(local), Some(remote)) = (&mut self.current_local, &self.current_remote) {
+            settle(local, remote);
+        }
+        let locals = self.current_local.iter().flat_map(|local| &local.transports);
+        let mut ufrags = locals.map(|transport| transport.credentials.ufrag());
+        if !ufrags.any(|ufrag| self.to_replace.iter().any(|old| old == ufrag)) {
             self.to_replace.clear();
         }
     }
@@ -505,7 +589,7 @@ impl Negotiation {
     /// What a description that is made now goes on from. A description that is never set, or that is rolled back, must
     /// bind nothing: the peer's offer may give the same numbers another meaning, and its numbers count then (RFC 8285 §7,
     /// RFC 3264 §6.1).
-    fn numbers_for_creation(&self) -> Numbers {
+    fn numbers_for_creation(&self) -> NumbersByTransport {
         self.pending_numbers.as_ref().unwrap_or(&self.numbers).clone()
     }
 
@@ -521,6 +605,17 @@ impl Negotiation {
         self.numbers = pending.settled(&self.numbers, &agreed);
     }
 
+    /// Forgets the numbers of transports that are gone.
+    pub(crate) fn keep_numbers(&mut self, lives: impl Fn(TransportId) -> bool) {
+        self.numbers.retain(&lives);
+        self.pending_numbers.iter_mut().for_each(|numbers| numbers.retain(&lives));
+    }
+
+    /// The descriptions last agreed on.
+    fn current(&self) -> Current<'_> {
+        self.current_local.as_ref().zip(self.current_remote.as_ref())
+    }
+
     /// The descriptions that answer each other, provisionally or not.
     pub(crate) fn agreed(&self) -> Option<(&LocalDescription, &RemoteDescription)> {
         match self.state {
@@ -531,12 +626,13 @@ impl Negotiation {
         }
     }
 
-    /// What both ends have said of the transport.
+    /// What both ends have said of a transport.
     pub(crate) fn agreed_transport(
         &self,
+        id: TransportId,
     ) -> Option<(&LocalTransport, &RemoteDescription, &RemoteTransport)> {
         let (local, remote) = self.agreed()?;
-        Some((local.transport.as_ref()?, remote, remote.transport.as_deref()?))
+        Some((local.transport(id)?, remote, remote.transport(id)?))
     }
 
     /// What the peer said of SCTP, if both ends have a data section.
@@ -579,13 +675,19 @@ fn created(last: &Option<Created>, sdp: &str, kind: SdpType) -> Result<Created, 
     }
 }
 
-fn random_tls_id(rng: &mut Rng) -> TlsId {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    // RFC 8842 §4: at least 20 characters, 120 bits of randomness.
-    let text: String = rng
-        .array::<24>()
-        .into_iter()
-        .map(|byte| char::from(ALPHABET[usize::from(byte & 63)]))
-        .collect();
-    TlsId::new(&text).expect("24 characters of the alphabet of RFC 8842 §4")
+fn local_transport(
+    id: TransportId,
+    own: TransportParameters,
+    parameters: &LocalParameters<'_>,
+    setup: Setup,
+) -> LocalTransport {
+    LocalTransport {
+        id,
+        credentials: own.credentials,
+        fingerprints: parameters.fingerprints.to_vec(),
+        setup,
+        tls_id: Some(own.tls_id),
+        candidates: own.candidates,
+        end_of_candidates: own.end_of_candidates,
+    }
 }

@@ -7,11 +7,14 @@ use peerage_sdp::{
     Attribute, GroupSemantics, HashFunction, Limits, MediaDescription, MediaKind, Protocol,
     Section, SessionDescription, Setup, TlsId, Word,
 };
+use rustc_hash::FxHashMap;
 
+use crate::config::BundlePolicy;
 use crate::description::SdpType;
 use crate::error::Error;
 use crate::media::{Capabilities, RemoteMedia};
 use crate::transport::sctp::{DEFAULT_MAX_MESSAGE_SIZE, SCTP_PORT, SctpParameters};
+use crate::transport::set::{MAX_TRANSPORTS, TransportId};
 
 /// Bounds of a description from the peer. A browser's offer with everything in it has 20 kB and 500 lines.
 const LIMITS: Limits = Limits { max_size: 256 * 1024, max_lines: 8192, max_media: 256 };
@@ -35,8 +38,8 @@ pub(crate) struct RemoteDescription {
     pub(crate) sections: Vec<RemoteSection>,
     pub(crate) bundles: Vec<Vec<Word>>,
     pub(crate) data: Option<RemoteData>,
-    /// The transport of all sections that can be used; `None` if there is no such section.
-    pub(crate) transport: Option<Box<RemoteTransport>>,
+    /// The transports of the sections that can be used, [`MAX_TRANSPORTS`] at most.
+    pub(crate) transports: Vec<RemoteTransport>,
     /// Candidates that came later: section and the attribute's text.
     trickled: Vec<(usize, String)>,
 }
@@ -48,8 +51,12 @@ pub(crate) struct RemoteSection {
     pub(crate) protocol: Protocol,
     pub(crate) mid: Option<Word>,
     pub(crate) rejected: bool,
-    /// It can be used: what it carries is known here, and it shares the transport.
+    /// It can be used: what it carries is known here, and it has a transport.
     pub(crate) usable: bool,
+    /// The place of that among [`RemoteDescription::transports`].
+    pub(crate) transport: Option<usize>,
+    /// It can be had in a bundle only (RFC 9143 §6).
+    bundle_only: bool,
     pub(crate) ufrag: Option<String>,
     /// What it says of audio or video that can be carried here.
     pub(crate) rtp: Option<Box<RemoteMedia>>,
@@ -68,6 +75,8 @@ pub(crate) struct RemoteData {
 /// The transport of a description: ICE and DTLS.
 #[derive(Clone, Debug)]
 pub(crate) struct RemoteTransport {
+    /// Which of ours it is the other end of; the [negotiation](super::negotiation) finds out.
+    pub(crate) id: TransportId,
     /// The section that speaks for it.
     pub(crate) index: usize,
     pub(crate) credentials: Credentials,
@@ -79,11 +88,12 @@ pub(crate) struct RemoteTransport {
 }
 
 impl RemoteDescription {
-    /// Parses and checks a description.
+    /// Parses and checks a description. `policy` says which sections of an offer are to be had.
     pub(crate) fn parse(
         kind: SdpType,
         sdp: String,
         capabilities: &Capabilities,
+        policy: BundlePolicy,
     ) -> Result<Self, Error> {
         let session =
             SessionDescription::parse_within(&sdp, &LIMITS).map_err(|error| Error::SdpSyntax {
@@ -112,19 +122,21 @@ impl RemoteDescription {
             }
             section.usable = Some(index) == data || section.rtp.is_some();
         }
-        let shared = Shared::find(&sections, &bundles, data);
-        for (index, section) in sections.iter_mut().enumerate() {
-            section.usable &= shared.as_ref().is_some_and(|shared| shared.has(index));
-        }
+        let policy = Some(policy).filter(|_| kind == SdpType::Offer);
+        let shared = arrange(&mut sections, &bundles, policy);
         require_rtcp_mux(&mut sections, &bundles)?;
-        let usable = sections.iter().filter(|section| section.usable);
-        crate::media::check_bundle(usable.filter_map(|section| section.rtp.as_deref()))?;
+        let mut transports = Vec::new();
+        for members in shared {
+            let of_bundle = members.iter().map(|&index| &sections[index]);
+            let media = of_bundle.filter(|section| section.usable).filter_map(|s| s.rtp.as_deref());
+            crate::media::check_bundle(media)?;
+            for &index in &members {
+                sections[index].transport = sections[index].usable.then_some(transports.len());
+            }
+            transports.push(RemoteTransport::read(&session, &members)?);
+        }
         let data = match data {
             Some(index) => Some(RemoteData::read(&session, index)?),
-            None => None,
-        };
-        let transport = match shared {
-            Some(shared) => Some(Box::new(RemoteTransport::read(&session, &shared)?)),
             None => None,
         };
         let option = |name: &str| {
@@ -155,7 +167,7 @@ impl RemoteDescription {
             sections,
             bundles,
             data,
-            transport,
+            transports,
             trickled: Vec::new(),
             sdp,
         })
@@ -177,22 +189,33 @@ impl RemoteDescription {
         }
     }
 
-    /// Whether section `index` uses the transport: it speaks for it, or it has the same ICE user name, as bundled
-    /// sections do.
-    pub(crate) fn shares_transport(&self, index: usize) -> bool {
-        let (Some(transport), Some(section)) = (&self.transport, self.sections.get(index)) else {
-            return false;
-        };
-        transport.index == index || section.ufrag.as_deref() == Some(transport.credentials.ufrag())
+    /// What is said of the transport of a section.
+    pub(crate) fn transport_of(&self, index: usize) -> Option<&RemoteTransport> {
+        self.transports.get(self.sections.get(index)?.transport?)
     }
 
-    /// Whether a group names all sections that can be used.
-    pub(crate) fn is_bundled(&self) -> bool {
-        self.bundles.iter().any(|group| {
-            let mut usable = self.sections.iter().filter(|section| section.usable).peekable();
-            usable.peek().is_some()
-                && usable.all(|section| section.mid.as_ref().is_some_and(|mid| group.contains(mid)))
-        })
+    /// What is said of a transport of ours.
+    pub(crate) fn transport(&self, id: TransportId) -> Option<&RemoteTransport> {
+        self.transports.iter().find(|transport| transport.id == id)
+    }
+
+    /// The place of the transport to which candidates of section `index` belong: the section speaks for it, or it has the
+    /// same ICE user name, as bundled sections do.
+    pub(crate) fn candidates_go_to(&self, index: usize) -> Option<usize> {
+        let section = self.sections.get(index)?;
+        let transport = self.transports.get(section.transport?)?;
+        let same = section.ufrag.as_deref() == Some(transport.credentials.ufrag());
+        section.transport.filter(|_| transport.index == index || same)
+    }
+
+    /// The groups that an answer can keep: their sections that can be used, in their order.
+    pub(crate) fn usable_bundles(&self) -> Vec<Vec<Word>> {
+        let usable = |mid: &&Word| {
+            let is_it = |section: &&RemoteSection| section.mid.as_ref() == Some(mid);
+            self.sections.iter().find(is_it).is_some_and(|section| section.usable)
+        };
+        let kept = |group: &Vec<Word>| group.iter().filter(usable).cloned().collect::<Vec<_>>();
+        self.bundles.iter().map(kept).filter(|group| !group.is_empty()).collect()
     }
 
     /// Notes a trickled candidate, so that `remoteDescription` shows it; false if there are too many.
@@ -249,6 +272,8 @@ impl RemoteSection {
             mid,
             rejected: media.is_rejected(),
             usable: false,
+            transport: None,
+            bundle_only: section.bundle_only(),
             rtp: None,
             ufrag: section.ice_ufrag().map(|ufrag| ufrag.to_string()),
             rejection,
@@ -287,19 +312,20 @@ impl RemoteData {
 }
 
 impl RemoteTransport {
-    fn read(session: &SessionDescription, shared: &Shared) -> Result<Self, Error> {
-        let (section, name) = named(session, shared.tagged);
+    /// Of sections that share it, the first of which speaks for it.
+    fn read(session: &SessionDescription, members: &[usize]) -> Result<Self, Error> {
+        let tagged = members[0];
+        let (section, name) = named(session, tagged);
         let fail = |reason: &str| Error::InvalidDescription {
             section: name.clone(),
             reason: reason.to_owned(),
         };
         // A section that is bundled may leave its transport to another of the group (RFC 9143 §7.1.3, §9).
-        let index = shared
-            .sections
+        let index = members
             .iter()
             .copied()
             .find(|&index| named(session, index).0.ice_ufrag().is_some())
-            .unwrap_or(shared.tagged);
+            .unwrap_or(tagged);
         let (transport, _) = named(session, index);
         let ufrag = transport
             .ice_ufrag()
@@ -325,7 +351,7 @@ impl RemoteTransport {
             }));
         }
         let own = section.media().attributes.candidates();
-        let bundled = (index != shared.tagged)
+        let bundled = (index != tagged)
             .then(|| transport.media().attributes.candidates())
             .into_iter()
             .flatten();
@@ -335,7 +361,8 @@ impl RemoteTransport {
             .take(MAX_CANDIDATES)
             .collect();
         Ok(Self {
-            index: shared.tagged,
+            id: TransportId::NONE,
+            index: tagged,
             credentials,
             fingerprints,
             setup: transport.setup(),
@@ -346,39 +373,72 @@ impl RemoteTransport {
     }
 }
 
-/// The sections that share the transport.
-struct Shared {
-    /// The first of them: its attributes count (RFC 9143 §7.2.1, §7.3.1).
-    tagged: usize,
-    /// All of the group in its order, those that cannot be used behind the others.
-    sections: Vec<usize>,
+/// Which sections share a transport: those of each group, and each section beside the groups by itself. The first of each
+/// speaks for it: its attributes count (RFC 9143 §7.2.1, §7.3.1). Sections without a transport are made unusable.
+fn arrange(
+    sections: &mut [RemoteSection],
+    bundles: &[Vec<Word>],
+    policy: Option<BundlePolicy>,
+) -> Vec<Vec<usize>> {
+    let mut places = FxHashMap::default();
+    for (index, section) in sections.iter().enumerate() {
+        section.mid.as_ref().map(|mid| places.insert(mid, index));
+    }
+    let mut grouped = vec![false; sections.len()];
+    let mut shared: Vec<Vec<usize>> = Vec::new();
+    for group in bundles {
+        let mut members: Vec<usize> =
+            group.iter().filter_map(|mid| places.get(mid).copied()).collect();
+        members.iter().for_each(|&index| grouped[index] = true);
+        // Those that cannot be used behind the others.
+        members.sort_by_key(|&index| !sections[index].usable);
+        if members.first().is_some_and(|&first| sections[first].usable) {
+            shared.push(members);
+        }
+    }
+    for (index, section) in sections.iter_mut().enumerate().filter(|(index, _)| !grouped[*index]) {
+        // RFC 9143 §6: without its bundle it is disabled.
+        section.usable &= !section.bundle_only;
+        if section.usable {
+            shared.push(vec![index]);
+        }
+    }
+    let first_usable = |members: &Vec<usize>| {
+        members.iter().copied().filter(|&index| sections[index].usable).min()
+    };
+    shared.sort_by_key(first_usable);
+    if let Some(policy) = policy {
+        apply_policy(sections, &shared, policy);
+        shared.retain(|members| members.iter().any(|&index| sections[index].usable));
+        for members in &mut shared {
+            members.sort_by_key(|&index| !sections[index].usable);
+        }
+    }
+    for members in shared.drain(MAX_TRANSPORTS.min(shared.len())..) {
+        members.iter().for_each(|&index| sections[index].usable = false);
+    }
+    shared
 }
 
-impl Shared {
-    /// The sections bundled with `primary`, or that one alone.
-    fn find(
-        sections: &[RemoteSection],
-        bundles: &[Vec<Word>],
-        primary: Option<usize>,
-    ) -> Option<Self> {
-        let primary = primary.or_else(|| sections.iter().position(|section| section.usable))?;
-        let group = sections[primary]
-            .mid
-            .as_ref()
-            .and_then(|mid| bundles.iter().find(|group| group.contains(mid)));
-        let mut members: Vec<usize> = match group {
-            None => vec![primary],
-            Some(group) => group
-                .iter()
-                .filter_map(|mid| sections.iter().position(|s| s.mid.as_ref() == Some(mid)))
-                .collect(),
-        };
-        members.sort_by_key(|&index| !sections[index].usable);
-        Some(Self { tagged: members[0], sections: members })
+/// RFC 8829 §5.3.1: sections of an offer that the policy rejects because they would take a transport of their own.
+fn apply_policy(sections: &mut [RemoteSection], shared: &[Vec<usize>], policy: BundlePolicy) {
+    let mut home = vec![usize::MAX; sections.len()];
+    for (place, members) in shared.iter().enumerate() {
+        members.iter().for_each(|&index| home[index] = place);
     }
-
-    fn has(&self, index: usize) -> bool {
-        self.sections.contains(&index)
+    // Where the first section of each kind is; with `max-bundle`, the first of all.
+    let mut first: Vec<(MediaKind, usize)> = Vec::new();
+    for index in 0..sections.len() {
+        if !sections[index].usable {
+            continue;
+        }
+        let kind = &sections[index].media;
+        let known = first.iter().find(|(of, _)| of == kind || policy == BundlePolicy::MaxBundle);
+        match known {
+            _ if policy == BundlePolicy::MaxCompat => {}
+            Some((_, place)) => sections[index].usable = *place == home[index],
+            None => first.push((kind.clone(), home[index])),
+        }
     }
 }
 

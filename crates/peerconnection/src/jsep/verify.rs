@@ -1,10 +1,11 @@
 //! What two descriptions of one connection must have in common (RFC 9429 §5.8.3, §5.10; RFC 3264 §6, §8).
 
-use peerage_sdp::Setup;
+use peerage_sdp::{Setup, Word};
 
-use super::local::LocalDescription;
+use super::local::{LocalDescription, LocalTransport};
 use super::remote::{RemoteDescription, RemoteTransport};
 use crate::error::Error;
+use crate::transport::set::TransportId;
 
 fn invalid(section: impl Into<String>, reason: impl Into<String>) -> Error {
     Error::InvalidDescription { section: section.into(), reason: reason.into() }
@@ -15,7 +16,7 @@ pub(super) fn answer(
     offer: &LocalDescription,
     answer: &RemoteDescription,
     current: Option<(&LocalDescription, &RemoteDescription)>,
-    dtls_client: Option<bool>,
+    dtls_client: &dyn Fn(TransportId) -> Option<bool>,
 ) -> Result<(), Error> {
     if answer.sections.len() != offer.sections.len() {
         return Err(invalid(
@@ -52,35 +53,53 @@ pub(super) fn answer(
         }
     }
     // RFC 9143 §7.3: a group of the answer is made of sections that the offer grouped.
-    let offered =
-        |mid| offer.bundle && offer.live().any(|(_, ours)| ours.mid.as_ref() == Some(mid));
-    if !answer.bundles.iter().flatten().all(offered) {
+    let offered = |group: &Vec<Word>| {
+        offer.bundles.iter().any(|ours| group.iter().all(|mid| ours.contains(mid)))
+    };
+    if !answer.bundles.iter().all(offered) {
         return Err(invalid(
             "a=group:BUNDLE",
             "the answer bundles what the offer did not (RFC 9143 §7.3)",
         ));
     }
-    let (Some(ours), Some(theirs)) = (&offer.transport, &answer.transport) else { return Ok(()) };
+    for theirs in &answer.transports {
+        if let Some(ours) = offer.transport(theirs.id) {
+            setup_of_answer(theirs, dtls_client(theirs.id))?;
+            if let Some((local, remote)) = current {
+                restarts_alike(ours, theirs, local, remote)?;
+            }
+        }
+    }
+    current.map_or(Ok(()), |(_, remote)| same_sctp(remote, answer))
+}
+
+fn setup_of_answer(theirs: &RemoteTransport, dtls_client: Option<bool>) -> Result<(), Error> {
     match theirs.setup {
         Some(Setup::ActPass) => {
-            return Err(invalid("a=setup", "an answer must not say actpass (RFC 8842 §5.3)"));
+            Err(invalid("a=setup", "an answer must not say actpass (RFC 8842 §5.3)"))
         }
         Some(Setup::HoldConn) => {
-            return Err(invalid("a=setup", "holdconn cannot be used here (RFC 8842 §5.3)"));
+            Err(invalid("a=setup", "holdconn cannot be used here (RFC 8842 §5.3)"))
         }
         Some(Setup::Active) if dtls_client == Some(true) => {
-            return Err(invalid("a=setup", "the DTLS roles must not change (RFC 8842 §5.5)"));
+            Err(invalid("a=setup", "the DTLS roles must not change (RFC 8842 §5.5)"))
         }
         Some(Setup::Passive) if dtls_client == Some(false) => {
-            return Err(invalid("a=setup", "the DTLS roles must not change (RFC 8842 §5.5)"));
+            Err(invalid("a=setup", "the DTLS roles must not change (RFC 8842 §5.5)"))
         }
-        _ => {}
+        _ => Ok(()),
     }
-    let Some((current_local, current_remote)) = current else { return Ok(()) };
-    let (Some(our_last), Some(their_last)) = (&current_local.transport, &current_remote.transport)
-    else {
-        return Ok(());
-    };
+}
+
+/// Both ends restart ICE of a transport, or neither does.
+fn restarts_alike(
+    ours: &LocalTransport,
+    theirs: &RemoteTransport,
+    current_local: &LocalDescription,
+    current_remote: &RemoteDescription,
+) -> Result<(), Error> {
+    let before = current_local.transport(ours.id).zip(current_remote.transport(ours.id));
+    let Some((our_last, their_last)) = before else { return Ok(()) };
     let we_restart = ours.credentials != our_last.credentials;
     let they_restart = theirs.credentials != their_last.credentials;
     match (we_restart, they_restart) {
@@ -93,10 +112,7 @@ pub(super) fn answer(
             "a=ice-ufrag",
             "the answer restarts ICE but the offer did not (RFC 8445 §9)",
         )),
-        _ => {
-            same_association(their_last, theirs)?;
-            same_sctp(current_remote, answer)
-        }
+        _ => same_association(their_last, theirs),
     }
 }
 
@@ -105,7 +121,7 @@ pub(super) fn offer(
     offer: &RemoteDescription,
     current: Option<&RemoteDescription>,
 ) -> Result<(), Error> {
-    if offer.transport.as_ref().is_some_and(|transport| transport.setup == Some(Setup::HoldConn)) {
+    if offer.transports.iter().any(|transport| transport.setup == Some(Setup::HoldConn)) {
         return Err(invalid("a=setup", "holdconn cannot be used here (RFC 8842 §5.2)"));
     }
     let Some(current) = current else { return Ok(()) };
@@ -130,8 +146,8 @@ pub(super) fn offer(
             return Err(invalid(format!("m-section {index}"), "a=mid changed (RFC 9429 §5.2.2)"));
         }
     }
-    if let (Some(last), Some(now)) = (&current.transport, &offer.transport) {
-        same_association(last, now)?;
+    for now in &offer.transports {
+        current.transport(now.id).map_or(Ok(()), |last| same_association(last, now))?;
     }
     same_sctp(current, offer)
 }

@@ -61,6 +61,11 @@ impl RtpTransport {
         }
     }
 
+    /// Gives out what another transport of the connection would.
+    pub(crate) fn receive_as(&mut self, other: &Self) {
+        self.forwarding.transceivers.clone_from(&other.forwarding.transceivers);
+    }
+
     pub(crate) fn receive_mode(&self, transceiver: TransceiverHandle) -> ReceiveMode {
         match self.forwarding.includes(transceiver) {
             true => ReceiveMode::Packets,

@@ -49,3 +49,30 @@ pub struct RtpStatistics {
     /// Frames that the application did not take in time.
     pub frames_dropped: u64,
 }
+
+impl RtpStatistics {
+    /// Adds those of another transport.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.packets_sent += other.packets_sent;
+        self.bytes_sent += other.bytes_sent;
+        self.packets_received += other.packets_received;
+        self.bytes_received += other.bytes_received;
+        self.rtcp_sent += other.rtcp_sent;
+        self.rtcp_received += other.rtcp_received;
+        self.nacked_packets += other.nacked_packets;
+        self.retransmissions_sent += other.retransmissions_sent;
+        self.repairs_given_up += other.repairs_given_up;
+        self.fec_packets_sent += other.fec_packets_sent;
+        self.packets_recovered += other.packets_recovered;
+        self.stream_feedback_sent += other.stream_feedback_sent;
+        self.stream_feedback_received += other.stream_feedback_received;
+        self.keyframe_requests_sent += other.keyframe_requests_sent;
+        self.packets_unprotectable += other.packets_unprotectable;
+        self.packets_malformed += other.packets_malformed;
+        self.packets_dropped += other.packets_dropped;
+        self.assemblies_given_up += other.assemblies_given_up;
+        self.received_packets_dropped += other.received_packets_dropped;
+        self.frames_left_out += other.frames_left_out;
+        self.frames_dropped += other.frames_dropped;
+    }
+}

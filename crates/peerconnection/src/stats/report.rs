@@ -70,11 +70,13 @@ impl StatsReport {
         data_channels: DataChannel(DataChannelStats),
         /// Candidate pairs.
         candidate_pairs: CandidatePair(IceCandidatePairStats),
+        /// Transports.
+        transports: Transport(TransportStats),
         /// Certificates.
         certificates: Certificate(CertificateStats),
     }
 
-    /// The transport; `None` before there are descriptions.
+    /// The transport, the first of several; `None` before there are descriptions.
     pub fn transport(&self) -> Option<&TransportStats> {
         self.list.iter().find_map(|stats| match stats {
             Stats::Transport(stats) => Some(stats),

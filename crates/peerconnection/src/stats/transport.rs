@@ -5,7 +5,7 @@ use super::states::{DtlsRole, IceRole};
 use crate::state::{DtlsState, IceConnectionState};
 
 dictionary! {
-    /// `RTCTransportStats`: the one transport of the bundle.
+    /// `RTCTransportStats`: a transport, the one of the bundle or one of several.
     TransportStats {
         /// State of DTLS.
         dtls_state: DtlsState,

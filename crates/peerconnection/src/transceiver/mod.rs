@@ -50,6 +50,8 @@ pub struct Transceiver {
     pub codec_preferences: Vec<RtpCodec>,
     /// The m-section, while it is associated.
     pub(crate) index: Option<usize>,
+    /// The place of its transport among those of the connection.
+    pub(crate) transport: usize,
     pub(crate) stopping: bool,
     pub(crate) stopped: bool,
     /// `addTrack` made it or gave it a track: a remote section may be joined to it (RFC 9429 §5.10).

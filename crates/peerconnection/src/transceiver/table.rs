@@ -121,6 +121,7 @@ impl Transceivers {
             },
             codec_preferences: Vec::new(),
             index: None,
+            transport: 0,
             stopping: false,
             stopped: false,
             by_add_track: false,

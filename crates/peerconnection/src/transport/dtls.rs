@@ -81,15 +81,24 @@ impl DtlsTransport {
         // Only datagrams of a path that ICE checked get here, and only there are ours sent (RFC 7675 §5.1).
         config.peer_address_is_proven = true;
         config.key_log.clone_from(&settings.key_log);
-        Ok(Self {
-            config: Arc::new(config),
+        Ok(Self::over(Arc::new(config)))
+    }
+
+    /// Another association with the same certificate and parameters of ours.
+    pub(crate) fn alike(&self) -> Self {
+        Self::over(Arc::clone(&self.config))
+    }
+
+    fn over(config: Arc<Config>) -> Self {
+        Self {
+            config,
             parameters: None,
             endpoint: None,
             state: DtlsState::New,
             handshake: None,
             srtp_profile: None,
             peer_certificates: Vec::new(),
-        })
+        }
     }
 
     pub(crate) fn state(&self) -> DtlsState {
@@ -217,6 +226,12 @@ impl DtlsTransport {
     /// Bytes a record adds to its plaintext.
     pub(crate) fn overhead(&self) -> usize {
         self.endpoint.as_ref().map_or(0, |endpoint| endpoint.overhead())
+    }
+
+    /// Gives up: nothing can come of it.
+    pub(crate) fn fail(&mut self) {
+        self.endpoint = None;
+        self.state = DtlsState::Failed;
     }
 
     /// Says goodbye with `close_notify`.

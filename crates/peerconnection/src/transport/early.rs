@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-/// Datagrams kept at most: a fragmented ClientHello and its first retransmissions.
+/// Datagrams kept at most for each transport: a fragmented ClientHello and its first retransmissions.
 pub(crate) const MAX_EARLY_PACKETS: usize = 8;
 /// Larger datagrams are not kept; handshake messages are fragmented to less.
 pub(crate) const MAX_EARLY_PACKET_LEN: usize = 1500;
@@ -29,8 +29,10 @@ impl EarlyPackets {
         source: SocketAddr,
         destination: SocketAddr,
         data: &[u8],
+        transports: usize,
     ) -> bool {
-        let room = self.0.len() < MAX_EARLY_PACKETS && data.len() <= MAX_EARLY_PACKET_LEN;
+        let room =
+            self.0.len() < transports * MAX_EARLY_PACKETS && data.len() <= MAX_EARLY_PACKET_LEN;
         if room {
             self.0.push_back(EarlyPacket { source, destination, data: data.to_vec() });
         }
@@ -54,10 +56,10 @@ mod tests {
     fn a_flood_is_bounded_and_keeps_the_first() {
         let address: SocketAddr = "192.0.2.1:1".parse().unwrap();
         let mut queue = EarlyPackets::default();
-        assert!(!queue.push(address, address, &[0; MAX_EARLY_PACKET_LEN + 1]));
+        assert!(!queue.push(address, address, &[0; MAX_EARLY_PACKET_LEN + 1], 1));
         for index in 0..100u8 {
             assert_eq!(
-                queue.push(address, address, &[index]),
+                queue.push(address, address, &[index], 1),
                 usize::from(index) < MAX_EARLY_PACKETS
             );
         }

@@ -15,6 +15,9 @@ use crate::ice_server::{IceServerUrl, Scheme};
 /// Addresses of one server name that are used.
 const MAX_ADDRESSES_PER_HOST: usize = 4;
 
+/// Look-ups of one transport before the numbers are those of the next: far more than restarts can bring about.
+const HOST_ID_BITS: u32 = 16;
+
 /// A server name that waits for its addresses.
 #[derive(Debug)]
 struct PendingHost {
@@ -44,11 +47,13 @@ pub(crate) struct IceTransport {
 }
 
 impl IceTransport {
+    /// `id` is that of the transport.
     pub(crate) fn new(
         now: Instant,
         config: &Configuration,
         rng: &mut Rng,
         provider: Arc<dyn CryptoProvider>,
+        id: u32,
     ) -> Result<Self, Error> {
         let settings = &config.settings;
         let ice_config = IceConfig {
@@ -68,7 +73,8 @@ impl IceTransport {
             agent: IceAgent::new(now, ice_config, rng.fork(), provider),
             servers: parse_servers(config)?,
             pending_hosts: Vec::new(),
-            next_host_id: 0,
+            // Transports of one connection ask under numbers of their own.
+            next_host_id: id << HOST_ID_BITS,
             gathering: false,
             addresses_complete: false,
             finished: false,

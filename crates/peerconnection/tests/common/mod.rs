@@ -26,6 +26,8 @@ struct Datagram {
 pub struct Peer {
     pub pc: PeerConnection,
     pub address: SocketAddr,
+    /// All it has; one unless a test gives it more.
+    pub addresses: Vec<SocketAddr>,
     pub events: Vec<Event>,
     /// Messages, taken out of `events` to keep them readable.
     pub messages: Vec<(DataChannelHandle, Message)>,
@@ -48,6 +50,7 @@ impl Peer {
         Self {
             pc,
             address,
+            addresses: vec![address],
             events: Vec::new(),
             messages: Vec::new(),
             inbox: VecDeque::new(),
@@ -55,6 +58,16 @@ impl Peer {
             echo: false,
             asleep: false,
             seen: 0,
+        }
+    }
+
+    /// Gives it so many more ports of its address.
+    pub fn add_ports(&mut self, now: Instant, count: u16) {
+        for _ in 0..count {
+            let last = self.addresses[self.addresses.len() - 1];
+            let address = SocketAddr::new(last.ip(), last.port() + 1);
+            self.pc.add_local_address(now, address);
+            self.addresses.push(address);
         }
     }
 
@@ -182,10 +195,10 @@ impl Pair {
             for data in buf.chunks(segment) {
                 sent += 1;
                 self.datagrams += 1;
-                if (self.filter)(from_a, data) && transmit.destination == to.address {
+                if (self.filter)(from_a, data) && to.addresses.contains(&transmit.destination) {
                     to.inbox.push_back(Datagram {
                         arrives: self.now + self.latency,
-                        source: from.address,
+                        source: transmit.source,
                         destination: transmit.destination,
                         data: data.to_vec(),
                     });

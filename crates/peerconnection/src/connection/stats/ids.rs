@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use peerage_ice::{Candidate, CandidateKind};
 
 use crate::stats::StatsType;
+use crate::transport::set::TransportId;
 
 /// Makes the ids of one connection.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +24,9 @@ impl Ids<'_> {
         format!("{stats_type}:{:016x}", hasher.finish())
     }
 
-    /// The one transport.
-    pub(super) fn transport(self) -> String {
-        self.of(StatsType::Transport, ())
+    /// A transport.
+    pub(super) fn transport(self, id: TransportId) -> String {
+        self.of(StatsType::Transport, id)
     }
 
     /// A candidate of ours, as the peer is told of it. Its address may be hidden, but its priority is unique among those

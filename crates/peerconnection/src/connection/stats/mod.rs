@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime};
 use self::ids::Ids;
 use super::PeerConnection;
 use crate::error::Error;
-use crate::rtp::Heard;
+use crate::rtp::{Heard, RtpTransport};
 use crate::stats::{DataChannelStats, PeerConnectionStats, Stats, StatsReport, StatsType};
 use crate::transceiver::TransceiverHandle;
 use crate::{ContributingSource, SynchronizationSource};
@@ -52,7 +52,7 @@ impl PeerConnection {
         now: Instant,
         handle: TransceiverHandle,
     ) -> Vec<SynchronizationSource> {
-        self.heard(handle, self.rtp.synchronization_sources(now, handle))
+        self.heard(handle, |rtp| rtp.synchronization_sources(now, handle))
     }
 
     /// `getContributingSources` of a transceiver's receiver: whose media a mixer has put into packets within the last ten
@@ -62,10 +62,15 @@ impl PeerConnection {
         now: Instant,
         handle: TransceiverHandle,
     ) -> Vec<ContributingSource> {
-        self.heard(handle, self.rtp.contributing_sources(now, handle))
+        self.heard(handle, |rtp| rtp.contributing_sources(now, handle))
     }
 
-    fn heard(&self, handle: TransceiverHandle, mut heard: Vec<Heard>) -> Vec<ContributingSource> {
+    fn heard(
+        &self,
+        handle: TransceiverHandle,
+        heard: impl Fn(&RtpTransport) -> Vec<Heard>,
+    ) -> Vec<ContributingSource> {
+        let mut heard = self.rtp_of(handle).map(heard).unwrap_or_default();
         let is_audio = self
             .transceivers
             .get(handle)
@@ -87,7 +92,7 @@ impl PeerConnection {
         let (report, roots) = (StatsReport::default(), Vec::new());
         let mut gathering = Gathering { pc: self, now, timestamp, ids, report, roots };
         gathering.connection();
-        gathering.transport();
+        gathering.transports();
         gathering.streams();
         gathering.data_channels();
         gathering

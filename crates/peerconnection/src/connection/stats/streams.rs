@@ -32,20 +32,26 @@ fn unix_milliseconds(time: NtpTime) -> f64 {
 
 impl Gathering<'_> {
     pub(super) fn streams(&mut self) {
-        let outbound: Vec<Outbound<'_>> = self.pc.rtp.outbound(self.now).collect();
-        for transceiver in self.pc.transceivers.iter() {
+        let (pc, now) = (self.pc, self.now);
+        let transports = || pc.transports.iter().map(|transport| &transport.rtp);
+        let outbound: Vec<Outbound<'_>> = transports().flat_map(|rtp| rtp.outbound(now)).collect();
+        for transceiver in pc.transceivers.iter() {
             self.media_source(transceiver, &outbound);
         }
         for stream in &outbound {
-            if let Some(transceiver) = self.pc.transceivers.get(stream.transceiver) {
+            if let Some(transceiver) = pc.transceivers.get(stream.transceiver) {
                 self.outbound(transceiver, stream);
             }
         }
-        for stream in self.pc.rtp.inbound(self.now) {
-            if let Some(transceiver) = self.pc.transceivers.get(stream.transceiver) {
+        for stream in transports().flat_map(|rtp| rtp.inbound(now)) {
+            if let Some(transceiver) = pc.transceivers.get(stream.transceiver) {
                 self.inbound(transceiver, &stream);
             }
         }
+    }
+
+    fn transport_id(&self, transceiver: &Transceiver) -> String {
+        self.ids.transport(self.pc.transports[transceiver.transport].id)
     }
 
     fn media_source_id(&self, transceiver: &Transceiver) -> Option<String> {
@@ -85,8 +91,8 @@ impl Gathering<'_> {
         let fmtp = if is_sent { &agreed.remote_fmtp } else { &codec.fmtp };
         let mime_type = codec.mime_type();
         // One for both ways unless the parameters differ (webrtc-stats, RTCCodecStats).
-        let id = self.ids.of(StatsType::Codec, (payload_type, &mime_type, fmtp));
-        let transport = self.ids.transport();
+        let transport = self.transport_id(transceiver);
+        let id = self.ids.of(StatsType::Codec, (payload_type, &mime_type, fmtp, &transport));
         self.report.insert(Stats::Codec(CodecStats {
             clock_rate: Some(codec.clock_rate),
             channels: codec.channels.map(u32::from),
@@ -98,10 +104,11 @@ impl Gathering<'_> {
 
     fn inbound(&mut self, transceiver: &Transceiver, stream: &Inbound<'_>) {
         let (kind, ssrc, counters) = (transceiver.kind, stream.ssrc, stream.counters);
-        let id = self.ids.of(StatsType::InboundRtp, stream.serial);
-        let remote_id = self.ids.of(StatsType::RemoteOutboundRtp, stream.serial);
+        let key = (self.pc.transports[transceiver.transport].id, stream.serial);
+        let id = self.ids.of(StatsType::InboundRtp, key);
+        let remote_id = self.ids.of(StatsType::RemoteOutboundRtp, key);
         let codec_id = self.codec(transceiver, stream.payload_type, |codec| codec.receive, false);
-        let transport_id = Some(self.ids.transport());
+        let transport_id = Some(self.transport_id(transceiver));
         if let Some((arrived, info)) = stream.sender_report {
             let trips = stream.round_trips;
             let at = self.pc.milliseconds(arrived);
@@ -174,7 +181,7 @@ impl Gathering<'_> {
         let key = (stream.transceiver, stream.ssrc);
         let id = self.ids.of(StatsType::OutboundRtp, key);
         let codec_id = self.codec(transceiver, stream.payload_type, |codec| codec.send, true);
-        let transport_id = Some(self.ids.transport());
+        let transport_id = Some(self.transport_id(transceiver));
         let remote_id = self.ids.of(StatsType::RemoteInboundRtp, key);
         if let Some((arrived, block)) = counters.report {
             let trips = counters.round_trips;
@@ -199,7 +206,7 @@ impl Gathering<'_> {
             }));
         }
         let encoding = transceiver.sender.encodings.get(stream.encoding);
-        let target = self.pc.rtp.target_bitrate(stream.transceiver, stream.encoding);
+        let target = self.pc.target_bitrate(stream.transceiver, stream.encoding);
         let (width, height) = counters.dimensions.unzip();
         self.roots.push((StatsSelector::Sender(transceiver.handle), id.clone()));
         self.report.insert(Stats::OutboundRtp(OutboundRtpStreamStats {

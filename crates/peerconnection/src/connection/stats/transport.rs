@@ -7,29 +7,37 @@ use base64::engine::general_purpose::STANDARD;
 use peerage_crypto::{Fingerprint, HashAlgorithm};
 use peerage_ice::{Candidate, CandidateAddress, CandidateKind, PairStats};
 
+use super::super::transport_info::{dtls_role, ice_role};
 use super::{Gathering, clip};
 use crate::stats::{
     CertificateStats, IceCandidatePairStats, IceCandidateStats, Stats, StatsType, TransportStats,
 };
+use crate::transport::dtls::DtlsTransport;
+use crate::transport::set::Transport;
 
 impl Gathering<'_> {
-    pub(super) fn transport(&mut self) {
-        if !self.pc.has_transport() {
-            return;
+    pub(super) fn transports(&mut self) {
+        let pc = self.pc;
+        if pc.has_transport() {
+            pc.used_transports().for_each(|transport| self.transport(transport));
         }
-        let (pc, id) = (self.pc, self.ids.transport());
-        let total = pc.paths.total();
-        let (handshake, rtp) = (pc.dtls.handshake(), pc.rtp.statistics());
-        let (local, remote) = self.certificate_ids();
+    }
+
+    fn transport(&mut self, transport: &Transport) {
+        let (pc, id) = (self.pc, self.ids.transport(transport.id));
+        let (agent, dtls) = (&transport.ice.agent, &transport.dtls);
+        let total = transport.paths.total();
+        let (handshake, rtp) = (dtls.handshake(), transport.rtp.statistics());
+        let (local, remote) = self.certificate_ids(dtls);
         let stats = TransportStats {
             packets_sent: Some(total.packets_sent),
             packets_received: Some(total.packets_received),
             bytes_sent: Some(total.bytes_sent),
             bytes_received: Some(total.bytes_received),
-            ice_role: Some(pc.ice_role()),
+            ice_role: Some(ice_role(transport)),
             ice_local_username_fragment: (pc.negotiation.local())
-                .map(|_| pc.ice.agent.local_credentials().ufrag().to_owned()),
-            ice_state: Some(pc.states.ice),
+                .map(|_| agent.local_credentials().ufrag().to_owned()),
+            ice_state: Some(pc.ice_state_of(transport)),
             selected_candidate_pair_id: None,
             local_certificate_id: local,
             remote_certificate_id: remote,
@@ -39,48 +47,46 @@ impl Gathering<'_> {
                 _ => "FEFD".to_owned(),
             }),
             dtls_cipher: handshake.map(|handshake| handshake.cipher_suite.to_owned()),
-            dtls_role: Some(pc.dtls_role()),
-            srtp_cipher: pc.dtls.srtp_profile().map(|profile| profile.name().to_owned()),
-            selected_candidate_pair_changes: Some(clip(pc.pair_changes)),
+            dtls_role: Some(dtls_role(transport)),
+            srtp_cipher: dtls.srtp_profile().map(|profile| profile.name().to_owned()),
+            selected_candidate_pair_changes: Some(clip(transport.pair_changes)),
             ccfb_messages_sent: Some(clip(rtp.stream_feedback_sent)).filter(|count| *count > 0),
             ccfb_messages_received: Some(clip(rtp.stream_feedback_received))
                 .filter(|count| *count > 0),
-            ..TransportStats::new(id, self.timestamp, pc.dtls.state())
+            ..TransportStats::new(id, self.timestamp, dtls.state())
         };
-        let pairs = pc.ice.agent.pairs();
+        let pairs = agent.pairs();
         let selected = pairs.iter().find(|pair| pair.selected).map(|pair| self.pair_id(pair));
         self.report.insert(Stats::Transport(TransportStats {
             selected_candidate_pair_id: selected,
             ..stats
         }));
-        self.certificates();
-        self.candidates();
+        self.certificates(dtls);
+        self.candidates(transport);
         for pair in &pairs {
-            self.pair(pair);
+            self.pair(transport, pair);
         }
     }
 
     /// Ours once DTLS is negotiated, the peer's once it was seen.
-    fn certificate_ids(&self) -> (Option<String>, Option<String>) {
-        let dtls = &self.pc.dtls;
+    fn certificate_ids(&self, dtls: &DtlsTransport) -> (Option<String>, Option<String>) {
         let local = dtls.is_client().map(|_| self.ids.certificate(dtls.certificate().der()));
         let remote = dtls.peer_certificates().first().map(|der| self.ids.certificate(der));
         (local, remote)
     }
 
-    fn certificates(&mut self) {
-        let dtls = &self.pc.dtls;
+    fn certificates(&mut self, dtls: &DtlsTransport) {
         if dtls.is_client().is_some() {
-            self.certificate(dtls.certificate().der(), None);
+            self.certificate(dtls, dtls.certificate().der(), None);
         }
         let chain = dtls.peer_certificates();
         for (index, der) in chain.iter().enumerate() {
-            self.certificate(der, chain.get(index + 1).map(Vec::as_slice));
+            self.certificate(dtls, der, chain.get(index + 1).map(Vec::as_slice));
         }
     }
 
-    fn certificate(&mut self, der: &[u8], issuer: Option<&[u8]>) {
-        let provider = self.pc.dtls.provider();
+    fn certificate(&mut self, dtls: &DtlsTransport, der: &[u8], issuer: Option<&[u8]>) {
+        let provider = dtls.provider();
         let Ok(fingerprint) = Fingerprint::of(&**provider, HashAlgorithm::Sha256, der) else {
             return;
         };
@@ -97,23 +103,28 @@ impl Gathering<'_> {
     }
 
     /// The candidates of this generation.
-    fn candidates(&mut self) {
-        let agent = &self.pc.ice.agent;
+    fn candidates(&mut self, transport: &Transport) {
+        let agent = &transport.ice.agent;
         let ufrag = agent.local_credentials().ufrag();
         for candidate in agent.local_candidates() {
-            self.local_candidate(&candidate, ufrag);
+            self.local_candidate(transport, &candidate, ufrag);
         }
         let Some(remote) = agent.remote_credentials() else { return };
         for (candidate, address) in agent.remote_candidate_addresses() {
-            self.remote_candidate(candidate, address, remote.ufrag());
+            self.remote_candidate(transport, candidate, address, remote.ufrag());
         }
     }
 
-    fn local_candidate(&mut self, candidate: &Candidate, ufrag: &str) -> String {
+    fn local_candidate(
+        &mut self,
+        transport: &Transport,
+        candidate: &Candidate,
+        ufrag: &str,
+    ) -> String {
         let id = self.ids.local_candidate(candidate, ufrag);
         let stats = IceCandidateStats {
             username_fragment: Some(ufrag.to_owned()),
-            ..self.candidate(id.clone(), candidate)
+            ..self.candidate(transport, id.clone(), candidate)
         };
         self.report.insert(Stats::LocalCandidate(stats));
         id
@@ -121,12 +132,13 @@ impl Gathering<'_> {
 
     fn remote_candidate(
         &mut self,
+        transport: &Transport,
         candidate: &Candidate,
         address: SocketAddr,
         ufrag: &str,
     ) -> String {
         let id = self.ids.remote_candidate(address, ufrag);
-        let stats = self.candidate(id.clone(), candidate);
+        let stats = self.candidate(transport, id.clone(), candidate);
         // The address of one that nobody has told is not to be exposed (webrtc-stats, RTCIceCandidateStats).
         let told = candidate.kind != CandidateKind::PeerReflexive;
         self.report.insert(Stats::RemoteCandidate(IceCandidateStats {
@@ -137,10 +149,15 @@ impl Gathering<'_> {
         id
     }
 
-    fn candidate(&self, id: String, candidate: &Candidate) -> IceCandidateStats {
+    fn candidate(
+        &self,
+        transport: &Transport,
+        id: String,
+        candidate: &Candidate,
+    ) -> IceCandidateStats {
         let related = candidate.related.as_ref();
         let address = |address: &CandidateAddress| address.to_string();
-        let (transport, kind) = (self.ids.transport(), candidate.kind.into());
+        let (transport, kind) = (self.ids.transport(transport.id), candidate.kind.into());
         IceCandidateStats {
             address: Some(address(&candidate.address)),
             port: Some(candidate.port),
@@ -159,13 +176,14 @@ impl Gathering<'_> {
         self.ids.of(StatsType::CandidatePair, key)
     }
 
-    fn pair(&mut self, pair: &PairStats) {
-        let local = self.local_candidate(&pair.local_candidate, &pair.local_ufrag);
-        let remote = self.remote_candidate(&pair.remote_candidate, pair.remote, &pair.remote_ufrag);
-        let path = self.pc.paths.get((pair.local, pair.remote));
+    fn pair(&mut self, transport: &Transport, pair: &PairStats) {
+        let local = self.local_candidate(transport, &pair.local_candidate, &pair.local_ufrag);
+        let (candidate, ufrag) = (&pair.remote_candidate, &pair.remote_ufrag);
+        let remote = self.remote_candidate(transport, candidate, pair.remote, ufrag);
+        let path = transport.paths.get((pair.local, pair.remote));
         let at = |instant: Option<std::time::Instant>| instant.map(|at| self.pc.milliseconds(at));
         let current = pair.current_round_trip_time;
-        let estimate = self.pc.rtp.estimate(self.now).filter(|e| e.reported && pair.selected);
+        let estimate = transport.rtp.estimate(self.now).filter(|e| e.reported && pair.selected);
         self.report.insert(Stats::CandidatePair(IceCandidatePairStats {
             nominated: Some(pair.nominated),
             packets_sent: Some(path.packets_sent),
@@ -185,7 +203,7 @@ impl Gathering<'_> {
             ..IceCandidatePairStats::new(
                 self.pair_id(pair),
                 self.timestamp,
-                self.ids.transport(),
+                self.ids.transport(transport.id),
                 local,
                 remote,
                 pair.state.into(),
