@@ -161,7 +161,7 @@ fn layers_that_were_proposed_go_with_the_offer() {
     assert_eq!(encodings(&b, camera).len(), 3);
     let rollback = SessionDescription { kind: SdpType::Rollback, sdp: String::new() };
     b.pc.set_remote_description(now, rollback).unwrap();
-    assert_eq!(encodings(&b, camera), [(String::new(), None)]);
+    assert_eq!(encodings(&b, camera), [(String::new(), Some(1.0))]);
     negotiate(now, &mut b, &mut a);
     assert!(streams(&sdp(&b)).is_empty(), "{}", sdp(&b));
 }
