@@ -67,7 +67,7 @@ fn picture(pair: &Pair, ssrc: u32, number: u16, keyframe: bool, rtx: Option<u32>
     };
     let mut packet = Vec::new();
     header.write(&mut packet, |writer| {
-        writer.put(pair.a.pc.transports[0].rtp.mid_extension(), b"1").unwrap()
+        writer.put(pair.a.pc.transports[0].rtp.mid_extension(), b"1").unwrap();
     });
     if rtx.is_some() {
         packet.extend(number.to_be_bytes());
