@@ -160,10 +160,10 @@ fn what_the_first_offer_says_follows_the_policy() {
         let sections = sections(&offer);
         for (section, own) in sections.iter().zip(own) {
             let port = section.split(' ').nth(1).unwrap();
-            for line in ["a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:", "a=setup:", "a=candidate:"]
-            {
-                assert_eq!(section.contains(line), own, "{policy:?} {line} {section}");
+            for line in ["a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:", "a=setup:"] {
+                assert!(section.contains(line), "{policy:?} {line} {section}");
             }
+            assert_eq!(section.contains("a=candidate:"), own, "{policy:?} {section}");
             assert_eq!(section.contains("a=bundle-only"), !own, "{section}");
             assert_eq!(port == "0", !own, "{section}");
         }
@@ -481,7 +481,7 @@ fn transports_are_bounded() {
     }
     pair.a.pc.set_local_description(now, None).unwrap();
     let offer = pair.a.pc.local_description().unwrap();
-    assert_eq!(ufrags(&offer.sdp).len(), MAX_TRANSPORTS);
+    assert_eq!(ufrags(&offer.sdp).into_iter().collect::<HashSet<_>>().len(), MAX_TRANSPORTS);
     assert_eq!(offer.sdp.matches("a=bundle-only").count(), 40 - MAX_TRANSPORTS);
     // A peer with as many sections, none of them bundled.
     let mut apart = without_bundle(offer);

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use peerage_sdp::Direction;
+use peerage_sdp::{Direction, Feedback};
 
 use super::PeerConnection;
 use crate::description::SdpType;
@@ -160,6 +160,13 @@ impl PeerConnection {
     /// Has each transport follow what was agreed on for its sections.
     pub(super) fn configure_rtp(&mut self, now: Instant) {
         let mut agreed = self.active_media();
+        // libwebrtc numbers packets for all transports of a connection together, and reports on all by one of them. With several
+        // that does not go with a controller for each: then losses and the receiver's estimate have to do.
+        if agreed.windows(2).any(|pair| pair[0].transport != pair[1].transport) {
+            for codec in agreed.iter_mut().flat_map(|media| &mut media.agreement.codecs) {
+                codec.codec.rtcp_feedback.retain(|feedback| *feedback != Feedback::TransportCc);
+            }
+        }
         for transport in self.transports.iter_mut() {
             let id = transport.id;
             let own: Vec<_> = agreed.extract_if(.., |media| media.transport == id).collect();

@@ -169,7 +169,9 @@ impl LocalDescription {
         let mut head = Attributes::new();
         head.extend(section.mid.clone().map(Attribute::Mid));
         let own = transport.filter(|_| !section.bundle_only);
-        if let Some(transport) = own {
+        // RFC 8829 §5.2.1 leaves them out of sections that can be had in a bundle only; browsers write them everywhere, and some
+        // peers refuse a section without.
+        if let Some(transport) = transport {
             transport.write_attributes(&mut head)?;
         }
         if section.bundle_only {
