@@ -1,16 +1,17 @@
 //! One stream of ours: frames cut into packets, each with its header and extensions.
 
+mod repetition;
+mod reports;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use peerage_congestion::{Class, DataSize, Padding, choose_padding};
+use peerage_congestion::Class;
 use peerage_crypto::Rng;
 use peerage_rtp::extension::ExtensionWriter;
 use peerage_rtp::payload::telephone_event::EventPacket;
 use peerage_rtp::payload::{FrameFacts, FrameInfo, Packetizer, PacketizerOptions, PayloadFormat};
-use peerage_rtp::repair::{Retransmission, RtxSender, SendHistory, SendHistoryConfig};
-use peerage_rtp::rtcp::{ReportBlock, SenderInfo};
+use peerage_rtp::repair::{RtxSender, SendHistory, SendHistoryConfig};
 use peerage_rtp::{
     ExtensionMap, MAX_CSRCS, PayloadType, RtpHeader, RtpPacket, RtpTimestamp, SequenceNumber, Ssrc,
 };
@@ -27,7 +28,6 @@ use super::packet::{HeaderTemplate, Packet};
 use super::packets::{OutgoingPacket, write_levels};
 use super::routing::red_block;
 use super::scalability::Layers;
-use super::snapshot::Outbound;
 use crate::error::Error;
 use crate::jsep::AgreedMedia;
 use crate::media::{CodecFormat, RtpCodec, dictionary_match, same_format};
@@ -790,183 +790,5 @@ impl SendStream {
             self.last = Some((timestamp.0, now, clock_rate));
         }
         Ok(made)
-    }
-
-    /// Whether packets of a payload type are asked for again, and have no other stream to be sent again in.
-    fn repeats_as_sealed(&self, payload_type: PayloadType) -> bool {
-        if !self.any_without_rtx {
-            return false;
-        }
-        match self.codecs.iter().find(|codec| codec.payload_type == payload_type) {
-            Some(codec) => codec.nack && codec.rtx.is_none(),
-            // In RED, for parity.
-            None => rtx_of(&self.codecs, self.fec.as_deref(), payload_type).is_none(),
-        }
-    }
-
-    /// Keeps a packet that was sent, `sealed` being what went out.
-    pub(super) fn sent(&mut self, now: Instant, packet: Packet, sealed: &[u8]) {
-        let waited = packet.queued.map(|at| now.saturating_duration_since(at));
-        let counters = &mut self.counters;
-        // Padding is no payload (RFC 3550 §6.4.1).
-        let is_padding = packet.number.is_none() && packet.payload.is_empty();
-        let payload_len = if is_padding { 0 } else { packet.payload_len() };
-        let header_len = packet.len() - payload_len;
-        // Parity in RED is of this source as well, and has its numbers.
-        if packet.number.is_some() || (packet.is_parity() && packet.identity().0 == self.ssrc) {
-            self.packets = self.packets.wrapping_add(1);
-            self.octets = self.octets.wrapping_add(payload_len as u32);
-        }
-        counters.packet(header_len, payload_len, waited.unwrap_or_default());
-        let Some(number) = packet.number else {
-            if let (Some(history), Some(number)) = (&mut self.history, packet.repeats) {
-                history.resent(now, number);
-            }
-            // What probes the path is sent again though nobody misses it.
-            if packet.class == Class::Retransmission {
-                counters.retransmitted_packets += 1;
-                counters.retransmitted_bytes += payload_len as u64;
-            }
-            return;
-        };
-        // The marker ends a picture; of audio it says something else, and nobody asks.
-        counters.frames_sent += u32::from(packet.header[1] >> 7);
-        let repeats = self.repeats_as_sealed(PayloadType::from_low_bits(packet.header[1]));
-        let packet = match repeats {
-            true => packet.into_sealed(self.arena.copy(&[sealed])),
-            false => packet,
-        };
-        if let Some(history) = &mut self.history {
-            history.insert(now, number, packet);
-        }
-    }
-
-    /// A packet to be sent again: in a stream of its own (RFC 4588), as SRTP seals no number twice, or without one as it was
-    /// sealed.
-    pub(super) fn retransmit(
-        &mut self,
-        now: Instant,
-        number: SequenceNumber,
-        round_trip: Duration,
-    ) -> Option<Packet> {
-        if self.repair_from.is_some_and(|first| first.is_newer_than(number)) {
-            return None;
-        }
-        let history = self.history.as_mut()?;
-        let Retransmission::Send(_) = history.retransmit(now, number, round_trip) else {
-            return None;
-        };
-        self.repeat(now, number)
-    }
-
-    /// Whether the peer has asked for a packet more than once: the answer got lost as well.
-    pub(super) fn was_asked_for_again(&self, number: SequenceNumber) -> bool {
-        self.history.as_ref().is_some_and(|history| history.retransmissions(number) > 1)
-    }
-
-    /// One more copy of a packet that is sent again.
-    pub(super) fn repeat(&mut self, now: Instant, number: SequenceNumber) -> Option<Packet> {
-        let original = self.history.as_ref()?.get(now, number)?;
-        if original.is_sealed() {
-            return Some(Packet { repeats: Some(number), ..original.clone() });
-        }
-        let payload_type = PayloadType::from_low_bits(original.header[1]);
-        // Sealed again under the same number it would give the keystream away (RFC 3711 §9.1).
-        let rtx = rtx_of(&self.codecs, self.fec.as_deref(), payload_type)?;
-        let mut header = Vec::with_capacity(original.header.len() + RETRANSMISSION_ROOM);
-        let extensions = self.header.extensions();
-        self.rtx.encapsulate(&original.header, rtx, extensions, &mut header).ok()?;
-        let class = Class::Retransmission;
-        let (header, repeats) = (header.into(), Some(number));
-        Some(Packet { number: None, repeats, class, header, ..original.clone() })
-    }
-
-    /// Frames are left out until a keyframe comes, and nothing before it is sent again.
-    pub(super) fn begin_anew(&mut self) {
-        self.load.begin_anew();
-        self.repair_from = Some(SequenceNumber(self.next as u16));
-    }
-
-    /// Whether padding can be sent beside this stream: a receiver must not take it for media.
-    pub(super) fn can_pad(&self) -> bool {
-        self.history.is_some() && self.repairable
-    }
-
-    /// A packet of about this size that says nothing new, in the stream of retransmissions.
-    pub(super) fn pad(&mut self, now: Instant, wanted: DataSize) -> Option<Packet> {
-        let extensions = self.header.extensions();
-        let history = self.history.as_ref()?;
-        let most = usize::try_from(wanted.as_bytes().saturating_mul(2)).unwrap_or(usize::MAX);
-        let offered = history.padding(now, |packet| packet.len() <= most.max(300));
-        let any = offered.or_else(|| history.padding(now, |_| true))?;
-        // What is kept as it was sealed is no padding.
-        let payload_type = PayloadType::from_low_bits(*any.header.get(1)?);
-        let rtx = rtx_of(&self.codecs, self.fec.as_deref(), payload_type)?;
-        let mut header = Vec::with_capacity(any.header.len() + usize::from(u8::MAX));
-        let payload = match choose_padding(wanted, offered.map(|packet| packet.len().into())) {
-            Padding::Retransmission => {
-                self.rtx.encapsulate(&any.header, rtx, extensions, &mut header).ok()?;
-                any.payload.clone()
-            }
-            Padding::Plain(len) => {
-                self.rtx.pad(&any.header, rtx, extensions, len, &mut header).ok()?;
-                Bytes::new()
-            }
-        };
-        let (header, class) = (header.into(), Class::Padding);
-        Some(Packet { number: None, class, queued: None, header, payload, ..any.clone() })
-    }
-
-    /// What is known of the stream.
-    pub(super) fn snapshot(&self, now: Instant) -> Outbound<'_> {
-        let counters = &self.counters;
-        let in_use = |codec: &&Codec| Some(codec.payload_type.get()) == counters.payload_type;
-        let codec = self.codecs.iter().find(in_use).or(self.codecs.first());
-        Outbound {
-            ssrc: self.ssrc.0,
-            transceiver: self.transceiver,
-            encoding: self.encoding,
-            payload_type: counters.payload_type,
-            clock_rate: codec.map(|codec| codec.clock_rate),
-            rtx_ssrc: self.codecs.iter().any(|codec| codec.rtx.is_some()).then_some(self.rtx_ssrc),
-            first_sequence: self.first as u16,
-            frames_per_second: counters.rate.per_second(now),
-            counters,
-        }
-    }
-
-    /// Takes what the peer reports; how many packets it has lost since its last report, and how many it was to get.
-    pub(super) fn take_report(&mut self, now: Instant, block: ReportBlock) -> (u32, u32) {
-        let last = self.counters.report.replace((now, block)).map(|(_, block)| block);
-        // Before its first packet the peer knows the number before ours, in its own cycle (RFC 3550 App. A.1).
-        let highest = block.extended_highest_sequence_number;
-        let before = match last {
-            Some(last) => last.extended_highest_sequence_number,
-            None => (highest & 0xffff_0000) | u32::from((self.first as u16).wrapping_sub(1)),
-        };
-        let expected = highest.wrapping_sub(before);
-        // More than was sent since, or less than nothing, is no report on this stream.
-        let sent = self.counters.packets - self.reported;
-        if u64::from(expected) > sent.saturating_add(MAX_LATE_PACKETS) {
-            return (0, 0);
-        }
-        self.reported = self.counters.packets;
-        let lost_before = last.map_or(0, |last| last.cumulative_lost);
-        let lost = i64::from(block.cumulative_lost) - i64::from(lost_before);
-        // What came twice, or late, can make it less than none (RFC 3550 §6.4.1).
-        (u32::try_from(lost.max(0)).unwrap_or(u32::MAX).min(expected), expected)
-    }
-
-    /// What a sender report says; `None` before the first packet.
-    pub(super) fn sender_info(&self, now: Instant, ntp: u64) -> Option<SenderInfo> {
-        let (timestamp, at, clock_rate) = self.last.filter(|_| self.counters.packets > 0)?;
-        let since = now.saturating_duration_since(at);
-        let ticks = since.as_micros() * u128::from(clock_rate) / 1_000_000;
-        Some(SenderInfo {
-            ntp,
-            rtp_timestamp: RtpTimestamp(timestamp.wrapping_add(ticks as u32)),
-            packet_count: self.packets,
-            octet_count: self.octets,
-        })
     }
 }

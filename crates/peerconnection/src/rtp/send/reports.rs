@@ -1,0 +1,64 @@
+//! What a stream of ours says of itself, and hears of itself, in reports (RFC 3550 §6.4) and statistics.
+
+use std::time::Instant;
+
+use peerage_rtp::RtpTimestamp;
+use peerage_rtp::rtcp::{ReportBlock, SenderInfo};
+
+use super::{Codec, MAX_LATE_PACKETS, SendStream};
+use crate::rtp::snapshot::Outbound;
+
+impl SendStream {
+    /// What is known of the stream.
+    pub(in crate::rtp) fn snapshot(&self, now: Instant) -> Outbound<'_> {
+        let counters = &self.counters;
+        let in_use = |codec: &&Codec| Some(codec.payload_type.get()) == counters.payload_type;
+        let codec = self.codecs.iter().find(in_use).or(self.codecs.first());
+        Outbound {
+            ssrc: self.ssrc.0,
+            transceiver: self.transceiver,
+            encoding: self.encoding,
+            payload_type: counters.payload_type,
+            clock_rate: codec.map(|codec| codec.clock_rate),
+            rtx_ssrc: self.codecs.iter().any(|codec| codec.rtx.is_some()).then_some(self.rtx_ssrc),
+            first_sequence: self.first as u16,
+            frames_per_second: counters.rate.per_second(now),
+            counters,
+        }
+    }
+
+    /// Takes what the peer reports; how many packets it has lost since its last report, and how many it was to get.
+    pub(in crate::rtp) fn take_report(&mut self, now: Instant, block: ReportBlock) -> (u32, u32) {
+        let last = self.counters.report.replace((now, block)).map(|(_, block)| block);
+        // Before its first packet the peer knows the number before ours, in its own cycle (RFC 3550 App. A.1).
+        let highest = block.extended_highest_sequence_number;
+        let before = match last {
+            Some(last) => last.extended_highest_sequence_number,
+            None => (highest & 0xffff_0000) | u32::from((self.first as u16).wrapping_sub(1)),
+        };
+        let expected = highest.wrapping_sub(before);
+        // More than was sent since, or less than nothing, is no report on this stream.
+        let sent = self.counters.packets - self.reported;
+        if u64::from(expected) > sent.saturating_add(MAX_LATE_PACKETS) {
+            return (0, 0);
+        }
+        self.reported = self.counters.packets;
+        let lost_before = last.map_or(0, |last| last.cumulative_lost);
+        let lost = i64::from(block.cumulative_lost) - i64::from(lost_before);
+        // What came twice, or late, can make it less than none (RFC 3550 §6.4.1).
+        (u32::try_from(lost.max(0)).unwrap_or(u32::MAX).min(expected), expected)
+    }
+
+    /// What a sender report says; `None` before the first packet.
+    pub(in crate::rtp) fn sender_info(&self, now: Instant, ntp: u64) -> Option<SenderInfo> {
+        let (timestamp, at, clock_rate) = self.last.filter(|_| self.counters.packets > 0)?;
+        let since = now.saturating_duration_since(at);
+        let ticks = since.as_micros() * u128::from(clock_rate) / 1_000_000;
+        Some(SenderInfo {
+            ntp,
+            rtp_timestamp: RtpTimestamp(timestamp.wrapping_add(ticks as u32)),
+            packet_count: self.packets,
+            octet_count: self.octets,
+        })
+    }
+}
