@@ -317,6 +317,8 @@
           bytes: video.bytesReceived,
           frozen_s: video.totalFreezesDuration,
           retransmitted: video.retransmittedPacketsReceived,
+          fec: video.fecPacketsReceived,
+          fec_discarded: video.fecPacketsDiscarded,
         },
         sent: [...report.values()].filter((s) => ["outbound-rtp", "remote-inbound-rtp"].includes(s.type)),
       };

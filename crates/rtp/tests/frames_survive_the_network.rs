@@ -428,6 +428,109 @@ fn dependencies_handed_in_decide_what_is_decodable() {
     assert_eq!(out, [0, 1, 2, 4, 5]);
 }
 
+/// L1T2 as a dependency descriptor has it: templates from `offset` on come with a keyframe, even frames refer to the even
+/// one before, odd ones to the one before.
+fn l1t2(number: u16, keyframe: bool, offset: u8) -> Vec<u8> {
+    use peerage_rtp::extension::{
+        DecodeTargetIndication::{Discardable, NotPresent, Switch},
+        DependencyDescriptor, DependencyStructure, FrameDependencies,
+    };
+    let template = |temporal_id: u8, dtis: [_; 2], diff: u16| FrameDependencies {
+        spatial_id: 0,
+        temporal_id,
+        decode_target_indications: dtis.into_iter().collect(),
+        frame_diffs: (diff > 0).then_some(diff).into_iter().collect(),
+        chain_diffs: [diff as u8].into_iter().collect(),
+    };
+    let templates = vec![
+        template(0, [Switch, Switch], 0),
+        template(0, [Switch, Switch], 2),
+        template(1, [NotPresent, Discardable], 1),
+    ];
+    let index = if keyframe { 0 } else { 1 + usize::from(number % 2) };
+    let structure = DependencyStructure {
+        template_id_offset: offset,
+        decode_targets: 2,
+        chains: 1,
+        protected_by: [0, 0].into_iter().collect(),
+        templates: templates.clone(),
+        ..DependencyStructure::default()
+    };
+    let mut out = Vec::new();
+    DependencyDescriptor {
+        start_of_frame: true,
+        end_of_frame: true,
+        frame_number: number,
+        structure: keyframe.then(|| Box::new(structure.clone())),
+        active_decode_targets: None,
+        dependencies: templates[index].clone(),
+        resolution: None,
+    }
+    .write(Some(&structure), &mut out)
+    .unwrap();
+    out
+}
+
+/// Frames of one packet each, of which nothing but the descriptor can be read; the numbers and layers that come out.
+fn described(
+    format: PayloadFormat,
+    order: impl IntoIterator<Item = u16>,
+    keyframes: &[u16],
+) -> (Vec<(u16, u8)>, FrameAssembler) {
+    let mut assembler = FrameAssembler::new(format, AssemblerConfig::default());
+    let mut out = Vec::new();
+    for number in order {
+        let offset = 5 * keyframes.iter().filter(|k| **k <= number).count() as u8;
+        let descriptor = l1t2(number, keyframes.contains(&number), offset);
+        let payload = match format {
+            PayloadFormat::Av1 => vec![0x10, 0x30, number as u8],
+            PayloadFormat::Vp9 => vec![0x8c, number as u8, 0],
+            _ => vec![number as u8; 3],
+        };
+        let (sequence, timestamp) = (2 * u64::from(number), u32::from(number) * 3000);
+        assembler.insert_described(sequence, timestamp, true, payload.into(), &descriptor);
+        for frame in drain(&mut assembler) {
+            assert_eq!(frame.keyframe, keyframes.contains(&(frame.timestamp as u16 / 3000)));
+            out.push((frame.picture_id.unwrap(), frame.temporal_layer.unwrap()));
+        }
+    }
+    (out, assembler)
+}
+
+#[test]
+fn descriptors_tell_what_is_lost_where_payloads_cannot_be_read() {
+    // Every second sequence number is of parity that was lost: the frames' numbers show that none is missing.
+    for format in [PayloadFormat::Av1, PayloadFormat::Raw] {
+        let (out, assembler) = described(format, 0..12, &[0]);
+        assert_eq!(out, (0..12).map(|n| (n, (n % 2) as u8)).collect::<Vec<_>>(), "{format:?}");
+        assert_eq!(assembler.statistics().passed_over, 11);
+    }
+}
+
+#[test]
+fn descriptors_are_read_in_the_order_of_frames_and_not_of_arrival() {
+    // The keyframe with new templates comes after two frames that go by them.
+    let order = [0, 1, 2, 3, 5, 6, 4, 7, 8];
+    let (out, _) = described(PayloadFormat::Av1, order, &[0, 4]);
+    assert_eq!(out, (0..9).map(|n| (n, (n % 2) as u8)).collect::<Vec<_>>());
+}
+
+#[test]
+fn frames_of_templates_that_were_lost_do_not_come_out() {
+    let (out, mut assembler) = described(PayloadFormat::Av1, (0..9).filter(|n| *n != 4), &[0, 4]);
+    assert_eq!(out.len(), 4);
+    assembler.give_up_before(2 * 5);
+    assert!(drain(&mut assembler).is_empty());
+    assert!(assembler.needs_keyframe());
+    // An odd one is nobody's reference.
+    let (mut out, mut assembler) = described(PayloadFormat::Av1, (0..9).filter(|n| *n != 3), &[0]);
+    assembler.give_up_before(2 * 4);
+    let rest = drain(&mut assembler);
+    out.extend(rest.iter().map(|f| (f.picture_id.unwrap(), f.temporal_layer.unwrap())));
+    assert_eq!(out.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [0, 1, 2, 4, 5, 6, 7, 8]);
+    assert!(!assembler.needs_keyframe());
+}
+
 proptest! {
     /// Three temporal layers in the pattern 0 2 1 2: whatever is lost, a frame comes out only if all it refers to did,
     /// and lost upper layers never ask for a keyframe.

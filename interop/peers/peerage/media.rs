@@ -194,6 +194,9 @@ impl Mirror {
         let rtp = pc.statistics().await?.rtp;
         let estimate = pc.estimate().await?;
         let report = pc.get_stats().await?;
+        let fec: u64 = report.inbound_rtp().filter_map(|stats| stats.fec_packets_received).sum();
+        let discarded = report.inbound_rtp().filter_map(|stats| stats.fec_packets_discarded);
+        let fec_discarded: u64 = discarded.sum();
         let playing = lock(&self.playing);
         let sent = self.source.get();
         let inbound = report.inbound_rtp().find(|stream| stream.kind == MediaKind::Video);
@@ -207,6 +210,8 @@ impl Mirror {
                 "retransmitted": inbound.and_then(|stream| stream.retransmitted_packets_received),
                 "nacks": rtp.nacked_packets,
                 "plis": rtp.keyframe_requests_sent,
+                "fec": fec,
+                "fec_discarded": fec_discarded,
             },
             "sent": {
                 "frames": sent.map(|sent| sent.frames.load(Ordering::Relaxed)),

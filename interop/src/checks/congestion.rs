@@ -19,6 +19,17 @@ const LOOK: Duration = Duration::from_millis(500);
 const BROWSER_BITRATE: u64 = 2_500_000;
 /// Both directions: the name in the wire's statistics, and who receives.
 const WAYS: [(&str, &str); 2] = [("left_to_right", "sent"), ("right_to_left", "received")];
+/// What is counted of the video at its receiver, where it can tell.
+const FIGURES: [&str; 8] = [
+    "frames_decoded",
+    "freezes",
+    "frozen_s",
+    "nacks",
+    "retransmitted",
+    "plis",
+    "fec",
+    "fec_discarded",
+];
 /// The video that an end without an encoder sends: small, so that it can be padded to any rate.
 const VIDEO: [&str; 27] = [
     "-f",
@@ -159,9 +170,10 @@ async fn measure(pair: &Pair, wire: &WireControl, phase: &Phase) -> Result<f64> 
         let lost = change("lost") + change("dropped_full");
         note("lost_share", lost / offered.max(1.0));
         let of = |at: &Look, field: &str| number(&at.video[1 - way][field]);
-        for field in ["frames_decoded", "freezes", "frozen_s", "nacks", "retransmitted", "plis"] {
+        let change_of = |field: &str| of(&after, field) - of(&before, field);
+        for field in FIGURES {
             if !after.video[1 - way][field].is_null() {
-                note(field, of(&after, field) - of(&before, field));
+                note(field, change_of(field));
             }
         }
         note("longest_freeze_s", longest[way]);

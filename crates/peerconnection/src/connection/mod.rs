@@ -283,7 +283,7 @@ impl PeerConnection {
         }
     }
 
-    /// Aborts SCTP and closes DTLS. SCTP's last packet is sealed now, for DTLS will not seal once it is closed.
+    /// Aborts SCTP, ends the sources of media and closes DTLS. SCTP's last packet is sealed now, for DTLS will not seal once it is closed.
     fn say_goodbye(&mut self, now: Instant) {
         for transport in self.transports.iter_mut() {
             let pair = transport.ice.agent.selected_pair();
@@ -294,6 +294,7 @@ impl PeerConnection {
             self.hold_last_packet(now, &mut sctp);
         }
         for transport in self.transports.iter_mut() {
+            transport.rtp.say_goodbye(now);
             transport.dtls.close(now);
         }
     }

@@ -149,7 +149,7 @@ impl PeerConnection {
         }
         // webrtc-pc §5.4, "stop sending and receiving": at once, not when it is negotiated.
         for transport in self.transports.iter_mut() {
-            transport.rtp.say_goodbye(handle);
+            transport.rtp.stop_sending(handle);
         }
         self.configure_rtp(now);
         self.drop_received(handle);

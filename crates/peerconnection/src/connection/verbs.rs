@@ -187,6 +187,10 @@ impl PeerConnection {
         let start = buf.len();
         let has_data = place == self.transports.data_place();
         let transport = self.transports.unmarked(place);
+        // Before DTLS says goodbye, with which the peer lets go of the keys.
+        if let Some(size) = transport.rtp.poll_farewell(buf) {
+            return Some((size, None));
+        }
         if transport.held_back.is_empty() {
             if let Some(size) = transport.dtls.poll_transmit(now, buf) {
                 return Some((size, None));

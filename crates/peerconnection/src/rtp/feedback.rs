@@ -21,6 +21,9 @@ impl RtpTransport {
             return;
         };
         self.statistics.rtcp_received += 1;
+        if let Some(schedule) = &mut self.schedule {
+            schedule.received(plain.len());
+        }
         self.log.rtcp(now, Direction::Received, plain, &self.clock);
         let mut reported = Vec::new();
         for packet in rtcp::packets(plain) {

@@ -24,6 +24,7 @@ mod feedback;
 mod forwarding;
 mod frame;
 mod frame_extensions;
+mod goodbye;
 mod incoming;
 mod keyframe_requests;
 mod limits;
@@ -64,7 +65,7 @@ use peerage_congestion::GccConfig;
 use peerage_crypto::Rng;
 #[cfg(test)]
 use peerage_rtp::extension::ExtensionKind;
-use peerage_rtp::receive::StreamRole;
+use peerage_rtp::receive::{RtcpSchedule, StreamRole};
 use peerage_rtp::{ExtensionMap, NtpClock, NtpTime, Ssrc};
 use peerage_sdp::Text;
 use rustc_hash::FxHashMap;
@@ -105,7 +106,8 @@ const MAX_QUEUED_RTCP: usize = 64;
 const MAX_REPORT_LEN: usize = 900;
 /// How often a keyframe is asked for at most.
 const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(300);
-/// Between reports on average (RFC 3550 §6.2: 5 s, or less where the bandwidth allows; browsers send video's every second).
+/// The least interval of reports in the long run (RFC 3550 §6.2: 5 s, or less where the bandwidth allows; browsers send video's
+/// every second).
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// The round trip before it was measured.
 const FIRST_ROUND_TRIP: Duration = Duration::from_millis(100);
@@ -176,6 +178,8 @@ pub(crate) struct RtpTransport {
     /// The path is one of IPv4.
     ipv4: bool,
     rtcp: VecDeque<Vec<u8>>,
+    /// The last datagram, sealed, once the connection is closed.
+    farewell: Vec<u8>,
     /// The peer takes RTCP that does not begin with a report (RFC 5506).
     reduced_size: bool,
     events: VecDeque<RtpEvent>,
@@ -185,7 +189,8 @@ pub(crate) struct RtpTransport {
     playouts: Vec<dtmf::Playout>,
     /// When a telephone event of the peer's may have to be ended because nothing more comes of it.
     next_event_end: Option<Instant>,
-    next_report: Option<Instant>,
+    /// When reports are due; there while there is anything to report on.
+    schedule: Option<RtcpSchedule>,
     /// The source of reports while nothing is sent.
     report_ssrc: Ssrc,
     cname: Text,
@@ -245,7 +250,8 @@ impl RtpTransport {
             forwarding: Forwarding::default(),
             playouts: Vec::new(),
             next_event_end: None,
-            next_report: None,
+            schedule: None,
+            farewell: Vec::new(),
             report_ssrc: Ssrc(rng.u32()),
             cname,
             clock: NtpClock::new(clock.0, NtpTime::from_unix(unix)),
@@ -284,7 +290,7 @@ impl RtpTransport {
         self.next_keyframe = None;
         self.rate = None;
         self.rtcp.clear();
-        self.next_report = None;
+        self.schedule = None;
         self.playouts.clear();
         self.next_event_end = None;
         self.arrivals.clear();
@@ -356,7 +362,12 @@ impl RtpTransport {
         let mut before = self.senders.take();
         before.append(&mut self.paused);
         for media in agreed.iter().filter(|media| media.agreement.direction.sends()) {
-            let Some(transceiver) = transceivers.get(media.transceiver) else { continue };
+            let transceiver = transceivers.get(media.transceiver);
+            // What was stopped has said goodbye, and sends no more until that is agreed on.
+            let Some(transceiver) = transceiver.filter(|transceiver| transceiver.is_active())
+            else {
+                continue;
+            };
             for (encoding, &ssrcs) in transceiver.sender.ssrcs.iter().enumerate() {
                 let old = before.iter().position(|stream| stream.ssrc().0 == ssrcs.0);
                 let stream = old.map(|index| before.swap_remove(index));
@@ -376,8 +387,12 @@ impl RtpTransport {
         }
         // A source that is held goes on with its numbers when it sends again: begun anew under the same key they could
         // be those of packets that were sealed already, which SRTP must not do (RFC 3711 §3.3.1, §9.1).
-        before.retain(|stream| {
+        let mut leaving = Vec::new();
+        before.retain_mut(|stream| {
             let lives = transceivers.get(stream.transceiver()).is_some();
+            if !lives {
+                leaving.extend(stream.leave());
+            }
             if let Some(srtp) = self.srtp.as_mut().filter(|_| !lives) {
                 // They are never used again.
                 srtp.sender.retire_stream(stream.ssrc().0);
@@ -388,7 +403,17 @@ impl RtpTransport {
         });
         self.forwarding.retain(|transceiver| transceivers.get(transceiver).is_some());
         self.paused = before;
-        // What a stream that ended had still to say is not wanted any more.
+        self.say_goodbye_of(&leaving);
+        self.drop_waiting_of_ended();
+        // Before the keys there is nothing to be arranged yet.
+        self.arrange_encodings(transceivers);
+        self.prepare_rate(now, transceivers);
+        self.log_ended_streams(now);
+        self.schedule_reports(now);
+    }
+
+    /// What a stream that ended had still to say is not wanted any more.
+    fn drop_waiting_of_ended(&mut self) {
         let senders = &self.senders;
         if let Some(rate) = &mut self.rate {
             rate.retain(|packet| senders.get(packet.ssrc).is_some());
@@ -397,11 +422,6 @@ impl RtpTransport {
             let sent = senders.iter().flat_map(|s| [s.ssrc(), s.rtx_ssrc(), s.fec_ssrc()]);
             rate.retain_streams(&sent.map(|ssrc| ssrc.0).collect());
         }
-        // Before the keys there is nothing to be arranged yet.
-        self.arrange_encodings(transceivers);
-        self.prepare_rate(now, transceivers);
-        self.log_ended_streams(now);
-        self.schedule_reports(now);
     }
 
     /// Makes the pacer once something is to be sent and can be.
@@ -456,7 +476,7 @@ impl RtpTransport {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let rate = self.rate.as_ref().and_then(|rate| rate.poll_timeout());
         let timers = [
-            self.next_report,
+            self.schedule.as_ref().map(RtcpSchedule::poll_timeout),
             self.arrivals.poll_timeout(),
             self.next_nack,
             rate,
@@ -484,11 +504,10 @@ impl RtpTransport {
         }
         self.report_arrivals(now);
         self.answer_limits(now);
-        if self.next_report.is_some_and(|at| at <= now) {
-            self.next_report = None;
-            self.report(now);
+        if self.is_report_due(now) {
+            let len = self.report(now);
             self.update_targets(now, false);
-            self.schedule_reports(now);
+            self.reported(now, len);
         }
     }
 

@@ -362,7 +362,17 @@ impl ReceiveStream {
             }
         };
         let payload = Bytes::copy_from_slice(packet.payload());
-        assembler.insert(sequence, packet.timestamp().0, packet.marker(), payload, None);
+        let (timestamp, marker) = (packet.timestamp().0, packet.marker());
+        let descriptor = codec.descriptor.and_then(|id| packet.extension_range(id));
+        match descriptor {
+            Some(value) => {
+                let value = &packet.as_bytes()[value];
+                assembler.insert_described(sequence, timestamp, marker, payload, value);
+            }
+            None => {
+                assembler.insert(sequence, timestamp, marker, payload, None);
+            }
+        }
         if assembler.newest_keyframe() == Some(packet.timestamp().0) {
             self.keyframe_comes = Some(now);
         }

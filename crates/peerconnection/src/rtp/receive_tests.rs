@@ -30,6 +30,7 @@ fn vp8() -> ReceivedCodec {
         nack: true,
         keyframes: KeyframeRequests::PictureLoss,
         rtx: Some(97),
+        descriptor: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use peerage_rtp::Ssrc;
+use peerage_rtp::receive::{RtcpSchedule, RtcpScheduleConfig};
 use peerage_rtp::rtcp::{
     self, FeedbackSources, FullIntraEntry, FullIntraRequest, PictureLossIndication, SdesKind,
 };
@@ -81,7 +82,7 @@ impl RtpTransport {
     }
 
     /// The canonical name of sources of ours (RFC 3550 §6.5.1), and which section each is of (RFC 9143 §15.1).
-    fn write_names(&self, sources: &[Ssrc], out: &mut Vec<u8>) {
+    pub(super) fn write_names(&self, sources: &[Ssrc], out: &mut Vec<u8>) {
         let value = self.cname.as_bytes();
         let name = rtcp::SdesItem { kind: SdesKind::CNAME, value };
         let items = sources.iter().map(|&ssrc| {
@@ -97,41 +98,56 @@ impl RtpTransport {
         rtcp::SourceDescription::new(&chunks).write(out);
     }
 
-    /// Says goodbye for the sources of a transceiver, which send no more (RFC 3550 §6.6). Those that have sent nothing are
-    /// not known to the peer.
-    pub(crate) fn say_goodbye(&mut self, transceiver: TransceiverHandle) {
-        let leaves = |stream: &&SendStream| {
-            stream.transceiver() == transceiver && stream.last_timestamp().is_some()
-        };
-        let sources = self.senders.iter().filter(leaves).flat_map(SendStream::sources);
-        let sources: Vec<Ssrc> = sources.collect();
-        if self.srtp.is_none() || sources.is_empty() {
-            return;
-        }
-        let mut packet = Vec::with_capacity(8 + 4 * sources.len());
-        rtcp::Goodbye { sources: (&sources).into(), reason: None }.write(&mut packet);
-        self.push_rtcp(packet);
-    }
-
     pub(super) fn own_ssrc(&self) -> Ssrc {
         self.senders.iter().next().map_or(self.report_ssrc, SendStream::ssrc)
     }
 
+    /// Begins to report once there is anything to report on, and ends with it.
     pub(super) fn schedule_reports(&mut self, now: Instant) {
         let any = !self.senders.is_empty() || !self.routing.is_empty();
         if self.srtp.is_none() || !any {
-            self.next_report = None;
-            return;
-        }
-        if self.next_report.is_none() {
-            // RFC 3550 §6.3.1: between half and one and a half of the interval, so that ends do not fall into step.
-            let half = REPORT_INTERVAL.as_millis() as u64 / 2;
-            let wait = Duration::from_millis(self.rng.range(half..3 * half));
-            self.next_report = Some(now + wait);
+            self.schedule = None;
+        } else if self.schedule.is_none() {
+            self.schedule = Some(RtcpSchedule::new(now, self.report_config(), self.rng.u32()));
         }
     }
 
-    pub(super) fn report(&mut self, now: Instant) {
+    /// RFC 3550 §6.2: five percent of the session, and no report sooner than the least interval. Feedback does not wait for
+    /// it: between two participants it may leave at once (RFC 4585 §3.5.1).
+    fn report_config(&self) -> RtcpScheduleConfig {
+        let rate = self.rate.as_ref().map_or(self.bitrates.start_rate, |rate| rate.target().rate);
+        RtcpScheduleConfig {
+            rtcp_bandwidth: rate.as_bps() / 20,
+            minimum_interval: REPORT_INTERVAL,
+            regular_interval: Duration::ZERO,
+        }
+    }
+
+    /// Whether a regular report is to be sent now.
+    pub(super) fn is_report_due(&mut self, now: Instant) -> bool {
+        let config = self.report_config();
+        let Some(schedule) =
+            self.schedule.as_mut().filter(|schedule| schedule.poll_timeout() <= now)
+        else {
+            return false;
+        };
+        schedule.set_config(config);
+        // An end is one participant, however many sources it has: they report together (RFC 8108 §5.3).
+        let (we_sent, they_send) = (!self.senders.is_empty(), !self.receivers.is_empty());
+        let senders = u32::from(we_sent) + u32::from(they_send);
+        schedule.set_members(now, 2, senders, we_sent);
+        schedule.handle_timeout(now, false, self.rng.u32())
+    }
+
+    /// A report of so many bytes goes out.
+    pub(super) fn reported(&mut self, now: Instant, len: usize) {
+        if let Some(schedule) = &mut self.schedule {
+            schedule.sent(now, len, self.rng.u32());
+        }
+    }
+
+    /// Queues reports on all streams; their bytes.
+    pub(super) fn report(&mut self, now: Instant) -> usize {
         let ntp = self.clock.at(now).0;
         let blocks: Vec<rtcp::ReportBlock> =
             self.receivers.iter_mut().filter_map(|stream| stream.report(now)).collect();
@@ -169,12 +185,15 @@ impl RtpTransport {
             due.push((vec![own], packet));
         }
         // RFC 3550 §6.1: each compound packet has the canonical name; §6.5: of each source that reports in it.
+        let mut len = 0;
         for (index, (sources, mut packet)) in due.into_iter().enumerate() {
             self.write_names(&sources, &mut packet);
             if index == 0 {
                 self.write_extended_report(now, sources[0], sends, &mut packet);
             }
+            len += packet.len();
             self.push_rtcp(packet);
         }
+        len
     }
 }

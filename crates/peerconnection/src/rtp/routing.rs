@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 
 use super::fec::{FecCodecs, is_protection};
 use crate::jsep::AgreedMedia;
-use crate::media::CodecFormat;
+use crate::media::{CodecFormat, uri};
 use crate::transceiver::TransceiverHandle;
 
 /// How a peer is asked for keyframes: by messages that both ends know (RFC 4585 §4.2).
@@ -51,6 +51,8 @@ pub(super) struct ReceivedCodec {
     pub(super) keyframes: KeyframeRequests,
     /// The payload type of its retransmissions (RFC 4588).
     pub(super) rtx: Option<u8>,
+    /// The identifier of the dependency descriptor, where that is agreed on (AV1 RTP specification, Appendix A).
+    pub(super) descriptor: Option<u8>,
 }
 
 /// A section that receives.
@@ -147,6 +149,9 @@ pub(super) fn red_block(fmtp: Option<&str>) -> Option<u8> {
 
 impl Section {
     fn new(media: &AgreedMedia) -> Self {
+        let mut extensions = media.agreement.extensions.iter();
+        let descriptor = extensions.find(|extension| *extension.uri == *uri::DEPENDENCY_DESCRIPTOR);
+        let descriptor = descriptor.and_then(|extension| u8::try_from(extension.id).ok());
         let carries = media.agreement.codecs.iter().filter(|codec| !is_protection(&codec.codec));
         let codecs = carries.filter_map(|codec| {
             let format = CodecFormat::of(&codec.codec)?;
@@ -159,6 +164,7 @@ impl Section {
                 nack: codec.codec.rtcp_feedback.contains(&Feedback::Nack),
                 keyframes: KeyframeRequests::agreed(&codec.codec.rtcp_feedback),
                 rtx: codec.rtx.map(|rtx| rtx.receive),
+                descriptor,
             })
         });
         let mut codecs: Vec<ReceivedCodec> = codecs.collect();

@@ -217,6 +217,8 @@ pub(super) struct SendStream {
     rtx_ssrc: u32,
     /// Packets that had been sent when the peer reported last.
     reported: u64,
+    /// It has said goodbye.
+    has_left: bool,
     pub(super) counters: OutboundCounters,
 }
 
@@ -268,6 +270,7 @@ impl SendStream {
             repair_from: None,
             rtx_ssrc: rtx,
             reported: 0,
+            has_left: false,
             counters: OutboundCounters::default(),
         };
         stream.configure(media, encoding, rid);

@@ -12,6 +12,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::{
     arrival::{Arrival, ArrivalWindow, RecentTimestamps},
@@ -25,6 +26,7 @@ use super::{
     join::join,
     red,
 };
+use crate::extension::{DependencyDescriptor, DependencyStructure, MandatoryFields};
 
 /// Limits and options of a [`FrameAssembler`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +110,47 @@ enum Content {
     /// No payload: a probe or keep-alive; belongs to no frame.
     Padding,
     Malformed,
-    Media(PayloadDescriptor, Option<FrameDependencies>),
+    Media(PayloadDescriptor, Dependencies),
+}
+
+/// What a packet says of the frames that its own refers to.
+#[derive(Debug)]
+enum Dependencies {
+    None,
+    Read(FrameDependencies),
+    /// Its dependency descriptor, to be read once all before it were: the templates that it goes by may come with a packet
+    /// that is late.
+    Described(SmallVec<[u8; 16]>),
+}
+
+impl Dependencies {
+    fn read(&self) -> Option<&FrameDependencies> {
+        match self {
+            Self::Read(dependencies) => Some(dependencies),
+            _ => None,
+        }
+    }
+
+    /// Whether the packet begins its frame, and the frame's number.
+    fn mandatory(&self) -> Option<(bool, u16)> {
+        match self {
+            Self::None => None,
+            Self::Read(read) => Some((read.begins_frame, read.frame_number)),
+            Self::Described(bytes) => {
+                let fields = MandatoryFields::parse(bytes).ok()?;
+                Some((fields.start_of_frame, fields.frame_number))
+            }
+        }
+    }
+
+    /// Whether templates come with it: it is the first packet of a keyframe.
+    fn brings_structure(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Read(read) => read.keyframe,
+            Self::Described(bytes) => bytes.get(3).is_some_and(|flags| flags & 0x80 != 0),
+        }
+    }
 }
 
 impl Slot {
@@ -125,14 +167,21 @@ impl Slot {
 
     fn begins_frame(&self) -> bool {
         match &self.content {
-            Content::Media(_, Some(dependencies)) => dependencies.begins_frame,
-            Content::Media(descriptor, None) => descriptor.start_of_frame,
+            Content::Media(descriptor, dependencies) => {
+                dependencies.mandatory().map_or(descriptor.start_of_frame, |(begins, _)| begins)
+            }
             _ => false,
         }
     }
 
     fn begins_keyframe(&self) -> bool {
-        self.begins_frame() && self.descriptor().is_some_and(|d| d.keyframe)
+        let Content::Media(descriptor, dependencies) = &self.content else { return false };
+        self.begins_frame() && (descriptor.keyframe || dependencies.brings_structure())
+    }
+
+    fn frame_number(&self) -> Option<u16> {
+        let Content::Media(_, dependencies) = &self.content else { return None };
+        dependencies.mandatory().map(|(_, number)| number)
     }
 }
 
@@ -159,6 +208,8 @@ pub struct FrameAssembler {
     /// The newest keyframe whose beginning is here, and how many of its packets were looked at.
     candidate: Option<(u64, usize)>,
     decodability: Decodability,
+    /// The templates that came last.
+    structure: Option<Box<DependencyStructure>>,
     /// H.264, H.265: sequence and picture parameter set were seen.
     parameter_sets_seen: (bool, bool),
     needs_keyframe: bool,
@@ -189,6 +240,7 @@ impl FrameAssembler {
             after_gap: false,
             candidate: None,
             decodability: Decodability::default(),
+            structure: None,
             parameter_sets_seen: (false, false),
             needs_keyframe: false,
             arrived: ArrivalWindow::default(),
@@ -213,6 +265,32 @@ impl FrameAssembler {
         marker: bool,
         payload: Bytes,
         dependencies: Option<FrameDependencies>,
+    ) -> Insertion {
+        let dependencies = dependencies.map_or(Dependencies::None, Dependencies::Read);
+        self.insert_with(sequence, timestamp, marker, payload, dependencies)
+    }
+
+    /// The same with the value of the packet's dependency descriptor as it came (AV1 RTP specification, Appendix A). The
+    /// templates are kept here, and descriptors are read in the order of their frames.
+    pub fn insert_described(
+        &mut self,
+        sequence: u64,
+        timestamp: u32,
+        marker: bool,
+        payload: Bytes,
+        descriptor: &[u8],
+    ) -> Insertion {
+        let described = Dependencies::Described(SmallVec::from_slice(descriptor));
+        self.insert_with(sequence, timestamp, marker, payload, described)
+    }
+
+    fn insert_with(
+        &mut self,
+        sequence: u64,
+        timestamp: u32,
+        marker: bool,
+        payload: Bytes,
+        dependencies: Dependencies,
     ) -> Insertion {
         if !self.format().is_video() && !self.config.audio_in_order {
             return self.pass_audio(sequence, timestamp, marker, payload);
@@ -434,10 +512,12 @@ impl FrameAssembler {
         let Some(gap) = self.slots.iter().take(MAX_PASSED_OVER).position(is_media) else { return };
         let Some(Some(next)) = self.slots.get(gap) else { return };
         let Some(descriptor) = next.descriptor() else { return };
-        let is_next = descriptor.picture_id.is_some_and(|id| self.decodability.is_next(id));
+        let by_frame = next.frame_number().is_some_and(|n| self.decodability.is_next_frame(n));
         // An upper layer begins a frame of its own, and the layers below it may be what is missing.
         let is_lowest = descriptor.spatial_layer.unwrap_or(0) == 0;
-        if !next.begins_frame() || !is_next || !is_lowest {
+        let by_picture = descriptor.picture_id.is_some_and(|id| self.decodability.is_next(id));
+        let is_next = by_frame || (by_picture && is_lowest);
+        if !next.begins_frame() || !is_next {
             return;
         }
         for _ in 0..gap {
@@ -493,6 +573,7 @@ impl FrameAssembler {
                 self.hand_on_audio(first_sequence, slot.timestamp, slot.marker, slot.payload);
             }
         } else if whole {
+            self.read_descriptors(packets);
             self.judge_picture(packets);
             self.after_gap = self.ready.is_empty();
         } else {
@@ -520,10 +601,31 @@ impl FrameAssembler {
             })
     }
 
+    /// Reads the dependency descriptors of the picture at the front; those that go by templates that were lost tell nothing.
+    fn read_descriptors(&mut self, packets: usize) {
+        for slot in self.slots.range_mut(..packets).flatten() {
+            let Content::Media(_, dependencies) = &mut slot.content else { continue };
+            let Dependencies::Described(bytes) = dependencies else { continue };
+            let read = DependencyDescriptor::parse(bytes, self.structure.as_deref());
+            *dependencies = match read {
+                Ok(mut descriptor) => {
+                    let taken = FrameDependencies::from(&descriptor);
+                    if let Some(structure) = descriptor.structure.take() {
+                        self.structure = Some(structure);
+                    }
+                    Dependencies::Read(taken)
+                }
+                Err(_) => Dependencies::None,
+            };
+        }
+    }
+
     fn judge_picture(&mut self, packets: usize) {
         let picture = || {
             self.slots.range(..packets).flatten().filter_map(|slot| match &slot.content {
-                Content::Media(descriptor, dependencies) => Some((slot, descriptor, dependencies)),
+                Content::Media(descriptor, dependencies) => {
+                    Some((slot, descriptor, dependencies.read()))
+                }
                 _ => None,
             })
         };
@@ -569,9 +671,7 @@ impl FrameAssembler {
             layer_sync: first.layer_sync,
             sync_is_upwards: matches!(first.codec, CodecDescriptor::Vp9(_)),
             reference_distances: flexible,
-            dependencies: picture()
-                .filter_map(|(_, _, dependencies)| dependencies.as_ref())
-                .collect(),
+            dependencies: picture().filter_map(|(_, _, dependencies)| dependencies).collect(),
             after_gap: self.after_gap,
         };
         let has_parameter_sets =
@@ -579,7 +679,7 @@ impl FrameAssembler {
                 || self.parameter_sets_seen == (true, true);
         let verdict = if facts.keyframe && !has_parameter_sets {
             Verdict::NeedsKeyframe
-        } else if self.format() == PayloadFormat::Raw {
+        } else if self.format() == PayloadFormat::Raw && facts.dependencies.is_empty() {
             Verdict::Decodable // nothing is known of what refers to what
         } else {
             self.decodability.judge(&facts)
@@ -600,17 +700,15 @@ impl FrameAssembler {
             last_sequence: self.base + packets as u64 - 1,
             marker: self.slots.range(..packets).flatten().any(|slot| slot.marker),
             temporal_layer: first_dependencies
-                .as_ref()
                 .map(|dependencies| dependencies.temporal_layer)
                 .or(first.temporal_layer),
             spatial_layer: picture()
                 .filter_map(|(_, descriptor, dependencies)| {
-                    dependencies.as_ref().map(|d| d.spatial_layer).or(descriptor.spatial_layer)
+                    dependencies.map(|d| d.spatial_layer).or(descriptor.spatial_layer)
                 })
                 .max(),
             dimensions: picture().find_map(|(_, descriptor, _)| descriptor.dimensions),
             picture_id: first_dependencies
-                .as_ref()
                 .map(|dependencies| dependencies.frame_number)
                 .or(first.picture_id.map(|id| id.value)),
             block_payload_type: None,

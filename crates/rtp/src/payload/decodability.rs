@@ -76,6 +76,8 @@ pub(crate) struct Decodability {
     base: Option<u8>,
     /// Id of the last picture, decoded or not.
     last_picture: Option<u16>,
+    /// Number of the last frame that a dependency descriptor told of, decoded or not.
+    last_frame: Option<u16>,
     /// Temporal layers whose every frame since their last sync point was decoded; index 0 is unused.
     layers: [bool; 8],
     /// Pictures (flexible mode) or frames (dependency descriptor) that were decoded.
@@ -88,6 +90,11 @@ impl Decodability {
         self.last_picture.is_some_and(|last| id.distance_from(last) == 1)
     }
 
+    /// The same by the number of the dependency descriptor, which every frame of every layer has.
+    pub(crate) fn is_next_frame(&self, number: u16) -> bool {
+        self.last_frame.is_some_and(|last| number.wrapping_sub(last) == 1)
+    }
+
     /// Judges a picture, and takes it as decoded if it can be.
     pub(crate) fn judge(&mut self, facts: &PictureFacts<'_>) -> Verdict {
         let lost = facts.after_gap
@@ -97,6 +104,7 @@ impl Decodability {
                 _ => true,
             };
         self.last_picture = facts.picture_id.map(|id| id.value);
+        self.last_frame = facts.dependencies.last().map(|frame| frame.frame_number);
         if !facts.dependencies.is_empty() {
             return self.judge_by_dependencies(facts);
         }

@@ -141,8 +141,17 @@ pub fn assembler(data: &[u8]) {
                     begins_frame: operation & 0x10 != 0,
                     ..FrameDependencies::default()
                 });
+                // The model judges nothing: to it every frame can be decoded, and no number tells of a gap.
+                let dependencies = dependencies.map(|read| match model {
+                    Some(_) => FrameDependencies { frame_number: 0, keyframe: true, ..read },
+                    None => read,
+                });
                 let bytes = Bytes::copy_from_slice(payload);
-                assembler.insert(sequence, timestamp, marker, bytes, dependencies.clone());
+                if model.is_none() && operation & 0x41 == 0x01 {
+                    assembler.insert_described(sequence, timestamp, marker, bytes.clone(), &bytes);
+                } else {
+                    assembler.insert(sequence, timestamp, marker, bytes, dependencies.clone());
+                }
                 if let Some(model) = &mut model {
                     let begins = dependencies.is_some_and(|d| d.begins_frame);
                     model.insert(sequence, timestamp, marker, payload, begins);

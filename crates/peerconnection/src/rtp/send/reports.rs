@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use peerage_rtp::RtpTimestamp;
+use peerage_rtp::{RtpTimestamp, Ssrc};
 use peerage_rtp::rtcp::{ReportBlock, SenderInfo};
 
 use super::{Codec, MAX_LATE_PACKETS, SendStream};
@@ -47,6 +47,13 @@ impl SendStream {
         let lost = i64::from(block.cumulative_lost) - i64::from(lost_before);
         // What came twice, or late, can make it less than none (RFC 3550 §6.4.1).
         (u32::try_from(lost.max(0)).unwrap_or(u32::MAX).min(expected), expected)
+    }
+
+    /// It ends: its sources that are to say goodbye, if it has sent and did not say it before.
+    pub(in crate::rtp) fn leave(&mut self) -> impl Iterator<Item = Ssrc> + use<> {
+        let sent = self.counters.packets > 0;
+        let first = sent && !std::mem::replace(&mut self.has_left, true);
+        self.sources().filter(move |_| first)
     }
 
     /// What a sender report says; `None` before the first packet.
