@@ -32,6 +32,8 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 
 /// How long an end may take to tell its statistics for the report.
 const STATS_LIMIT: Duration = Duration::from_secs(3);
+/// How long a peer may take to let go of what a cell made.
+const RESET_LIMIT: Duration = Duration::from_secs(20);
 
 /// Processes a lane keeps: more would be memory that nothing uses.
 const POOL_LIMIT: usize = 4;
@@ -301,8 +303,21 @@ impl Lane {
         outcome.seconds = (started.elapsed().as_secs_f64() * 100.0).round() / 100.0;
         if outcome.verdict == Verdict::Fail {
             self.forget_processes(cell).await;
+        } else {
+            self.quiet_processes().await;
         }
         outcome
+    }
+
+    /// Ends what the cell began: a browser that is kept would go on with its camera and its encoder beside the next cells.
+    async fn quiet_processes(&mut self) {
+        for (_, process) in &self.pool {
+            if process.needs_reset() && process.call("reset", json!({}), RESET_LIMIT).await.is_err()
+            {
+                process.stop().await;
+            }
+        }
+        self.pool.retain(|(_, kept)| kept.is_alive());
     }
 
     async fn prepare(&mut self, cell: &Cell) -> Result<(Arc<Process>, Arc<Process>, usize)> {
@@ -426,7 +441,7 @@ impl Lane {
         Ok(self.networks.len() - 1)
     }
 
-    /// A fresh peer: one that is kept, reset, or a new one.
+    /// A fresh peer: one that is kept, which was reset after its last cell, or a new one.
     async fn process(
         &mut self,
         name: &str,
@@ -442,12 +457,9 @@ impl Lane {
             self.pool.iter().position(|(known, process)| *known == key && process.is_alive())
             && let Some((key, process)) = self.pool.remove(position)
         {
-            if process.call("reset", json!({}), Duration::from_secs(20)).await.is_ok() {
-                process.forget_events();
-                self.pool.push_back((key, process.clone()));
-                return Ok(process);
-            }
-            process.stop().await;
+            process.forget_events();
+            self.pool.push_back((key, process.clone()));
+            return Ok(process);
         }
         while self.pool.len() >= POOL_LIMIT {
             if let Some((_, process)) = self.pool.pop_front() {

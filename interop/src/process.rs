@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub(crate) struct Process {
     child: Mutex<Option<Child>>,
     pid: u32,
     next_id: AtomicU64,
+    /// Something was asked of it since it began or was reset.
+    used: AtomicBool,
     shared: Arc<Mutex<Shared>>,
     changed: Arc<Notify>,
 }
@@ -93,6 +95,7 @@ impl Process {
             stdin: tokio::sync::Mutex::new(stdin),
             child: Mutex::new(Some(child)),
             next_id: AtomicU64::new(1),
+            used: AtomicBool::new(false),
             shared,
             changed,
         };
@@ -114,6 +117,7 @@ impl Process {
         limit: Duration,
     ) -> Result<Value> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.used.store(!matches!(command, "hello" | "reset"), Ordering::Relaxed);
         fields["id"] = id.into();
         fields["cmd"] = command.into();
         let (tx, rx) = oneshot::channel();
@@ -206,6 +210,11 @@ impl Process {
         if shared.events.len() < EVENT_LIMIT {
             shared.events.push(json!({"event": "log", "text": text}));
         }
+    }
+
+    /// Whether anything was asked of the process since it began or was reset.
+    pub(crate) fn needs_reset(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// Whether the process can still be spoken to.
