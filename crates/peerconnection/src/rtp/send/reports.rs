@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use peerage_rtp::{RtpTimestamp, Ssrc};
 use peerage_rtp::rtcp::{ReportBlock, SenderInfo};
+use peerage_rtp::{RtpTimestamp, Ssrc};
 
 use super::{Codec, MAX_LATE_PACKETS, SendStream};
 use crate::rtp::snapshot::Outbound;
