@@ -107,19 +107,59 @@ fn step_down_from_3_mbit_to_500_kbit_drains_within_two_seconds() {
     }
 }
 
-#[test]
-fn an_application_that_sends_little_does_not_make_the_estimate_run_away() {
-    let source = Source::Constant(300);
-    let spec = FlowSpec { source, ..FlowSpec::new(0.0, 120.0) };
-    let scenario = Scenario::new("little", 120, Stretch::new(&[(0.0, 1_000)]), vec![spec]);
-    let flow = &run(&scenario).flows[0];
+/// An application that sends so much and no more for two minutes, over so much, in kbit/s.
+fn little(link: u64, rate: u64, demand: Option<u64>, can_pad: bool) -> FlowOutcome {
+    let source = Source::Constant(rate);
+    let spec = FlowSpec { source, demand_kbps: demand, can_pad, ..FlowSpec::new(0.0, 120.0) };
+    run(&Scenario::new("little", 120, Stretch::new(&[(0.0, link)]), vec![spec])).flows.remove(0)
+}
+
+/// The target is no second above this.
+#[track_caller]
+fn stays_below(flow: &FlowOutcome, most: f64) {
     for second in 0..120 {
         let target = flow.target_kbps(f64::from(second), f64::from(second + 1));
-        // Twice what it has a use for, and no more than the link carries.
-        assert!(target <= 1_000.0, "second {second}: {target:.0}");
+        assert!(target <= most, "second {second}: {target:.0} kbit/s, over {most:.0}");
     }
-    assert!(flow.target_kbps(100.0, 120.0) >= 340.0, "{:.0}", flow.target_kbps(100.0, 120.0));
-    assert!(flow.max_delay_ms(5.0, 120.0) < 60.0, "{:.0} ms", flow.max_delay_ms(5.0, 120.0));
+}
+
+#[test]
+fn an_application_that_sends_little_does_not_make_the_estimate_run_away() {
+    for (link, rate) in [
+        (1_000, 300),
+        (10_000, 100),
+        (10_000, 300),
+        (10_000, 1_000),
+        (50_000, 300),
+        (50_000, 1_000),
+    ] {
+        // It says what it has a use for, or would use all it is given and has no padding to find out with.
+        for (demand, can_pad) in [(None, true), (None, false), (Some(20_000), false)] {
+            let flow = little(link, rate, demand, can_pad);
+            let sent = flow.sent_kbps(5.0, 119.0);
+            // Twice what it sends, or the rate that it began with.
+            stays_below(&flow, (2.0 * sent).max(305.0));
+            let last = flow.target_kbps(100.0, 119.0);
+            assert!(last >= 0.98 * sent, "{link}, {rate}: {last:.0} of {sent:.0} kbit/s");
+            // Nor is the path loaded to find out what nobody asks for.
+            let media = flow.media_kbps(5.0, 119.0);
+            assert!(sent <= 1.05 * media, "{link}, {rate}: {sent:.0} for {media:.0} kbit/s");
+            assert!(flow.max_delay_ms(5.0, 119.0) < 60.0);
+        }
+    }
+}
+
+#[test]
+fn what_bursts_have_shown_is_no_more_than_there_is_or_twice_the_use_for_it() {
+    for (link, demand) in [(1_000, 5_000), (10_000, 2_000), (10_000, 20_000), (50_000, 5_000)] {
+        let flow = little(link, 300, Some(demand), true);
+        stays_below(&flow, 1.02 * link.min(2 * demand) as f64);
+        let found = flow.target_kbps(20.0, 119.0);
+        assert!(found >= 0.8 * link.min(demand) as f64, "{link}, {demand}: {found:.0} kbit/s");
+        let (sent, media) = (flow.sent_kbps(5.0, 119.0), flow.media_kbps(5.0, 119.0));
+        assert!(sent <= 1.1 * media, "{link}, {demand}: {sent:.0} for {media:.0} kbit/s");
+        assert!(flow.max_delay_ms(5.0, 119.0) < 60.0);
+    }
 }
 
 #[test]

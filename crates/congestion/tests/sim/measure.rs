@@ -26,8 +26,8 @@ pub struct FlowOutcome {
     pub lost: u64,
     /// Queueing delays of all packets, in milliseconds, for percentiles.
     pub delays_ms: Vec<f32>,
-    /// Bytes of each stream, for flows of several.
-    pub streams: Vec<u64>,
+    /// Bytes of each stream in each second, for flows of several.
+    pub streams: Vec<Vec<u64>>,
 }
 
 pub struct TcpOutcome {
@@ -64,6 +64,11 @@ impl FlowOutcome {
 
     pub fn received_kbps(&self, from: f64, to: f64) -> f64 {
         self.kbps(from, to, |bin| bin.received_bytes)
+    }
+
+    /// What the encoder made for one of several streams in a second.
+    pub fn stream_kbps(&self, stream: usize, second: u32) -> f64 {
+        self.streams[stream][second as usize] as f64 * 8.0 / 1_000.0
     }
 
     /// Without padding.

@@ -32,6 +32,8 @@ pub struct FlowSpec {
     pub pause: Option<(f64, f64)>,
     pub source: Source,
     pub audio_kbps: u64,
+    /// What the application says that it has a use for, where that is not what its sources make.
+    pub demand_kbps: Option<u64>,
     pub ecn: bool,
     pub start_kbps: u64,
     pub can_pad: bool,
@@ -51,6 +53,7 @@ impl FlowSpec {
             pause: None,
             source: Source::Adaptive { min: 150, max: 1_500 },
             audio_kbps: 20,
+            demand_kbps: None,
             ecn: false,
             start_kbps: 300,
             can_pad: true,
@@ -125,7 +128,8 @@ impl MediaFlow {
             start_rate: DataRate::from_kbps(spec.start_kbps),
             max_rate: DataRate::from_mbps(100),
         });
-        controller.on_application_limited(start, Some(DataRate::from_kbps(spec.most())));
+        let demand = spec.demand_kbps.unwrap_or(spec.most());
+        controller.on_application_limited(start, Some(DataRate::from_kbps(demand)));
         let mut pacer = Pacer::new(PacerConfig::default());
         pacer.set_can_pad(spec.can_pad);
         let target = controller.target();
@@ -173,7 +177,7 @@ impl MediaFlow {
                 arrived: 0,
                 lost: 0,
                 delays_ms: Vec::new(),
-                streams: vec![0; spec.priorities.len()],
+                streams: vec![vec![0; scenario.seconds as usize + 1]; spec.priorities.len()],
             },
         }
     }
@@ -339,7 +343,8 @@ impl MediaFlow {
             let given = self.allocator.allocate(DataRate::from_f64(kbps * 1_000.0)).to_vec();
             for allocation in given {
                 let bytes = (allocation.rate.as_f64() / 8.0 / 30.0 * noise) as u64;
-                self.outcome.streams[allocation.stream as usize] += bytes;
+                let second = (now - self.start).as_secs() as usize;
+                self.outcome.streams[allocation.stream as usize][second] += bytes;
                 self.packetise(now, bytes);
             }
             return;
