@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod burst;
 mod config;
 mod cryptex;
 mod error;
@@ -22,6 +23,7 @@ mod streams;
 #[cfg(test)]
 mod vectors_tests;
 
+pub use burst::Burst;
 pub use config::{Config, Cryptex, HeaderExtensionIds};
 pub use error::{Error, Rejected};
 pub use key::{KeyingMaterial, MasterKey};

@@ -4,7 +4,7 @@
 mod support;
 
 use peerage_crypto::Rng;
-use peerage_srtp::{Config, Cryptex, ProtectionProfile, Rejected};
+use peerage_srtp::{Burst, Config, Cryptex, ProtectionProfile, Rejected};
 use support::{below, pair, rtp};
 
 fn configs() -> [Config; 3] {
@@ -51,6 +51,40 @@ fn a_batch_is_protected_as_its_packets_are() {
                     assert_eq!(one.is_ok(), result.is_ok());
                     assert!(one.is_err() || packet == batched, "{profile:?}");
                 }
+            }
+            assert_eq!(alone.statistics(), together.statistics());
+        }
+    }
+}
+
+#[test]
+fn a_burst_in_one_buffer_is_protected_as_its_packets_are() {
+    let mut rng = Rng::from_seed(3);
+    for profile in ProtectionProfile::ALL {
+        for config in configs() {
+            let (mut alone, mut together) = (pair(profile, &config).0, pair(profile, &config).0);
+            let (mut buffer, mut burst) = (Vec::new(), Burst::default());
+            for round in 0..20 {
+                // Something else of the application's lies before them.
+                buffer.clear();
+                buffer.resize(round, 0xee);
+                let mut expected = buffer.clone();
+                for mut packet in packets(&mut rng) {
+                    let start = buffer.len();
+                    buffer.extend_from_slice(&packet);
+                    let result = together.protect_rtp_in_burst(&mut buffer, start, &mut burst);
+                    let one = alone.protect_rtp(&mut packet, 0);
+                    assert_eq!(one.is_ok(), result.is_ok());
+                    match one {
+                        Ok(()) => expected.extend_from_slice(&packet),
+                        Err(_) => buffer.truncate(start),
+                    }
+                    assert_eq!(buffer.len(), expected.len(), "the room for a tag is there at once");
+                }
+                assert!(together.gains_from_bursts() || burst.is_empty(), "{profile:?}");
+                together.finish_burst(&mut buffer, &mut burst);
+                assert!(burst.is_empty());
+                assert_eq!(buffer, expected, "{profile:?}");
             }
             assert_eq!(alone.statistics(), together.statistics());
         }
