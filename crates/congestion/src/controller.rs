@@ -28,6 +28,22 @@ pub struct Target {
     pub loss: f64,
 }
 
+/// What a controller has seen of the path: for statistics and logs, and for waits that must not be shorter than the path is
+/// long.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// What came through in the last half second or so.
+    pub throughput: Option<DataRate>,
+    /// How long packets wait on the way beyond the path's own delay, smoothed.
+    pub queue_delay: Duration,
+    /// The smallest round-trip time lately, where one is known.
+    pub min_rtt: Option<Duration>,
+    /// Bytes on their way.
+    pub in_flight: DataSize,
+    /// Packets that reports have told of as arrived. While there are none, times are guesses.
+    pub arrived: u64,
+}
+
 /// A burst to send, to see whether the path carries that rate. For [`Pacer::add_probe`](crate::Pacer::add_probe).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProbeCluster {
@@ -53,6 +69,12 @@ pub trait Controller {
     /// A report came in.
     fn on_feedback(&mut self, now: Instant, feedback: &Feedback<'_>);
 
+    /// The next report begins behind packets that none has told of, since reports get lost as well: so many bytes of them.
+    /// Called before [`on_feedback`](Self::on_feedback). What became of those packets nobody will know.
+    fn on_reports_lost(&mut self, size: DataSize) {
+        let _ = size;
+    }
+
     /// A round-trip time from elsewhere, such as RTCP's receiver reports (RFC 3550 §6.4.1) or ICE's checks.
     fn on_rtt(&mut self, now: Instant, rtt: Duration);
 
@@ -77,6 +99,16 @@ pub trait Controller {
     /// How much may be sent.
     fn target(&self) -> Target;
 
+    /// Whether more bytes are in flight than the path is to be given: [`Target::congested`], asked for after each packet.
+    fn is_congested(&self) -> bool {
+        self.target().congested
+    }
+
     /// The next burst to send, until `None`.
     fn poll_probe(&mut self) -> Option<ProbeCluster>;
+
+    /// What it has seen so far. A controller that keeps no such figures leaves them out.
+    fn snapshot(&self) -> Snapshot {
+        Snapshot::default()
+    }
 }

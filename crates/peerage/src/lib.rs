@@ -20,6 +20,7 @@ mod target_bitrate;
 
 pub use bytes::Bytes;
 pub use peerage_log as log;
+pub use peerage_peerconnection::congestion;
 pub use peerage_peerconnection::media;
 pub use peerage_peerconnection::stats;
 pub use peerage_peerconnection::{

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use peerage_congestion::{DataRate, GccConfig};
+use peerage_congestion::{ControllerMaker, DataRate, GccConfig};
 use peerage_crypto::{Certificate, CryptoProvider, KeyLog, NamedGroup};
 use peerage_ice::{FamilyPolicy, MdnsMode, Timers};
 
@@ -260,7 +260,7 @@ pub struct DtlsSettings {
     pub handshake_timeout: Option<Duration>,
 }
 
-/// Bounds of the bitrate of all media that is sent together, in bits a second, headers included.
+/// Bounds of the bitrate of all media that is sent together, in bits a second, headers included, and who decides on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CongestionSettings {
@@ -270,12 +270,20 @@ pub struct CongestionSettings {
     pub start_bitrate: u64,
     /// It never rises above this.
     pub max_bitrate: u64,
+    /// Makes the controller of each transport that sends to a peer which reports on single packets. The default is Google
+    /// congestion control; see [`congestion::Controller`](crate::congestion::Controller).
+    pub controller: ControllerMaker,
 }
 
 impl Default for CongestionSettings {
     /// 30 kbit/s, 300 kbit/s, 100 Mbit/s.
     fn default() -> Self {
-        Self { min_bitrate: 30_000, start_bitrate: 300_000, max_bitrate: 100_000_000 }
+        Self {
+            min_bitrate: 30_000,
+            start_bitrate: 300_000,
+            max_bitrate: 100_000_000,
+            controller: ControllerMaker::default(),
+        }
     }
 }
 

@@ -46,6 +46,7 @@ pub use event::{Event, Handshake};
 pub use ice_server::IceServer;
 pub use message::Message;
 pub use net::Input;
+pub use peerage_congestion as congestion;
 pub use peerage_crypto::{Certificate, CertificateParams, KeyLog, KeyLogWriter, NamedGroup, Rng};
 pub use peerage_ice::{Candidate as IceCandidate, CandidateAddress as IceCandidateAddress};
 pub use peerage_ice::{Ecn, FamilyPolicy, MdnsMode, Protocol, Timers, Transmit};

@@ -34,7 +34,7 @@ pub(crate) use arrival::ArrivalGroups;
 pub(crate) use throughput::Throughput;
 pub(crate) use trendline::{Trendline, Usage};
 
-use crate::controller::{Controller, ProbeCluster, Target};
+use crate::controller::{Controller, ProbeCluster, Snapshot, Target};
 use crate::error::Error;
 use crate::report::{Ecn, Feedback, PacketResult, SentPacket};
 use crate::units::{DataRate, DataSize};
@@ -231,12 +231,6 @@ impl Gcc {
             application_limited: self.alr.since().is_some(),
             ..self.stats
         }
-    }
-
-    /// The next report begins behind packets that none has told of: those before it got lost. What they would have told
-    /// counts as having come through like the rest.
-    pub fn on_reports_lost(&mut self, size: DataSize) {
-        self.passed_over += size;
     }
 
     fn micros(&self, at: Instant) -> i64 {
@@ -534,6 +528,11 @@ impl Controller for Gcc {
         self.alr.set_target(now, self.target.rate);
     }
 
+    fn on_reports_lost(&mut self, size: DataSize) {
+        // What they would have told counts as having come through like the rest.
+        self.passed_over += size;
+    }
+
     fn on_rtt(&mut self, now: Instant, rtt: Duration) {
         self.rtt.on_sample(now, rtt);
         self.target.rtt = self.rtt.smoothed();
@@ -604,10 +603,25 @@ impl Controller for Gcc {
         self.target
     }
 
+    #[inline]
+    fn is_congested(&self) -> bool {
+        self.target.congested
+    }
+
     fn poll_probe(&mut self) -> Option<ProbeCluster> {
         let cluster = self.probes.poll()?;
         self.probe_estimator.expect(cluster);
         Some(cluster)
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            throughput: self.throughput.rate(),
+            queue_delay: self.queue.smoothed(),
+            min_rtt: Some(self.rtt.smallest()),
+            in_flight: self.in_flight.size(),
+            arrived: self.stats.arrived,
+        }
     }
 }
 

@@ -145,7 +145,8 @@ impl PeerConnection {
         let negotiation = Negotiation::new(&mut rng);
         let tls_id = random_tls_id(&mut rng);
         let clock = (now, config.wall_clock);
-        let rtp = RtpTransport::new(&mut rng, cname.clone(), clock, bitrates);
+        let mut rtp = RtpTransport::new(&mut rng, cname.clone(), clock, bitrates);
+        rtp.set_controller(config.settings.congestion.controller.clone());
         let first = Transport::new(TransportId::FIRST, ice, dtls, tls_id, rtp);
         Ok(Self {
             started: now,

@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use peerage_congestion::{
-    Action, Class, Controller, DataRate, DataSize, Ecn, Feedback, Gcc, GccConfig, LossReports,
-    Pacer, PacerConfig, PacketResult, ProbeClusterId, SendHistory, SentPacket, Target,
+    Action, BoxedController, Class, Controller, ControllerMaker, DataRate, DataSize, Ecn, Feedback,
+    GccConfig, LossReports, Pacer, PacerConfig, PacketResult, ProbeClusterId, SendHistory,
+    SentPacket, Target,
 };
 use peerage_rtp::rtcp::{self, Arrival, PacketMetric, REFERENCE_TIME_WRAP_US, TransportFeedback};
 use peerage_rtp::{SequenceNumber, Ssrc};
@@ -45,8 +46,8 @@ const REPEATED_WINDOW: Duration = Duration::from_millis(500);
 
 /// See the module.
 pub(super) struct RateControl {
-    gcc: Gcc,
-    /// In the place of `gcc` where the peer reports on no single packet.
+    controller: BoxedController,
+    /// In the place of that where the peer reports on no single packet.
     loss_reports: LossReports,
     /// Packets lost, and all that were reported on, since a share of them was reckoned last.
     losses: (u64, u64),
@@ -85,7 +86,11 @@ pub(super) enum Due {
 }
 
 impl RateControl {
-    pub(super) fn new(now: Instant, config: GccConfig) -> Result<Self, peerage_congestion::Error> {
+    pub(super) fn new(
+        now: Instant,
+        config: GccConfig,
+        maker: &ControllerMaker,
+    ) -> Result<Self, peerage_congestion::Error> {
         let pacer = PacerConfig {
             // Room for one frame beyond the number at which frames are refused.
             max_packets: 2 * MAX_QUEUED_PACKETS,
@@ -93,7 +98,7 @@ impl RateControl {
             ..PacerConfig::default()
         };
         let mut control = Self {
-            gcc: Gcc::new(config)?,
+            controller: maker.make(config)?,
             loss_reports: LossReports::new(config)?,
             losses: (0, 0),
             reported: false,
@@ -135,7 +140,7 @@ impl RateControl {
     /// How much may be sent.
     pub(super) fn target(&self) -> Target {
         match self.reported {
-            true => self.gcc.target(),
+            true => self.controller.target(),
             false => self.loss_reports.target(),
         }
     }
@@ -181,7 +186,8 @@ impl RateControl {
 
     /// The shortest round trip that is known of: an answer cannot have been seen before.
     pub(super) fn shortest_round_trip(&self, known: Duration) -> Duration {
-        if self.reported { self.gcc.stats().min_rtt.min(known) } else { known }
+        let seen = self.controller.snapshot().min_rtt.filter(|_| self.reported);
+        seen.map_or(known, |seen| seen.min(known))
     }
 
     /// Keeps the packets that `keep` says.
@@ -227,8 +233,8 @@ impl RateControl {
         }
         self.next_number += 1;
         self.history.on_packet_sent(now, &packet);
-        self.gcc.on_packet_sent(now, &packet);
-        self.pacer.set_congested(self.gcc.target().congested);
+        self.controller.on_packet_sent(now, &packet);
+        self.pacer.set_congested(self.controller.is_congested());
         self.take_probes(now);
     }
 
@@ -264,7 +270,7 @@ impl RateControl {
             return;
         }
         if first > self.reported_to {
-            self.gcc.on_reports_lost(self.history.unreported(self.reported_to..first));
+            self.controller.on_reports_lost(self.history.unreported(self.reported_to..first));
         }
         self.reported_to = self.reported_to.max(first + u64::from(sent));
         let begin = feedback.reference_time_us();
@@ -327,7 +333,7 @@ impl RateControl {
     }
 
     fn take_results(&mut self, now: Instant) {
-        self.gcc.on_feedback(now, &Feedback { results: &self.results, rtt: None });
+        self.controller.on_feedback(now, &Feedback { results: &self.results, rtt: None });
         self.apply(now);
     }
 
@@ -373,27 +379,27 @@ impl RateControl {
     /// The receiver's estimate (draft-alvestrand-rmcat-remb-03).
     pub(super) fn remote_estimate(&mut self, now: Instant, bitrate: u64) {
         let limit = Some(DataRate::from_bps(bitrate));
-        self.gcc.on_remote_limit(now, limit);
+        self.controller.on_remote_limit(now, limit);
         self.loss_reports.on_remote_limit(now, limit);
         self.apply(now);
     }
 
     /// A round trip measured by reports (RFC 3550 §6.4.1).
     pub(super) fn round_trip(&mut self, now: Instant, round_trip: Duration) {
-        self.gcc.on_rtt(now, round_trip);
+        self.controller.on_rtt(now, round_trip);
         self.loss_reports.on_rtt(now, round_trip);
     }
 
     /// What the application can use at most.
     pub(super) fn set_demand(&mut self, now: Instant, demand: DataRate) {
-        self.gcc.on_application_limited(now, Some(demand));
+        self.controller.on_application_limited(now, Some(demand));
         self.apply(now);
     }
 
     /// The path is another one.
     pub(super) fn route_changed(&mut self, now: Instant, ipv4: bool) {
         self.path_overhead = if ipv4 { IPV4_OVERHEAD } else { IPV6_OVERHEAD };
-        self.gcc.on_route_change(now);
+        self.controller.on_route_change(now);
         self.loss_reports.on_route_change(now);
         self.marking.route_changed();
         self.apply(now);
@@ -439,15 +445,15 @@ impl RateControl {
 
     /// A snapshot for statistics.
     pub(super) fn estimate(&self, now: Instant) -> Estimate {
-        let (target, stats) = (self.target(), self.gcc.stats());
+        let (target, seen) = (self.target(), self.controller.snapshot());
         Estimate {
             available_outgoing_bitrate: target.rate.as_bps(),
             reported: self.reported,
             round_trip: target.rtt,
             loss: target.loss,
-            queue_delay: stats.queue_delay,
-            in_flight: stats.in_flight.as_bytes(),
-            throughput: stats.throughput.map(DataRate::as_bps),
+            queue_delay: seen.queue_delay,
+            in_flight: seen.in_flight.as_bytes(),
+            throughput: seen.throughput.map(DataRate::as_bps),
             pacer_packets: self.pacer.len(),
             pacer_bytes: self.pacer.queued().as_bytes(),
             pacer_delay: self.pacer.oldest(now),
@@ -457,7 +463,7 @@ impl RateControl {
     // --- time ---
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.gcc.poll_timeout()
+        self.controller.poll_timeout()
     }
 
     /// When the next packet is to leave.
@@ -467,9 +473,9 @@ impl RateControl {
 
     /// Whether anything was due.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> bool {
-        let due = self.gcc.poll_timeout().is_some_and(|at| at <= now);
+        let due = self.controller.poll_timeout().is_some_and(|at| at <= now);
         if due {
-            self.gcc.handle_timeout(now);
+            self.controller.handle_timeout(now);
             self.apply(now);
         }
         due
@@ -480,12 +486,12 @@ impl RateControl {
         let target = self.target();
         self.pacer.set_rates(now, target.pacing_rate, target.padding_rate);
         self.pacer.set_congested(target.congested);
-        self.log.estimate(now, &self.gcc, &self.pacer);
+        self.log.estimate(now, &*self.controller, &self.pacer);
         self.take_probes(now);
     }
 
     fn take_probes(&mut self, now: Instant) {
-        while let Some(cluster) = self.gcc.poll_probe() {
+        while let Some(cluster) = self.controller.poll_probe() {
             if self.reported {
                 self.log.probe(now, &cluster);
                 self.pacer.add_probe(cluster);

@@ -61,8 +61,9 @@ impl RtpTransport {
         }
     }
 
-    /// Gives out what another transport of the connection would.
-    pub(crate) fn receive_as(&mut self, other: &Self) {
+    /// Gives out and sends what another transport of the connection would, and as that does.
+    pub(crate) fn begin_as(&mut self, other: &Self) {
+        self.controller = other.controller.clone();
         self.forwarding.transceivers.clone_from(&other.forwarding.transceivers);
     }
 

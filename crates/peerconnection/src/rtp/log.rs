@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use peerage_congestion::{Controller, Gcc, Pacer, ProbeCluster, ProbeClusterId};
+use peerage_congestion::{Controller, Pacer, ProbeCluster, ProbeClusterId};
 use peerage_log::{
     Direction, Encoding, Estimate, Frame as LoggedFrame, LogEvent, Packet, PacketRole, Plaintext,
     Report, Rtcp, RtcpKind, Stream,
@@ -125,23 +125,23 @@ impl Log {
 
     /// The rate may have changed.
     #[inline]
-    pub(super) fn estimate<T>(&self, now: Instant, gcc: &Gcc, pacer: &Pacer<T>) {
+    pub(super) fn estimate<T>(&self, now: Instant, controller: &dyn Controller, pacer: &Pacer<T>) {
         self.with(|observers| {
             if !observers.wants_events() {
                 return;
             }
-            let (target, stats) = (gcc.target(), gcc.stats());
+            let (target, seen) = (controller.target(), controller.snapshot());
             // Before the first report these are guesses.
-            let measured = |time: Duration| (stats.arrived > 0).then_some(time.as_micros() as u64);
+            let measured = |time: Duration| (seen.arrived > 0).then_some(time.as_micros() as u64);
             observers.estimate(
                 now,
                 Estimate {
                     target_bps: target.rate.as_bps(),
                     pacing_bps: Some(target.pacing_rate.as_bps()),
-                    acknowledged_bps: stats.throughput.map(|rate| rate.as_bps()),
+                    acknowledged_bps: seen.throughput.map(|rate| rate.as_bps()),
                     loss_ppm: Some((target.loss * 1e6) as u32),
                     round_trip_us: measured(target.rtt),
-                    queue_us: measured(stats.queue_delay),
+                    queue_us: measured(seen.queue_delay),
                     pacer_us: Some(pacer.expected_queue_time().as_micros() as u64),
                 },
             );

@@ -61,7 +61,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use peerage_congestion::GccConfig;
+use peerage_congestion::{ControllerMaker, GccConfig};
 use peerage_crypto::Rng;
 #[cfg(test)]
 use peerage_rtp::extension::ExtensionKind;
@@ -161,6 +161,8 @@ pub(crate) struct RtpTransport {
     rate: Option<Box<RateControl>>,
     /// Bounds of what may be sent.
     bitrates: GccConfig,
+    /// What decides on it.
+    controller: ControllerMaker,
     /// What each encoding may use of it.
     targets: Targets,
     /// What encoders are to do beside that.
@@ -235,6 +237,7 @@ impl RtpTransport {
             paused: Vec::new(),
             rate: None,
             bitrates,
+            controller: ControllerMaker::default(),
             targets: Targets::default(),
             encodings: Encodings::default(),
             keyframes_wanted: Vec::new(),
@@ -262,6 +265,11 @@ impl RtpTransport {
             statistics: RtpStatistics::default(),
             log: Log::default(),
         }
+    }
+
+    /// Takes how controllers are made, before anything is sent.
+    pub(crate) fn set_controller(&mut self, maker: ControllerMaker) {
+        self.controller = maker;
     }
 
     /// DTLS is up.
@@ -429,7 +437,8 @@ impl RtpTransport {
         let Some(srtp) = &self.srtp else { return };
         if self.rate.is_none() && !self.senders.is_empty() {
             // The bounds were checked when the connection was made.
-            self.rate = RateControl::new(now, self.bitrates).ok().map(Box::new);
+            let rate = RateControl::new(now, self.bitrates, &self.controller);
+            self.rate = rate.ok().map(Box::new);
             if let Some(rate) = &mut self.rate {
                 rate.set_log(self.log.clone());
                 rate.route_changed(now, self.ipv4);

@@ -180,7 +180,7 @@ impl Transports {
         let tls_id = random_tls_id(rng);
         let mut rtp = RtpTransport::new(rng, parts.cname.clone(), parts.clock, parts.bitrates);
         rtp.set_log(parts.log.clone());
-        rtp.receive_as(&first.rtp);
+        rtp.begin_as(&first.rtp);
         self.next_id += 1;
         self.list.push(Transport::new(TransportId(id), ice, first.dtls.alike(), tls_id, rtp));
         Some(self.list.len() - 1)
