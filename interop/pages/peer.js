@@ -271,7 +271,7 @@
     }
 
     // Sends the (fake) microphone and camera, each under one codec; in place of the camera noise, where a file stands for it.
-    async media({ audio, video, file, bitrate }) {
+    async media({ audio, video, file, bitrate, fec = [] }) {
       const wanted = { audio: Boolean(audio), video: video ? { width: 640, height: 360, frameRate: 30 } : false };
       const stream = file ? this.noise() : await navigator.mediaDevices.getUserMedia(wanted);
       for (const track of stream.getTracks()) {
@@ -283,9 +283,13 @@
         const own = all.filter((codec) => is(codec, name));
         // Of the same clock: browsers take events at 8000 Hz where they can, and count them in the audio's clock.
         const event = (codec) => is(codec, "telephone-event") && codec.clockRate === own[0]?.clockRate;
-        const beside = all.filter((codec) => is(codec, "rtx") || event(codec) || (name === "red" && is(codec, "opus")));
+        const fecs = track.kind === "video" ? fec : [];
+        const repair = (codec) => is(codec, "rtx") || fecs.some((one) => is(codec, one));
+        const beside = all.filter((codec) => repair(codec) || event(codec) || (name === "red" && is(codec, "opus")));
         const codecs = own.concat(beside);
-        if (!codecs.some((codec) => is(codec, name))) throw new Error(`this browser has no codec ${name}`);
+        for (const one of [name, ...fecs]) {
+          if (!codecs.some((codec) => is(codec, one))) throw new Error(`this browser has no codec ${one}`);
+        }
         transceiver.setCodecPreferences(codecs);
         if (bitrate && track.kind === "video") {
           const parameters = sender.getParameters();
@@ -320,6 +324,9 @@
           fec: video.fecPacketsReceived,
           fec_discarded: video.fecPacketsDiscarded,
         },
+        made: ((s) => ({ frames: s.framesSent, bytes: s.bytesSent }))(
+          [...report.values()].find((s) => s.type === "outbound-rtp" && s.kind === "video") ?? {},
+        ),
         sent: [...report.values()].filter((s) => ["outbound-rtp", "remote-inbound-rtp"].includes(s.type)),
       };
     }
@@ -403,6 +410,8 @@
     stats: ({ pc }) => connection(pc).stats(),
     media: (command) => connection(command.pc).media(command),
     media_stats: ({ pc }) => connection(pc).mediaStats(),
+    // What stands for a camera sends nothing more.
+    media_hold: ({ pc }) => connection(pc).pc.getSenders().forEach(({ track }) => track?.stop()),
     ...window.trackCommands((name) => connection(name).pc),
     ...window.toneCommands((name) => connection(name).pc),
   };

@@ -204,9 +204,7 @@ pub(crate) fn cells(scenarios: &[Scenario], options: &Options) -> Result<Vec<Cel
     let wire = |cell: &Cell| wires.iter().position(|wire| *wire == cell.scenario.wire);
     let peers = Peer::names();
     let peer = |cell: &Cell| peers.iter().position(|name| *name == cell.peer);
-    cells.sort_by_key(|cell| {
-        (cell.scenario.alone, wire(cell), cell.scenario.variant.mdns, peer(cell))
-    });
+    cells.sort_by_key(|cell| (cell.scenario.alone, wire(cell), cell.scenario.variant, peer(cell)));
     Ok(cells)
 }
 

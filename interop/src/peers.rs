@@ -102,6 +102,7 @@ impl Peer {
                     .args(["--kind", if self == Peer::Chromium { "chromium" } else { "firefox" }]);
                 for (wanted, flag) in [
                     (variant.mdns, "--mdns"),
+                    (variant.flexfec, "--flexfec"),
                     (self == Peer::FirefoxDtls12, "--dtls12"),
                     (headed, "--headed"),
                     (host, "--loopback"),

@@ -103,11 +103,13 @@ pub(crate) struct Quick {
 }
 
 /// Options of both ends.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Variant {
     /// Addresses hidden behind mDNS names, at every end that can.
     pub mdns: bool,
+    /// FlexFEC, which browsers have behind a switch.
+    pub flexfec: bool,
 }
 
 /// What the subject does.

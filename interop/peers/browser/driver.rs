@@ -151,6 +151,11 @@ fn chromium(options: &Options) -> Result<Capabilities> {
     if options.loopback {
         arguments.push("--allow-loopback-in-peer-connection");
     }
+    if options.flexfec {
+        arguments.push(
+            "--force-fieldtrials=WebRTC-FlexFEC-03/Enabled/WebRTC-FlexFEC-03-Advertised/Enabled/",
+        );
+    }
     for argument in arguments {
         capabilities.add_arg(argument)?;
     }

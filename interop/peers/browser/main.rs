@@ -25,6 +25,9 @@ pub(crate) struct Options {
     /// Let the browser hide its addresses behind mDNS names
     #[arg(long)]
     mdns: bool,
+    /// Chromium only: offer and send FlexFEC
+    #[arg(long)]
+    flexfec: bool,
     /// Firefox only: offer nothing newer than DTLS 1.2
     #[arg(long)]
     dtls12: bool,

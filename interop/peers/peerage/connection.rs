@@ -45,6 +45,9 @@ impl Connection {
         if fields["hide_addresses"].as_bool().unwrap_or(false) {
             configuration.settings.mdns = MdnsMode::ResolveAndPublish;
         }
+        if fields["flexfec"].as_bool().unwrap_or(false) {
+            configuration.settings.media.enable_flexfec();
+        }
         configuration.bundle_policy = match fields["config"]["bundlePolicy"].as_str() {
             Some("max-compat") => BundlePolicy::MaxCompat,
             Some("max-bundle") => BundlePolicy::MaxBundle,
@@ -203,6 +206,10 @@ impl Connection {
             }
             "media" => {
                 self.mirror.add_tracks(&self.pc, fields).await?;
+                Ok(json!({}))
+            }
+            "media_hold" => {
+                self.mirror.hold();
                 Ok(json!({}))
             }
             "media_stats" => self.mirror.statistics(&self.pc).await,

@@ -82,7 +82,13 @@ impl Mirror {
         for (kind, name) in [(MediaKind::Audio, "audio"), (MediaKind::Video, "video")] {
             let Some(codec) = fields[name].as_str() else { continue };
             let transceiver = pc.add_track(kind, track_id(), vec!["mirror".to_owned()]).await?;
-            let all = Capabilities::default().rtp_codecs(kind);
+            let mut all = Capabilities::default();
+            let named = fields["fec"].as_array().filter(|_| kind == MediaKind::Video);
+            let fec: Vec<&str> = named.into_iter().flatten().filter_map(Value::as_str).collect();
+            if fec.contains(&"flexfec-03") {
+                all.enable_flexfec();
+            }
+            let all = all.rtp_codecs(kind);
             let clock = all.iter().find(|have| have.is(codec)).map(|have| have.clock_rate);
             ensure!(clock.is_some(), "there is no codec {codec}");
             let mut wanted: Vec<RtpCodec> = all
@@ -90,6 +96,7 @@ impl Mirror {
                 .filter(|have| {
                     have.is(codec)
                         || have.is("rtx")
+                        || fec.iter().any(|name| have.is(name))
                         || (have.is("telephone-event") && Some(have.clock_rate) == clock)
                         || (codec == "red" && have.is("opus"))
                 })
@@ -102,7 +109,9 @@ impl Mirror {
             } else if let (MediaKind::Video, Some(file)) = (kind, fields["file"].as_str()) {
                 let frames = source::read(Path::new(file))?;
                 let control = Arc::clone(self.source.get_or_init(Arc::default));
-                lock(&self.tasks).push(tokio::spawn(source::send(transceiver, frames, control)));
+                let most = fields["bitrate"].as_u64().unwrap_or(u64::MAX);
+                let source = source::send(transceiver, frames, most, control);
+                lock(&self.tasks).push(tokio::spawn(source));
             }
         }
         Ok(())
@@ -111,6 +120,13 @@ impl Mirror {
     /// The peer wants a keyframe of what is sent: whether one is at hand.
     pub(crate) fn want_keyframe(&self) -> bool {
         self.source.get().inspect(|source| source.want_keyframe()).is_some()
+    }
+
+    /// What stands for a camera sends nothing more.
+    pub(crate) fn hold(&self) {
+        if let Some(source) = self.source.get() {
+            source.hold();
+        }
     }
 
     /// What is kept of a transceiver.
@@ -135,7 +151,8 @@ impl Mirror {
             let playing = Arc::clone(&self.playing);
             tasks.push(tokio::spawn(async move {
                 while let Some(received) = transceiver.recv_frame().await {
-                    lock(&playing).frame(Instant::now(), received.frame.data.len());
+                    let frame = &received.frame;
+                    lock(&playing).frame(Instant::now(), frame.timestamp, frame.data.len());
                 }
             }));
             return;
@@ -212,12 +229,18 @@ impl Mirror {
                 "plis": rtp.keyframe_requests_sent,
                 "fec": fec,
                 "fec_discarded": fec_discarded,
+                "recovered": rtp.packets_recovered,
+            },
+            "made": {
+                "frames": sent.map(|sent| sent.frames.load(Ordering::Relaxed) - rtp.frames_left_out),
+                "bytes": sent.map(|sent| sent.bytes.load(Ordering::Relaxed)),
             },
             "sent": {
                 "frames": sent.map(|sent| sent.frames.load(Ordering::Relaxed)),
                 "bytes": sent.map(|sent| sent.bytes.load(Ordering::Relaxed)),
                 "retransmitted": rtp.retransmissions_sent,
                 "left_out": rtp.frames_left_out,
+                "fec": rtp.fec_packets_sent,
             },
             "estimate": format!("{estimate:?}"),
             "frames_in": self.counts[0].load(Ordering::Relaxed),

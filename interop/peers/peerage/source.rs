@@ -19,11 +19,18 @@ const TICKS: u32 = 90_000 / FRAMES_PER_SECOND as u32;
 #[derive(Default)]
 pub(crate) struct Control {
     keyframe_wanted: AtomicBool,
+    /// Nothing is sent for now.
+    held: AtomicBool,
     pub(crate) frames: AtomicU64,
     pub(crate) bytes: AtomicU64,
 }
 
 impl Control {
+    /// Nothing more is sent.
+    pub(crate) fn hold(&self) {
+        self.held.store(true, Ordering::Relaxed);
+    }
+
     /// The next frame is to be a keyframe.
     pub(crate) fn want_keyframe(&self) {
         self.keyframe_wanted.store(true, Ordering::Relaxed);
@@ -51,8 +58,13 @@ fn is_keyframe(frame: &[u8]) -> bool {
     frame.first().is_some_and(|byte| byte & 1 == 0)
 }
 
-/// Sends for ever, in a circle.
-pub(crate) async fn send(transceiver: RtpTransceiver, frames: Vec<Vec<u8>>, control: Arc<Control>) {
+/// Sends for ever, in a circle, `most` bits a second and no more.
+pub(crate) async fn send(
+    transceiver: RtpTransceiver,
+    frames: Vec<Vec<u8>>,
+    most: u64,
+    control: Arc<Control>,
+) {
     let target = transceiver.target_bitrate();
     let mut ticks = interval(Duration::from_nanos(1_000_000_000 / FRAMES_PER_SECOND));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -61,8 +73,8 @@ pub(crate) async fn send(transceiver: RtpTransceiver, frames: Vec<Vec<u8>>, cont
     loop {
         ticks.tick().await;
         timestamp = timestamp.wrapping_add(TICKS);
-        let bitrate = target.get(0).unwrap_or(0);
-        if bitrate == 0 {
+        let bitrate = target.get(0).unwrap_or(0).min(most);
+        if bitrate == 0 || control.held.load(Ordering::Relaxed) {
             paused = true;
             continue;
         }
