@@ -90,6 +90,36 @@ fn captures() {
     assert_eq!(packets.map(Result::unwrap).filter(|packet| !packet.is_rtcp).count(), 175);
 }
 
+/// Voice as libwebrtc's tests have it, with empty packets where a sender of comfort noise said nothing.
+#[test]
+fn rtpdumps_of_voice() {
+    for (name, packets, empty) in [
+        ("HRTF_pcm16wb", 1192, 0),
+        ("HRTF_pcm16wb_jitter", 1173, 0),
+        ("hrtf_g722_1C_48", 1192, 0),
+        ("hrtf_g722_1C_48_jitterT2", 1176, 0),
+        ("stereo_g729", 2062, 0),
+        ("stereo_g729_jitter", 2009, 0),
+        ("stereo_pcmu", 2062, 0),
+        ("stereo_pcmu_jitter", 2009, 0),
+        ("stereo_pcmu_vad", 2062, 205),
+        ("stereo_pcmu_vad_jitter", 2009, 198),
+        ("toggling_stereo_g729_pt18_pt125", 18_000, 4_066),
+    ] {
+        let Some(path) = corpus(&format!("libwebrtc/voice_engine/{name}.rtp")) else { return };
+        let reader = RtpDumpReader::new(fs::File::open(path).unwrap()).unwrap();
+        let read: Vec<_> = reader.map(Result::unwrap).collect();
+        let without = read.iter().filter(|packet| packet.data.is_empty()).count();
+        assert_eq!((read.len(), without), (packets, empty), "{name}");
+        assert!(read.windows(2).all(|two| two[0].time <= two[1].time), "{name}");
+    }
+    let Some(path) = corpus("libwebrtc/corpora/rtpdump-corpus/vp9/b353565743.rtpdump") else {
+        return;
+    };
+    let error = RtpDumpReader::new(fs::File::open(path).unwrap()).unwrap_err().to_string();
+    assert_eq!(error, "rtpdump: at byte 0: the file does not begin with #!rtpplay1.0");
+}
+
 #[test]
 fn wrong_files_are_refused_where_they_are_wrong() {
     let error = |result: Result<(), Error>| result.unwrap_err().to_string();

@@ -238,3 +238,33 @@ fn fuzz_seeds_of_libwebrtc_layer_allocations() {
         tally.assert(&[("read", 1)]);
     }
 }
+
+/// Captures with which RTP parsers have read beyond their end. Whatever is in them, from any byte on, is taken for RTP and
+/// for RTCP.
+#[test]
+fn captures_that_brought_tcpdump_down() {
+    let mut packets = 0;
+    for name in ["tcpdump/rtp-seg-fault-1.pcapng", "tcpdump/rtp-seg-fault-2.pcapng"] {
+        let Ok(file) = fs::File::open(corpora().join(name)) else {
+            println!("skipped: no capture {name}; set PEERAGE_CORPORA");
+            return;
+        };
+        let mut reader = pcap_file::pcapng::PcapNgReader::new(file).unwrap();
+        while let Some(block) = reader.next_block() {
+            let pcap_file::pcapng::Block::EnhancedPacket(packet) = block.unwrap() else { continue };
+            packets += 1;
+            for start in 0..packet.data.len() {
+                let data = &packet.data[start..];
+                if let Ok(packet) = RtpPacket::parse(data) {
+                    assert!(packet.payload().len() + packet.padding_len() <= data.len());
+                    assert!(packet.extensions().count() <= data.len());
+                }
+                for packet in rtcp::packets(data).flatten() {
+                    let again = rewrite(&packet);
+                    assert!(rtcp::packets(&again).next().unwrap().is_ok(), "{packet:?}");
+                }
+            }
+        }
+    }
+    assert!(packets >= 2, "{packets} packets");
+}
