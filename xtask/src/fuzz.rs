@@ -119,16 +119,39 @@ fn how_to_keep(target: &str) -> String {
 fn foreign_corpora(target: &str) -> Vec<PathBuf> {
     let corpora = std::env::var_os("PEERAGE_CORPORA")
         .map_or_else(|| root().join("../shared/corpora"), PathBuf::from);
-    let folders: &[&str] = match target {
+    let folders = foreign_folders(target).iter().map(|folder| corpora.join(folder));
+    folders.filter(|folder| folder.is_dir()).collect()
+}
+
+/// Where they are in the corpora.
+fn foreign_folders(target: &str) -> &'static [&'static str] {
+    match target {
         "stun_message" => &["libwebrtc/corpora/stun-corpus"],
         "sdp_session_description" | "peerconnection_remote_description" => {
             &["libwebrtc/corpora/sdp-corpus"]
         }
         "sctp_packet" => &["libwebrtc/corpora/sctp-packet-corpus"],
         "ice_mdns_message" => &["libwebrtc/corpora/mdns-corpus"],
+        "rtp_packet" => &["libwebrtc/corpora/rtp-corpus", "aiortc"],
+        "rtp_rtcp" => &["libwebrtc/corpora/rtcp-corpus", "aiortc"],
+        "rtp_dependency_descriptor" => &["libwebrtc/corpora/dependency_descriptor-corpus"],
+        "rtp_extensions" => &["libwebrtc/corpora/video_layers_allocation-corpus"],
+        "rtp_payload" | "rtp_frame_assembler" => &[
+            "aiortc",
+            "libwebrtc/corpora/h264-depacketizer-fuzzer-corpus",
+            "libwebrtc/corpora/rtp-depacketizer-av1-assemble-frame-corpus",
+        ],
+        "congestion_remote" => &["libwebrtc/corpora/receive-side-cc"],
+        "media_files" => &[
+            "ex_webrtc/ivf",
+            "ex_webrtc/ogg",
+            "libwebrtc/corpora/rtpdump-corpus/vp8",
+            "libwebrtc/corpora/rtpdump-corpus/vp9",
+            "tcpdump",
+        ],
+        "srtp_rtp" | "srtp_rtcp" => &["libsrtp/corpus"],
         _ => &[],
-    };
-    folders.iter().map(|folder| corpora.join(folder)).filter(|folder| folder.is_dir()).collect()
+    }
 }
 
 /// Names of the targets: the files of `fuzz/fuzz_targets/`.
@@ -200,6 +223,27 @@ fn run_target(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_target_has_seeds_or_inputs_of_others() {
+        let targets = targets().unwrap();
+        for target in &targets {
+            let seeds = root().join("fuzz/seeds").join(target);
+            assert!(seeds.is_dir(), "{target} begins with nothing");
+        }
+        // What others collected of media, each for a target that exists.
+        for (target, folder) in [
+            ("rtp_packet", "rtp-corpus"),
+            ("rtp_rtcp", "rtcp-corpus"),
+            ("rtp_dependency_descriptor", "dependency_descriptor-corpus"),
+            ("rtp_extensions", "video_layers_allocation-corpus"),
+            ("rtp_payload", "h264-depacketizer-fuzzer-corpus"),
+            ("congestion_remote", "receive-side-cc"),
+        ] {
+            assert!(targets.iter().any(|name| name == target), "{target}");
+            assert!(foreign_folders(target).iter().any(|path| path.ends_with(folder)), "{folder}");
+        }
+    }
 
     #[test]
     fn the_last_figures_count() {

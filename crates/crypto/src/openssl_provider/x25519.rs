@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn matches_rfc_7748() {
+    fn matches_the_vectors_of_rfc_7748() {
         for vector in vectors::read(include_str!("../../vectors/x25519.txt")) {
             let scalar = vector.bytes("scalar").try_into().expect("a scalar");
             for pair in pairs(&scalar) {
