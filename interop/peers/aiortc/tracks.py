@@ -2,6 +2,7 @@
 
 import array
 import asyncio
+import collections
 import fractions
 import math
 import time
@@ -94,9 +95,20 @@ class Player:
 
     def __init__(self, track):
         self.frames, self.energy = 0, 0.0
+        self.freezes, self.shown, self.pauses = 0, None, collections.deque(maxlen=30)
         self.width = self.height = None
         self.watching, self.readings, self.ear = False, [], pictures.Ear()
         self.task = asyncio.ensure_future(self.play(track))
+
+    def count_freezes(self, now):
+        """As in webrtc-stats, `freezeCount`: a pause of three usual ones, and of a usual one and 150 ms."""
+        if self.shown is not None:
+            pause = now - self.shown
+            if len(self.pauses) == self.pauses.maxlen:
+                usual = sum(self.pauses) / len(self.pauses)
+                self.freezes += pause > max(3 * usual, usual + 0.15)
+            self.pauses.append(pause)
+        self.shown = now
 
     async def play(self, track):
         while True:
@@ -106,6 +118,7 @@ class Player:
                 return
             self.frames += 1
             if track.kind == "video":
+                self.count_freezes(time.monotonic())
                 self.width, self.height = frame.width, frame.height
                 if self.watching and len(self.readings) < pictures.READING_LIMIT:
                     planes = [pictures.Plane(bytes(p), p.line_size, p.width, p.height) for p in frame.planes]
@@ -172,6 +185,7 @@ class Tracks:
                 "codec": codec and codec.mimeType,
                 "energy": player and player.energy,
                 "frames_decoded": player and player.frames,
+                "freezes": player and player.freezes,
                 "width": player and player.width,
                 "height": player and player.height,
             }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use peerage_rtp::rtcp::{
-    FeedbackSources, FullIntraEntry, Packet, PictureLossIndication, ReceiverReport, ReportBlock,
-    SdesChunk, SdesItem, SdesKind, SourceDescription, packets,
+    FeedbackSources, FullIntraEntry, Packet, PictureLossIndication, ReceiverReport, Remb,
+    ReportBlock, SdesChunk, SdesItem, SdesKind, SourceDescription, packets,
 };
 use peerage_rtp::{PayloadType, RtpHeader, RtpTimestamp, SequenceNumber, Ssrc};
 use peerage_sdp::Feedback;
@@ -406,4 +406,30 @@ fn reports_by_stream_are_counted() {
     assert!(sent.stream_feedback_sent > 3, "{sent:?}");
     assert_eq!(received.stream_feedback_received, sent.stream_feedback_sent);
     assert_eq!(received.stream_feedback_sent, 0);
+}
+
+/// As aiortc has it, which measures what carries send times, and audio does not.
+#[test]
+fn an_estimate_of_the_video_alone_leaves_the_audio_beside_it() {
+    let sent = |names_audio: bool| {
+        let (mut pair, audio, video) = calling(330, without(&[Feedback::TransportCc]));
+        let source = |handle| Ssrc(pair.a.pc.transceivers.get(handle).unwrap().sender.ssrcs[0].0);
+        let (sound, picture) = (source(audio), source(video));
+        let named = if names_audio { vec![sound, picture] } else { vec![picture] };
+        for index in 0..200u32 {
+            let frame = Frame::new(vec![7; 240], index * 960);
+            pair.a.pc.send_frame(pair.now, audio, 0, &frame).unwrap();
+            if index % 25 == 0 {
+                let mut packet = compound();
+                let sources = FeedbackSources { sender: Ssrc(0xbad), media: Ssrc(0) };
+                Remb { sources, bitrate: 150_000, ssrcs: (&named).into() }.write(&mut packet);
+                inject(&mut pair, true, packet);
+            }
+            pair.run_for(Duration::from_millis(20));
+        }
+        pair.a.pc.estimate().unwrap().available_outgoing_bitrate
+    };
+    assert!((140_000..=151_000).contains(&sent(true)), "{}", sent(true));
+    // 96 kbit/s of audio, and its headers.
+    assert!((240_000..=280_000).contains(&sent(false)), "{}", sent(false));
 }

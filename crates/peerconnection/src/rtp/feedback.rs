@@ -65,11 +65,7 @@ impl RtpTransport {
                         rate.stream_feedback(now, &feedback);
                     }
                 }
-                Ok(rtcp::Packet::Remb(remb)) => {
-                    if let Some(rate) = &mut self.rate {
-                        rate.remote_estimate(now, remb.bitrate);
-                    }
-                }
+                Ok(rtcp::Packet::Remb(remb)) => self.remote_estimate(now, &remb),
                 Ok(rtcp::Packet::Tmmbr(request)) => self.limit_requested(now, &request),
                 Ok(rtcp::Packet::SourceDescription(description)) => {
                     for chunk in description.chunks() {

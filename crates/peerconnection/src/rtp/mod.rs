@@ -36,6 +36,7 @@ mod packets;
 mod receive;
 #[cfg(test)]
 mod receive_tests;
+mod remb;
 mod reports;
 mod routing;
 mod scalability;
@@ -79,6 +80,7 @@ use self::forwarding::Forwarding;
 use self::limits::Answers;
 use self::packet::Packet;
 use self::receive::ReceiveStream;
+use self::remb::Beside;
 use self::routing::Routing;
 use self::send::SendStream;
 use self::senders::Senders;
@@ -173,6 +175,8 @@ pub(crate) struct RtpTransport {
     next_keyframe: Option<Instant>,
     /// Limits of the peer that are to be confirmed.
     answers: Answers,
+    /// What flows beside the streams that the peer's estimate is about.
+    beside: Beside,
     /// The packets of the frame that is being cut.
     outgoing: VecDeque<Packet>,
     /// The stream that padding goes by: the one of video with retransmission that sent last.
@@ -243,6 +247,7 @@ impl RtpTransport {
             keyframes_wanted: Vec::new(),
             next_keyframe: None,
             answers: Answers::default(),
+            beside: Beside::default(),
             outgoing: VecDeque::new(),
             padding_stream: None,
             ipv4: false,
@@ -305,6 +310,7 @@ impl RtpTransport {
         self.targets = Targets::default();
         self.encodings = Encodings::default();
         self.answers = Answers::default();
+        self.beside = Beside::default();
     }
 
     /// Follows what descriptions have settled.
