@@ -1,6 +1,7 @@
 //! Fuzz bodies: a pair of connections driven by commands taken from the input, and single parsers. They live here so that
 //! normal test runs compile and exercise them.
 
+mod media;
 mod negotiations;
 
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use peerage_crypto::{Certificate, CertificateParams, Rng, default_provider};
 use peerage_ice::Protocol;
 
+pub use self::media::media;
 pub use self::negotiations::negotiations;
 use crate::dcep::DcepMessage;
 use crate::jsep::RemoteDescription;
@@ -19,7 +21,7 @@ use crate::media::{Capabilities, MediaKind};
 use crate::{
     BundlePolicy, Configuration, DataChannelHandle, DataChannelInit, Event, IceCandidateInit,
     Input, MAX_TRANSPORTS, Message, OfferOptions, PeerConnection, SdpType, SessionDescription,
-    TransceiverInit,
+    Settings, TransceiverInit,
 };
 
 /// Datagrams that a peer holds for the other at most.
@@ -46,6 +48,25 @@ pub fn remote_description(data: &[u8]) {
         RemoteDescription::parse(SdpType::Answer, answer, &media, policy)
             .expect("our answer parses");
         let _ = end.pc.remote_description();
+    }
+}
+
+/// How much of a frame stays in the clear: never more than there is, and enough for the packets of the frame to tell what
+/// they carry. The first byte chooses the codec.
+pub fn clear_prefix(data: &[u8]) {
+    const CODECS: [&str; 9] =
+        ["VP8", "vp8", "opus", "PCMU", "G722", "H264", "VP9", "AV1", "telephone-event"];
+    let Some((&choice, frame)) = data.split_first() else { return };
+    let codec = CODECS[usize::from(choice) % CODECS.len()];
+    let Some(prefix) = crate::clear_prefix(codec, frame) else { return };
+    assert!(prefix <= frame.len());
+    if codec.eq_ignore_ascii_case("VP8") && !frame.is_empty() {
+        // What follows may be anything: a receiver takes it for the same kind of frame.
+        let mut changed = frame.to_vec();
+        changed[prefix..].iter_mut().for_each(|byte| *byte ^= 0xA5);
+        let is_keyframe = |data: &[u8]| data[0] & 1 == 0;
+        assert_eq!(is_keyframe(frame), is_keyframe(&changed));
+        assert_eq!(crate::clear_prefix(codec, &changed), Some(prefix));
     }
 }
 
@@ -89,6 +110,10 @@ struct End {
 
 impl End {
     fn new(now: Instant, seed: u64) -> Self {
+        Self::with(now, seed, |_| {})
+    }
+
+    fn with(now: Instant, seed: u64, change: impl FnOnce(&mut Settings)) -> Self {
         static CERTIFICATE: OnceLock<Arc<Certificate>> = OnceLock::new();
         let wall_clock = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let certificate = CERTIFICATE.get_or_init(|| {
@@ -105,6 +130,7 @@ impl End {
             0 => BundlePolicy::MaxCompat,
             _ => BundlePolicy::Balanced,
         };
+        change(&mut config.settings);
         let mut pc = PeerConnection::new(now, config, Rng::from_seed(seed)).expect("valid");
         let address = SocketAddr::from(([192, 0, 2, seed as u8], 5000));
         pc.add_local_address(now, address);
@@ -361,6 +387,10 @@ mod tests {
         }
         for seed in 0..60 {
             negotiations(&noise(seed, 300));
+            clear_prefix(&noise(seed, 40));
+        }
+        for seed in 0..16 {
+            media(&noise(seed, 1_500));
         }
     }
 
@@ -383,6 +413,8 @@ mod tests {
         inputs::run("peerconnection_commands", commands);
         inputs::run("peerconnection_datagrams", datagrams);
         inputs::run("peerconnection_dcep", dcep);
+        inputs::run("peerconnection_clear_prefix", clear_prefix);
+        inputs::run("peerconnection_media", media);
         inputs::run("peerconnection_media_sections", media_sections);
         inputs::run("peerconnection_negotiations", negotiations);
         inputs::run("peerconnection_remote_description", remote_description);

@@ -58,4 +58,144 @@ pub(crate) fn write(sink: &Sink) {
     ] {
         sink.seed("peerconnection_commands", name, &[&connect[..], rest].concat());
     }
+
+    for (name, frame) in [
+        ("vp8_keyframe", &[0, 0x10, 0, 0, 0x9d, 1, 0x2a, 0x80, 2, 0x68, 1, 7][..]),
+        ("vp8", &[0, 0x11, 0, 0, 7, 7]),
+        ("opus", &[2, 0x78, 1, 2]),
+    ] {
+        sink.seed("peerconnection_clear_prefix", name, frame);
+    }
+    write_media(sink);
+}
+
+/// Scripts of `peerconnection_media`: what is negotiated, then commands with their operands.
+fn write_media(sink: &Sink) {
+    // Commands: a keyframe and a picture between, in one packet each; time. Bits 0 and 1 of the first operand of a packet are
+    // the section (audio, video, layers), 2 and 3 the layer; then come the source, how much the number is ahead, and the
+    // payload type by section and place.
+    let keyframe = |section: u8, source: u8, ahead: u8| [0, section, source, ahead, section << 6];
+    let picture = |section: u8, source: u8, ahead: u8| [0x40, section, source, ahead, section << 6];
+    let time = |milliseconds: u8| [29, milliseconds, 0];
+    let mut pictures = Vec::new();
+    for index in 0..10 {
+        pictures.extend(if index % 4 == 0 { keyframe(1, 1, 0) } else { picture(1, 1, 0) });
+        pictures.extend(time(20));
+    }
+    let mut layers = Vec::new();
+    for index in 0..12u8 {
+        let layer = index % 3;
+        layers.extend([if index < 3 { 0 } else { 0x40 }, 2 | (layer + 1) << 2, 4 + layer, 0, 0x80]);
+        layers.extend(time(11));
+    }
+    // A packet is lost on its way (bit 7) before others come.
+    pictures.extend([0xc0, 1, 1, 0, 0x40]);
+    pictures.extend(picture(1, 1, 0));
+    // Three more are missing, which are asked for; then all that was sent is sent again, and under each payload type.
+    let mut repeats = pictures.clone();
+    repeats.extend(picture(1, 1, 48));
+    repeats.extend(time(60));
+    for place in 0..12 {
+        repeats.extend([5, place, 0x41, 0, place]);
+        repeats.extend([5, place, 0x48 | place, 0, place]);
+    }
+    repeats.extend(time(200));
+    // What was sent, in RED; then under other payload types, in more than one block, and spoilt.
+    let mut red = pictures.clone();
+    for place in 0..12 {
+        red.extend([6, place, 0x42]);
+        red.extend([6, place, 0x48 | place, 0x66, place, 0x42, 0x84, 0, 0, 4, 0]);
+    }
+    // Parity, in RED or as a stream of its own: from the first on packets are kept for it. One is lost, and recovered. Then
+    // parity comes under other payload types, and spoilt.
+    let with_parity = |command: u8, own: u8, inner: u8| {
+        let mut script = pictures.clone();
+        for _ in 0..2 {
+            script.extend([command, 1, 0x40 | own, 0x40 | inner]);
+            for index in 0..13 {
+                script.extend(if index == 8 { [0xc0, 1, 1, 0, 0x40] } else { picture(1, 1, 0) });
+            }
+        }
+        script.extend([command, 1, 0x40 | own, 0x40 | inner]);
+        script.extend(time(50));
+        for place in 0..12 {
+            script.extend([command, 1, 0x48 | place, 0x40 | inner]);
+            script.extend(
+                [command | 0xe0, 1, 0x40 | own, 0x40 | inner, place, 1 << (place % 8)].repeat(2),
+            );
+            script.extend(picture(1, 1, 0));
+        }
+        script
+    };
+    let (parity, flexfec) = (with_parity(7, 2, 3), with_parity(8, 4, 4));
+    // Frames of ours, and what is said of them: reports by number, then messages of each type about each source.
+    let mut feedback = Vec::new();
+    for index in 0..30 {
+        feedback.extend([if index == 0 { 17 } else { 0x31 }, 1, 40 << 2]);
+        feedback.extend([17, 0, 1]);
+        feedback.extend(time(20));
+        if index % 5 == 4 {
+            feedback.extend([13, 12, 12, 0]);
+            feedback.extend([4; 12]);
+        }
+    }
+    for kind in 0..8u8 {
+        for variant in [0, 1, 4, 11, 15] {
+            // The sender, a source of ours, then words with numbers of it.
+            feedback.extend([11, variant << 3 | kind, 4, 96, 2, 66, 3, 0, 7, 200, 0, 0, 1, 0]);
+        }
+        feedback.extend(time(10));
+    }
+    // RFC 8888: a source of ours, the number of its newest packet but seven, eight metrics.
+    let mut by_stream = feedback.clone();
+    for source in 0..6 {
+        by_stream.extend([11, 11 << 3 | 5, 8, 96, source, 64 + source, 7, 0, 8]);
+        by_stream.extend([200, 0x80, 1, 0x80, 1].repeat(5));
+        by_stream.extend(time(20));
+    }
+    let mut application = pictures.clone();
+    for (command, first, second) in [
+        (20, 1, 1),
+        (17, 1, 40),
+        (19, 1, 9),
+        (21, 1, 1),
+        (22, 0, 0),
+        (23, 3, 5),
+        (26, 0, 0),
+        (24, 1, 1),
+        (17, 1, 40),
+        (24, 1, 0),
+        (25, 0, 4),
+        (20, 1, 0),
+        (27, 0, 0),
+        (28, 3, 0xff),
+        (26, 0, 0),
+    ] {
+        application.extend([command, first, second]);
+        application.extend(time(30));
+        application.extend(picture(1, 1, 0));
+    }
+    // Sources and numbers without end.
+    let mut floods = pictures.clone();
+    for first in 0..6 {
+        floods.extend([14, 255, first, 0]);
+        floods.extend([15, 200, 0x07, 0xff, 1, first, 0, 0x40]);
+        floods.extend(time(5));
+    }
+    for (name, options, script) in [
+        ("pictures", 0, &pictures),
+        ("layers", 0, &layers),
+        ("repeats", 0, &repeats),
+        ("red", 0, &red),
+        ("parity", 0, &parity),
+        ("flexfec", 2, &flexfec),
+        ("feedback", 0, &feedback),
+        ("feedback_by_stream", 1, &by_stream),
+        ("no_reports", 4, &feedback),
+        ("cryptex", 8, &layers),
+        ("application", 0, &application),
+        ("floods", 0, &floods),
+    ] {
+        sink.seed("peerconnection_media", name, &[&[options], &script[..]].concat());
+    }
 }

@@ -12,6 +12,8 @@ mod event_log;
 mod fec_tests;
 #[cfg(test)]
 mod feedback_tests;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzzing;
 mod held_opens;
 mod media_sections;
 mod packets;

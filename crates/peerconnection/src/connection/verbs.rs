@@ -25,7 +25,7 @@ use crate::transport::set::Transport;
 /// without it, little enough that the receive window still holds a fast peer back.
 const MAX_EAGER_BYTES: usize = 256 * 1024;
 /// Events that are made before the application asks for them.
-const MAX_EAGER_EVENTS: usize = 512;
+pub(super) const MAX_EAGER_EVENTS: usize = 512;
 /// The most bytes one batch for UDP segmentation offload may have.
 const MAX_BATCH_BYTES: usize = 65_507;
 

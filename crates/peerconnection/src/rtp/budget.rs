@@ -18,6 +18,13 @@ impl AssemblyBudget {
     pub(super) fn recount<'a>(&mut self, streams: impl Iterator<Item = &'a ReceiveStream>) {
         self.held = streams.map(ReceiveStream::counted_bytes).sum();
     }
+
+    /// What is counted is what is held, and no more than may be.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn assert_bounded(&self, held: impl Iterator<Item = usize>) {
+        assert_eq!(self.held, held.sum::<usize>(), "bytes of incomplete frames");
+        assert!(self.held <= MAX_INCOMPLETE_BYTES, "{} bytes of incomplete frames", self.held);
+    }
 }
 
 impl RtpTransport {

@@ -132,6 +132,12 @@ impl RateControl {
         self.apply(now);
     }
 
+    /// Packets that wait to leave.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn waiting(&self) -> usize {
+        self.pacer.len()
+    }
+
     /// Whether the peer reports on packets.
     pub(super) fn is_reported(&self) -> bool {
         self.reported

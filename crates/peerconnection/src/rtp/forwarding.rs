@@ -20,7 +20,7 @@ use crate::media::CodecFormat;
 use crate::transceiver::TransceiverHandle;
 
 /// Received packets that wait for the application; more are dropped, the newest first.
-const MAX_RECEIVED_PACKETS: usize = 4096;
+pub(super) const MAX_RECEIVED_PACKETS: usize = 4096;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -34,6 +34,12 @@ pub(super) struct Forwarding {
 impl Forwarding {
     pub(super) fn includes(&self, transceiver: TransceiverHandle) -> bool {
         self.transceivers.contains(&transceiver)
+    }
+
+    /// Packets that wait for the application.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn waiting(&self) -> usize {
+        self.received.len()
     }
 
     /// Lets go what waits.
@@ -57,8 +63,10 @@ impl RtpTransport {
         for stream in &mut self.receivers {
             if stream.transceiver() == transceiver {
                 stream.set_packets(packets);
+                stream.count_bytes();
             }
         }
+        self.assembly.recount(self.receivers.iter());
     }
 
     /// Gives out and sends what another transport of the connection would, and as that does.

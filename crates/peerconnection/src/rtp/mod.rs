@@ -24,6 +24,8 @@ mod feedback;
 mod forwarding;
 mod frame;
 mod frame_extensions;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzzing;
 mod goodbye;
 mod incoming;
 mod keyframe_requests;
@@ -97,7 +99,7 @@ const MAX_RECEIVE_STREAMS: usize = 1024;
 /// Packets that wait to be sent; a frame that finds no room is refused.
 const MAX_QUEUED_PACKETS: usize = 4096;
 /// Frames that wait for the application; more are dropped, and a keyframe is asked for.
-const MAX_QUEUED_FRAMES: usize = 1024;
+pub(crate) const MAX_QUEUED_FRAMES: usize = 1024;
 /// Packets that wait to be sent again; the peer asks for more in vain.
 const MAX_QUEUED_RETRANSMISSIONS: usize = 1024;
 /// Pairs of one NACK: what fits a datagram. The rest is asked for next time.

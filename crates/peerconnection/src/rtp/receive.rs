@@ -166,6 +166,17 @@ impl ReceiveStream {
         (std::mem::replace(&mut self.counted, held), held)
     }
 
+    /// Bytes of incomplete frames, and packets that are missed.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.current.as_ref().map_or(0, |(_, assembler)| assembler.buffered_bytes())
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn missing(&self) -> usize {
+        self.nack.as_ref().map_or(0, NackGenerator::missing)
+    }
+
     /// Gives up all that is incomplete.
     pub(super) fn give_up(&mut self) {
         if let (Some((codec, assembler)), Some(newest)) =

@@ -114,7 +114,7 @@ fn codec_names(codecs: &[RtpCodecParameters]) -> Vec<String> {
 }
 
 #[test]
-fn sections_of_browsers_are_read_and_answered() {
+fn sections_in_corpora_of_browsers_are_read_and_answered() {
     let Some(files) = corpora("browser-sdp") else { return };
     let mut answered = 0;
     for (name, sdp) in &files {
@@ -152,7 +152,7 @@ fn sections_of_browsers_are_read_and_answered() {
 }
 
 #[test]
-fn what_browsers_say_is_understood() {
+fn what_browsers_say_in_corpora_is_understood() {
     let Some(files) = corpora("browser-sdp") else { return };
     let sections = |name: &str| {
         let sdp = &files.iter().find(|(file, _)| file == name).expect(name).1;

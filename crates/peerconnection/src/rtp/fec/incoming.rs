@@ -12,7 +12,7 @@ use crate::rtp::receive::Accepted;
 use crate::rtp::routing::{ReceivedCodec, Section};
 
 /// Streams whose packets are kept for parity at once: each takes up to half a megabyte.
-const MAX_DECODERS: usize = 64;
+pub(in crate::rtp) const MAX_DECODERS: usize = 64;
 /// How long a gap is left to parity before it is asked for: a part of the round trip that asking would take ...
 const PATIENCE: u32 = 4;
 /// ... and at most this.

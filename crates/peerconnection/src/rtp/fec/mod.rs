@@ -14,6 +14,8 @@ mod receive;
 mod send;
 
 pub(super) use codecs::{FecCodecs, is_protection};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) use incoming::MAX_DECODERS;
 pub(super) use incoming::{codec_inside, protected_by, take_off_red};
 pub(crate) use receive::FecCounters;
 pub(super) use receive::FecReceiver;
