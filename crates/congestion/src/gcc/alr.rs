@@ -64,10 +64,9 @@ impl AlrDetector {
         if most <= 0.0 {
             return;
         }
-        let left = self.budget / most;
-        if left > START && self.since.is_none() {
+        if self.budget > START * most && self.since.is_none() {
             self.since = Some(now);
-        } else if left < STOP && self.since.take().is_some() {
+        } else if self.budget < STOP * most && self.since.take().is_some() {
             self.ended_at = Some(now);
         }
     }

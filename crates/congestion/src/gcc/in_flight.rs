@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::units::DataSize;
 
 const MARK: Duration = Duration::from_millis(10);
+const MARKS_A_SECOND: u64 = 100;
 /// Over five seconds.
 const MARKS: usize = 512;
 
@@ -29,7 +30,9 @@ impl Default for InFlight {
 impl InFlight {
     fn mark(&self, at: Instant) -> u64 {
         let since = self.start.map_or(Duration::ZERO, |start| at.saturating_duration_since(start));
-        u64::try_from(since.as_nanos() / MARK.as_nanos()).unwrap_or(u64::MAX)
+        // In 64 bits, since it is asked for each packet.
+        let within = since.subsec_nanos() / MARK.subsec_nanos();
+        since.as_secs().saturating_mul(MARKS_A_SECOND).saturating_add(u64::from(within))
     }
 
     pub(crate) fn on_sent(&mut self, now: Instant, size: DataSize) {
