@@ -34,9 +34,9 @@ pub use peerage_peerconnection::{
     NamedGroup, OfferOptions, OutgoingPacket, PacketExtensions, PictureExtensions, Priority,
     ReceiveMode, ReceivedPacket, RtcpParameters, RtpEncodingParameters, RtpReceiveParameters,
     RtpSendParameters, RtpStatistics, SctpSettings, SctpTransportInfo, SctpTransportState, SdpType,
-    SessionDescription, Settings, SignalingState, Statistics, SynchronizationSource, Transceiver,
-    TransceiverDirection, TransceiverHandle, TransceiverInit, TransportId, TransportStatistics,
-    clear_prefix,
+    SessionDescription, Settings, SignalingState, SrtpProtectionProfile, Statistics,
+    SynchronizationSource, Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit,
+    TransportId, TransportStatistics, clear_prefix,
 };
 /// RTP itself, for those who work with packets: headers, payload formats, and [`forward`](peerage_rtp::forward) for servers.
 pub use peerage_rtp as rtp;

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use peerage_congestion::{ControllerMaker, DataRate, GccConfig};
 use peerage_crypto::{Certificate, CryptoProvider, KeyLog, NamedGroup};
+use peerage_dtls::SrtpProtectionProfile;
 use peerage_ice::{FamilyPolicy, MdnsMode, Timers};
 
 use crate::error::Error;
@@ -254,6 +255,8 @@ pub struct DtlsSettings {
     pub versions: DtlsVersions,
     /// Key exchange groups, best first; empty takes the default of peerage-dtls.
     pub groups: Vec<NamedGroup>,
+    /// SRTP profiles, best first; empty takes the default of peerage-dtls, AES-GCM before AES-CM with HMAC-SHA1.
+    pub srtp_profiles: Vec<SrtpProtectionProfile>,
     /// First retransmission timeout of a flight; `None` takes the default of peerage-dtls.
     pub retransmission_timeout: Option<Duration>,
     /// How long a handshake may take before it fails; `None` takes the default of peerage-dtls.

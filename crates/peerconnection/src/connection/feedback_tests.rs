@@ -12,7 +12,9 @@ use peerage_sdp::Feedback;
 
 use super::tests::common::{Pair, config, frames, vp8};
 use crate::media::MediaKind;
-use crate::{Configuration, Event, Frame, Input, Protocol, TransceiverHandle};
+use crate::{
+    Configuration, Event, Frame, Input, Protocol, SrtpProtectionProfile, TransceiverHandle,
+};
 
 const FRAME_TIME: Duration = Duration::from_millis(33);
 
@@ -141,7 +143,14 @@ fn keyframes_are_asked_for_by_what_was_agreed_on() {
 /// RFC 4588 is not spoken by all who ask for lost packets (RFC 4585 §6.2.1): a packet is then sent again as it was sealed.
 #[test]
 fn lost_packets_are_sent_again_where_there_is_no_stream_for_them() {
+    lost_packets_are_sent_again(SrtpProtectionProfile::AeadAes128Gcm);
+    // Sealed together with others.
+    lost_packets_are_sent_again(SrtpProtectionProfile::Aes128CmHmacSha1_80);
+}
+
+fn lost_packets_are_sent_again(profile: SrtpProtectionProfile) {
     let mut config = config();
+    config.settings.dtls.srtp_profiles = vec![profile];
     for capability in &mut config.settings.media.video {
         capability.rtx = None;
     }

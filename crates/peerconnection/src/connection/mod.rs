@@ -1,6 +1,7 @@
 //! [`PeerConnection`]: the state machine that joins JSEP, ICE, DTLS, SCTP and data channels. Split by concern: the five
 //! verbs ([`verbs`]), descriptions, candidates, channels and states each have a file.
 
+mod batches;
 mod candidates;
 mod channels;
 #[cfg(test)]

@@ -132,12 +132,6 @@ impl RateControl {
         self.apply(now);
     }
 
-    /// Packets that wait to leave.
-    #[cfg(any(test, feature = "fuzzing"))]
-    pub(super) fn waiting(&self) -> usize {
-        self.pacer.len()
-    }
-
     /// Whether the peer reports on packets.
     pub(super) fn is_reported(&self) -> bool {
         self.reported
@@ -156,6 +150,11 @@ impl RateControl {
     /// Whether there is room for another frame of this class.
     pub(super) fn has_room(&self, class: Class) -> bool {
         self.pacer.len_of(class) < MAX_QUEUED_PACKETS
+    }
+
+    /// Packets that wait to leave.
+    pub(super) fn waiting(&self) -> usize {
+        self.pacer.len()
     }
 
     /// Whether so much waits that video is late before it leaves.

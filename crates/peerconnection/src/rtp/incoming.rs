@@ -34,6 +34,17 @@ impl RtpTransport {
             self.statistics.packets_unprotectable += 1;
             return;
         };
+        self.take_opened(now, ecn, sealed, plain);
+    }
+
+    /// Takes an RTP packet that was opened; `sealed` is how long it was before.
+    pub(super) fn take_opened(
+        &mut self,
+        now: Instant,
+        ecn: Option<Ecn>,
+        sealed: usize,
+        plain: &[u8],
+    ) {
         self.log.tap(now, Direction::Received, Plaintext::Rtp, plain);
         let Ok(packet) = RtpPacket::parse(plain) else {
             self.statistics.packets_malformed += 1;

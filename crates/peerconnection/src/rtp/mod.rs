@@ -12,6 +12,7 @@
 mod arena;
 mod arrivals;
 mod budget;
+mod bursts;
 mod congestion;
 mod counters;
 mod dtmf;
@@ -71,10 +72,12 @@ use peerage_rtp::extension::ExtensionKind;
 use peerage_rtp::receive::{RtcpSchedule, StreamRole};
 use peerage_rtp::{ExtensionMap, NtpClock, NtpTime, Ssrc};
 use peerage_sdp::Text;
+use peerage_srtp::Rejected;
 use rustc_hash::FxHashMap;
 
 use self::arrivals::ArrivalReports;
 use self::budget::AssemblyBudget;
+use self::bursts::SealedPackets;
 use self::congestion::RateControl;
 use self::encodings::Encodings;
 use self::extended_reports::ReferenceTimes;
@@ -181,6 +184,10 @@ pub(crate) struct RtpTransport {
     beside: Beside,
     /// The packets of the frame that is being cut.
     outgoing: VecDeque<Packet>,
+    /// Packets that were sealed together and have not been handed out yet.
+    sealed: SealedPackets,
+    /// What became of packets that came together; kept for its memory.
+    opened: Vec<Result<usize, Rejected>>,
     /// The stream that padding goes by: the one of video with retransmission that sent last.
     padding_stream: Option<Ssrc>,
     /// The path is one of IPv4.
@@ -251,6 +258,8 @@ impl RtpTransport {
             answers: Answers::default(),
             beside: Beside::default(),
             outgoing: VecDeque::new(),
+            sealed: SealedPackets::default(),
+            opened: Vec::new(),
             padding_stream: None,
             ipv4: false,
             rtcp: VecDeque::new(),
@@ -304,6 +313,7 @@ impl RtpTransport {
         self.keyframes_wanted.clear();
         self.next_keyframe = None;
         self.rate = None;
+        self.sealed.clear();
         self.rtcp.clear();
         self.schedule = None;
         self.playouts.clear();
@@ -433,6 +443,7 @@ impl RtpTransport {
         let senders = &self.senders;
         if let Some(rate) = &mut self.rate {
             rate.retain(|packet| senders.get(packet.ssrc).is_some());
+            self.sealed.retain(|ssrc| senders.get(ssrc).is_some());
             self.padding_stream = self.padding_stream.filter(|ssrc| senders.get(*ssrc).is_some());
             rate.set_can_pad(self.padding_stream.is_some());
             let sent = senders.iter().flat_map(|s| [s.ssrc(), s.rtx_ssrc(), s.fec_ssrc()]);

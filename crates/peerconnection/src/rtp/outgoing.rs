@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use peerage_congestion::Class;
 use peerage_ice::Ecn;
 use peerage_log::Direction;
-use peerage_rtp::rtcp;
+use peerage_rtp::{Ssrc, rtcp};
+use peerage_srtp::Burst;
 
 use super::congestion::Due;
 use super::frame::Frame;
@@ -104,6 +105,26 @@ impl RtpTransport {
             self.statistics.packets_unsealable += 1;
             buf.truncate(start);
         }
+        if let Some(sealed) = self.sealed.hand_out(buf) {
+            return Some(sealed);
+        }
+        self.seal_burst(now);
+        if let Some(sealed) = self.sealed.hand_out(buf) {
+            return Some(sealed);
+        }
+        self.seal_next(now, buf, None).map(|(_, len, mark)| (len, mark))
+    }
+
+    /// Seals the next packet of media that is due, behind what is in `buf`: whose it is, its size and how it is marked. With
+    /// `tags` it is one of a burst, which the caller finishes.
+    pub(super) fn seal_next(
+        &mut self,
+        now: Instant,
+        buf: &mut Vec<u8>,
+        mut tags: Option<&mut Burst>,
+    ) -> Option<(Ssrc, usize, Option<Ecn>)> {
+        let start = buf.len();
+        let srtp = self.srtp.as_mut()?;
         let rate = self.rate.as_deref_mut()?;
         while let Some(due) = rate.poll(now) {
             let (packet, probe, padding) = match due {
@@ -124,13 +145,13 @@ impl RtpTransport {
                 buf.extend_from_slice(&packet.payload);
                 self.statistics.packets_sent += 1;
                 self.statistics.bytes_sent += packet.payload_len() as u64;
-                let mut mark = None;
+                let (ssrc, mut mark) = (packet.ssrc, None);
                 if let Some(stream) = self.senders.get_mut(packet.ssrc) {
                     // A report tells of it by the number of the packet that was lost, which was marked.
                     mark = rate.mark().filter(|_| stream.load.by_stream);
                     stream.sent(now, packet, &[]);
                 }
-                return Some((buf.len() - start, mark));
+                return Some((ssrc, buf.len() - start, mark));
             }
             let numbered = packet.write(self.clock.at(now), rate.number(), buf);
             let stream = self.senders.get(packet.ssrc);
@@ -138,7 +159,16 @@ impl RtpTransport {
             let stream = self.senders.get_mut(packet.ssrc);
             let by_stream = stream.as_ref().is_some_and(|stream| stream.load.by_stream);
             let mark = if by_stream { rate.mark() } else { None };
-            let sealed = srtp.sender.protect_rtp(buf, start).is_ok();
+            let sealed = match &mut tags {
+                Some(tags) => {
+                    let sealed = srtp.sender.protect_rtp_in_burst(buf, start, tags).is_ok();
+                    if stream.as_ref().is_some_and(|stream| stream.keeps_sealed(&packet)) {
+                        srtp.sender.finish_burst(buf, tags);
+                    }
+                    sealed
+                }
+                None => srtp.sender.protect_rtp(buf, start).is_ok(),
+            };
             let len = buf.len() - start;
             if padding {
                 rate.padded(now, sealed.then_some(len));
@@ -151,6 +181,7 @@ impl RtpTransport {
                 self.statistics.packets_sent += 1;
                 self.statistics.fec_packets_sent += u64::from(packet.is_parity());
                 self.statistics.bytes_sent += packet.payload_len() as u64;
+                let ssrc = packet.ssrc;
                 if let Some(stream) = stream {
                     if packet.class == Class::Video && stream.can_pad() {
                         self.padding_stream = Some(packet.ssrc);
@@ -158,7 +189,7 @@ impl RtpTransport {
                     }
                     stream.sent(now, packet, &buf[start..]);
                 }
-                return Some((len, mark));
+                return Some((ssrc, len, mark));
             }
             self.statistics.packets_unsealable += 1;
             buf.truncate(start);

@@ -69,6 +69,9 @@ impl DtlsTransport {
             config.groups.clone_from(&dtls.groups);
             config.key_shares.retain(|group| dtls.groups.contains(group));
         }
+        if !dtls.srtp_profiles.is_empty() {
+            config.srtp_profiles.clone_from(&dtls.srtp_profiles);
+        }
         if let Some(timeout) = dtls.retransmission_timeout {
             config.initial_timeout = timeout;
         }

@@ -24,6 +24,12 @@ impl SendStream {
         }
     }
 
+    /// Whether a packet is to be kept as it leaves, all of it.
+    pub(in crate::rtp) fn keeps_sealed(&self, packet: &Packet) -> bool {
+        let payload_type = PayloadType::from_low_bits(packet.header[1]);
+        packet.number.is_some() && self.repeats_as_sealed(payload_type)
+    }
+
     /// Keeps a packet that was sent, `sealed` being what went out.
     pub(in crate::rtp) fn sent(&mut self, now: Instant, packet: Packet, sealed: &[u8]) {
         let waited = packet.queued.map(|at| now.saturating_duration_since(at));
