@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use peerage_rtp::payload::{AssemblerStatistics, EncodedFrame, FrameFacts};
 use peerage_rtp::rtcp::ReportBlock;
 
+use super::remb::Flow;
+
 /// Frames whose arrival is remembered: more are not under way at once unless much is missing.
 const MAX_FRAMES_UNDER_WAY: usize = 32;
 /// Frames within a second that are counted; faster ones show as this many.
@@ -163,6 +165,7 @@ pub(crate) struct OutboundCounters {
     pub(crate) full_intra_requests: u32,
     pub(crate) picture_losses: u32,
     pub(super) rate: FrameRate,
+    pub(super) flow: Flow,
     /// What the peer reported last, and when.
     pub(crate) report: Option<(Instant, ReportBlock)>,
     pub(crate) round_trips: RoundTrips,

@@ -43,6 +43,7 @@ impl SendStream {
             self.packets = self.packets.wrapping_add(1);
             self.octets = self.octets.wrapping_add(payload_len as u32);
         }
+        counters.flow.add(now, header_len + payload_len);
         counters.packet(header_len, payload_len, waited.unwrap_or_default());
         let Some(number) = packet.number else {
             if let (Some(history), Some(number)) = (&mut self.history, packet.repeats) {
