@@ -23,6 +23,7 @@ mod jsep;
 pub mod media;
 mod message;
 mod net;
+mod queues;
 mod rtp;
 mod state;
 mod statistics;
@@ -53,6 +54,7 @@ pub use peerage_ice::{Candidate as IceCandidate, CandidateAddress as IceCandidat
 pub use peerage_ice::{Ecn, FamilyPolicy, MdnsMode, Protocol, Timers, Transmit};
 pub use peerage_log as log;
 pub use peerage_rtp::payload::{EncodedFrame, FrameInfo};
+pub use queues::Queues;
 pub use rtp::{
     Contribution, EncodingTarget, Estimate, Frame, MAX_LATE_PACKETS, MediaFrame, OutgoingPacket,
     PacketExtensions, PictureExtensions, ReceiveMode, ReceivedPacket, RtpStatistics,

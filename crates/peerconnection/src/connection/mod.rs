@@ -19,6 +19,7 @@ mod held_opens;
 mod media_sections;
 mod packets;
 mod parameters;
+mod queues;
 #[cfg(test)]
 mod source_tests;
 mod states;

@@ -172,6 +172,11 @@ impl RateControl {
         self.pacer.len_of(Class::Retransmission) < MAX_QUEUED_RETRANSMISSIONS
     }
 
+    /// Packets that wait, and their bytes.
+    pub(super) fn queued(&self) -> (usize, DataSize) {
+        (self.pacer.len(), self.pacer.queued())
+    }
+
     /// Queues a packet; false if there is no room.
     pub(super) fn enqueue(&mut self, now: Instant, mut packet: Packet) -> bool {
         packet.queued = Some(now);

@@ -37,7 +37,6 @@ impl Forwarding {
     }
 
     /// Packets that wait for the application.
-    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn waiting(&self) -> usize {
         self.received.len()
     }

@@ -36,6 +36,7 @@ mod log;
 mod outgoing;
 mod packet;
 mod packets;
+mod queues;
 mod receive;
 #[cfg(test)]
 mod receive_tests;

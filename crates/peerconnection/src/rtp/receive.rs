@@ -172,7 +172,6 @@ impl ReceiveStream {
         self.current.as_ref().map_or(0, |(_, assembler)| assembler.buffered_bytes())
     }
 
-    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn missing(&self) -> usize {
         self.nack.as_ref().map_or(0, NackGenerator::missing)
     }

@@ -16,6 +16,7 @@ use rustc_hash::FxHasher;
 use super::application::Application;
 use super::media::Media;
 use super::plan::{FAULTS_END, Plan};
+use super::queues::{self, Peak};
 
 /// How long a message takes by the way of signaling.
 const SIGNALING_DELAY: Duration = Duration::from_millis(60);
@@ -44,6 +45,10 @@ pub(crate) struct Report {
     /// Hash of every datagram sent and delivered, with its time, and of every event.
     pub trace: u64,
     pub packets: u64,
+    /// The most that waited at either end: before the application took what came, and after.
+    pub peaks: [Peak; 2],
+    /// The longest time that sound and pictures took to go on after an interruption.
+    pub resumed: [Duration; 2],
 }
 
 enum Signal {
@@ -85,6 +90,7 @@ struct Call {
     ends: [End; 2],
     restarts: u32,
     trace: Arc<Mutex<(FxHasher, u64)>>,
+    peaks: [Peak; 2],
     /// Print what happens.
     verbose: bool,
 }
@@ -94,7 +100,17 @@ pub(crate) fn run(plan: Plan, start: Instant, verbose: bool) -> Report {
     let mut call = Call::new(plan, start, verbose);
     let outcome = call.run();
     let trace = call.trace.lock().expect("nobody panicked in the observer");
-    Report { outcome, trace: trace.0.finish(), packets: trace.1 }
+    let resumed = |kind: usize| {
+        let media = call.ends.iter().filter_map(|end| end.media.as_ref());
+        media.map(|media| media.longest()[kind]).max().unwrap_or_default()
+    };
+    Report {
+        outcome,
+        trace: trace.0.finish(),
+        packets: trace.1,
+        peaks: call.peaks,
+        resumed: [0, 1].map(resumed),
+    }
 }
 
 impl Call {
@@ -139,7 +155,7 @@ impl Call {
                 Application::new(&mut pc, start, &plan.channels[index], &plan.channels[1 - index]);
             // A while after the last fault: estimates and queues have settled.
             let counts_from = start + FAULTS_END + Duration::from_secs(5);
-            let media = plan.media.then(|| Media::new(&mut pc, start, counts_from));
+            let media = plan.media.then(|| Media::new(&mut pc, start, counts_from, &plan));
             End {
                 pc,
                 node: host.node,
@@ -151,13 +167,24 @@ impl Call {
                 unwell_since: None,
             }
         });
-        Self { plan, now: start, start, hosts, ends, restarts: 0, trace, verbose }
+        Self {
+            plan,
+            now: start,
+            start,
+            hosts,
+            ends,
+            restarts: 0,
+            trace,
+            peaks: Default::default(),
+            verbose,
+        }
     }
 
     fn run(&mut self) -> Result<Outcome, String> {
         self.offer()?;
         loop {
             self.drain()?;
+            self.judge()?;
             if self.ends.iter().all(End::is_done) {
                 let time = self.now - self.start;
                 self.farewell()?;
@@ -171,6 +198,19 @@ impl Call {
             let Some(next) = next else { return Err(self.stuck()) };
             self.advance(next)?;
         }
+    }
+
+    /// What holds at each step, once all that can be done is done.
+    fn judge(&mut self) -> Result<(), String> {
+        for (index, end) in self.ends.iter_mut().enumerate() {
+            let queues = end.pc.queues();
+            self.peaks[1].take(&queues);
+            queues::check_at_rest(&queues).map_err(|error| format!("end {index}: {error}"))?;
+            if let Some(media) = &mut end.media {
+                media.advance(self.now).map_err(|error| format!("end {index}: {error}"))?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether the call is lost and both ends know it.
@@ -298,6 +338,7 @@ impl Call {
                 }
             }
             self.hosts.network.recycle(packet.data);
+            self.check_queues()?;
             self.drain()?;
         }
         for index in 0..2 {
@@ -308,6 +349,7 @@ impl Call {
             let end = &mut self.ends[index];
             if end.pc.poll_timeout().is_some_and(|at| at <= now) {
                 end.pc.handle_timeout(now);
+                self.check_queues()?;
                 self.drain()?;
                 if self.ends[index].pc.poll_timeout().is_some_and(|at| at <= now) {
                     self.ends[index].pc.handle_timeout(now);
@@ -317,6 +359,16 @@ impl Call {
                     return Err("a timer stays due after it was handled twice".into());
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// What waits before the application takes it.
+    fn check_queues(&mut self) -> Result<(), String> {
+        for (index, end) in self.ends.iter().enumerate() {
+            let queues = end.pc.queues();
+            self.peaks[0].take(&queues);
+            queues::check(&queues).map_err(|error| format!("end {index}: {error}"))?;
         }
         Ok(())
     }

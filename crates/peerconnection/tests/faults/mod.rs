@@ -7,4 +7,5 @@ pub(crate) mod application;
 pub(crate) mod call;
 pub(crate) mod media;
 pub(crate) mod plan;
+pub(crate) mod queues;
 pub(crate) mod seeds;

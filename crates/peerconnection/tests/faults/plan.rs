@@ -131,6 +131,41 @@ impl Plan {
         hosts
     }
 
+    /// When nothing gets through, in at least one direction: from and to, in their order, those that overlap as one. A NAT
+    /// that forgets its mappings is an interruption as well.
+    pub(crate) fn interruptions(&self) -> Vec<(Duration, Duration)> {
+        let interruption = |(at, fault): &(Duration, Fault)| match fault {
+            Fault::Pause(_, time) | Fault::Outage(time) => Some((*at, *at + *time)),
+            Fault::Rebind(end) => self.nats[*end].is_some().then_some((*at, *at)),
+            Fault::Delay(..) | Fault::Loss(..) => None,
+        };
+        let mut all: Vec<_> = self.faults.iter().filter_map(interruption).collect();
+        all.sort_unstable();
+        let mut merged: Vec<(Duration, Duration)> = Vec::new();
+        for (from, to) in all {
+            match merged.last_mut().filter(|last| from <= last.1) {
+                Some(last) => last.1 = last.1.max(to),
+                None => merged.push((from, to)),
+            }
+        }
+        merged
+    }
+
+    /// Whether nothing but interruptions is in the way of media: pictures are there as soon as the path is.
+    pub(crate) fn is_mild(&self) -> bool {
+        let links = [&self.forward, &self.backward, &self.far];
+        let calm = |link: &&LinkConfig| {
+            link.jitter.amount.is_zero()
+                && link.reorder.probability == 0.0
+                && link.rate.is_none_or(|rate| rate >= Rate::kbit(2_000))
+        };
+        let worse = |fault: &Fault| matches!(fault, Fault::Delay(..) | Fault::Loss(..));
+        links.iter().all(calm)
+            && !self.is_damaged()
+            && self.path_loss() <= 0.02
+            && !self.faults.iter().any(|(_, fault)| worse(fault))
+    }
+
     /// Nothing that could keep two ends apart for good: they have to connect.
     pub(crate) fn must_connect(&self) -> bool {
         !self.is_apart() && !self.is_damaged() && self.faults.is_empty() && self.path_loss() <= 0.2
