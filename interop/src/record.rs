@@ -25,8 +25,6 @@ pub(crate) fn write(
     key_log: &Path,
 ) -> Result<()> {
     let folder = folder.join(cell.name());
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
     let read = |path: &Path| {
         std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
     };
@@ -38,6 +36,7 @@ pub(crate) fn write(
     shorten(&mut datagrams);
     let keys = String::from_utf8(read(key_log)?).context("the key log is no text")?;
     let session = dtls::decrypt(&datagrams, &KeyLog::parse(&keys))?;
+    make_room(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
     save("wire.pcap", &write_udp(&datagrams)?)?;
     if !session.application_data.is_empty() {
         save("sctp.pcap", &write_sctp(&session.application_data)?)?;
@@ -69,6 +68,20 @@ pub(crate) fn write(
         "dtls": {"version": session.version, "cipher_suite": format!("{:#06x}", session.cipher_suite)},
     });
     save("about.json", format!("{}\n", serde_json::to_string_pretty(&about)?).as_bytes())
+}
+
+/// Makes the folder of a recording, without what an earlier one of the cell left there: it may have had more rounds, or data.
+/// Only files that recordings consist of go.
+fn make_room(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        if path.is_file() && matches!(extension, Some("pcap" | "sdp" | "log" | "json")) {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Bytes of media that a recording keeps: a second or two.
@@ -129,6 +142,20 @@ fn of_session(datagrams: Vec<Datagram>, descriptions: &[(&str, String)]) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_earlier_recording_left_goes() {
+        let folder = std::env::temp_dir().join(format!("peerage-record-{}", std::process::id()));
+        make_room(&folder).unwrap();
+        for name in ["sctp.pcap", "offer-9.sdp", "keys.log", "about.json", "notes.txt"] {
+            std::fs::write(folder.join(name), b"old").unwrap();
+        }
+        make_room(&folder).unwrap();
+        let left = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let left: Vec<_> = left.collect();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(left, ["notes.txt"], "a recording has no such file");
+    }
 
     #[test]
     fn every_source_keeps_its_beginning() {

@@ -1,7 +1,8 @@
 //! Replays the recordings with media under `vectors/media/`: the keys of DTLS open SRTP, the packets become frames, and what
-//! came out is compared with what came out when they were recorded.
+//! came out is compared with what came out when they were recorded. What was sent again (RFC 4588) is restored: it is the same
+//! as what it repeats, and where that is taken out of the recording the same frames come out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -10,10 +11,13 @@ use peerage_crypto::default_provider;
 use peerage_interop::payload::hex;
 use peerage_interop::recording::capture::{Datagram, udp_datagrams};
 use peerage_interop::recording::{KeyLog, dtls};
-use peerage_rtp::extension::{Mid, RtpStreamId, TransportSequenceNumber};
+use peerage_rtp::extension::{Mid, RepairedRtpStreamId, RtpStreamId, TransportSequenceNumber};
 use peerage_rtp::payload::telephone_event::{EventChange, EventReceiver};
-use peerage_rtp::payload::{AssemblerConfig, EncodedFrame, FrameAssembler, PayloadFormat};
-use peerage_rtp::{ExtensionMap, RtpPacket, SequenceUnwrapper, rtcp};
+use peerage_rtp::payload::{
+    AssemblerConfig, EncodedFrame, FrameAssembler, Insertion, PayloadFormat,
+};
+use peerage_rtp::repair::rtx;
+use peerage_rtp::{ExtensionMap, PayloadType, RtpPacket, SequenceUnwrapper, Ssrc, rtcp};
 use peerage_srtp::{Config, KeyingMaterial, ProtectionProfile, Receiver};
 use peerage_stun::demux::{PacketKind, classify};
 use sha2::{Digest as _, Sha256};
@@ -27,9 +31,22 @@ struct Description {
     extensions: ExtensionMap,
     /// Codec and its parameters, by payload type.
     codecs: BTreeMap<u8, (String, String)>,
+    /// What each source of retransmissions repeats (`a=ssrc-group:FID`, RFC 4588 §8.1).
+    repeats: BTreeMap<u32, u32>,
 }
 
 impl Description {
+    /// Which sources belong together, whoever says so: they are random, and mean the same everywhere.
+    fn read_groups(&mut self, sdps: &[String]) {
+        let groups = sdps.iter().flat_map(|sdp| sdp.lines());
+        for group in groups.filter_map(|line| line.strip_prefix("a=ssrc-group:FID ")) {
+            let ssrcs: Vec<u32> = group.split(' ').filter_map(|ssrc| ssrc.parse().ok()).collect();
+            if let [media, repair] = ssrcs[..] {
+                self.repeats.insert(repair, media);
+            }
+        }
+    }
+
     /// All that a call had: a number keeps its meaning in it (RFC 9143 §9.1).
     fn read(sdps: &[String]) -> Self {
         let mut out = Self::default();
@@ -71,21 +88,38 @@ struct Source {
     keys: EventReceiver,
     /// Keys of the telephone and their lengths, in ticks.
     pressed: Vec<(u8, u32)>,
+    /// Timestamp, marker and payload of what came, by its number.
+    came: BTreeMap<u16, (u32, bool, Vec<u8>)>,
+    /// Packets that never came.
+    lost: usize,
+    /// Of a source of retransmissions: those that were restored, and how many of them had not come before.
+    restored: (usize, usize),
 }
 
 impl Source {
-    fn take(&mut self, packet: &RtpPacket<'_>, description: &Description) {
+    /// Notes a packet, whatever is in it.
+    fn note(&mut self, packet: &RtpPacket<'_>, description: &Description) {
         let extensions = &description.extensions;
-        let (codec, fmtp) = &description.codecs[&packet.payload_type().get()];
+        self.codec.clone_from(&description.codecs[&packet.payload_type().get()].0);
         self.packets += 1;
         if let Some(mid) = packet.extension::<Mid>(extensions) {
             self.mid = mid.0.to_owned();
         }
-        if let Some(rid) = packet.extension::<RtpStreamId>(extensions) {
-            self.rid = rid.0.to_owned();
+        let rid = packet.extension::<RtpStreamId>(extensions).map(|rid| rid.0);
+        let rid = rid.or(packet.extension::<RepairedRtpStreamId>(extensions).map(|rid| rid.0));
+        if let Some(rid) = rid {
+            self.rid = rid.to_owned();
         }
         self.numbered +=
             usize::from(packet.extension::<TransportSequenceNumber>(extensions).is_some());
+    }
+
+    /// Takes a packet of media; whether it was there before is told where frames are made of it.
+    fn take(&mut self, packet: &RtpPacket<'_>, description: &Description) -> Option<Insertion> {
+        let (codec, fmtp) = &description.codecs[&packet.payload_type().get()];
+        let content = (packet.timestamp().0, packet.marker(), packet.payload().to_vec());
+        let before = self.came.entry(packet.sequence_number().0).or_insert(content.clone());
+        assert_eq!(*before, content, "what is sent again is the same");
         let sequence = self.unwrapper.unwrap(packet.sequence_number());
         if codec == "telephone-event" {
             let at = packet.timestamp().0;
@@ -94,16 +128,28 @@ impl Source {
                 EventChange::Ended { event, duration, .. } => Some((event, duration)),
                 _ => None,
             }));
-            return;
+            return None;
         }
         self.codec.clone_from(codec);
-        let Some(format) = PayloadFormat::from_sdp(codec, fmtp) else { return };
+        let format = PayloadFormat::from_sdp(codec, fmtp)?;
         let assembler = self
             .assembler
             .get_or_insert_with(|| FrameAssembler::new(format, AssemblerConfig::default()));
         let payload = Bytes::copy_from_slice(packet.payload());
-        assembler.insert(sequence, packet.timestamp().0, packet.marker(), payload, None);
+        let (timestamp, marker) = (packet.timestamp().0, packet.marker());
+        let insertion = assembler.insert(sequence, timestamp, marker, payload, None);
         self.frames.extend(std::iter::from_fn(|| assembler.poll_frame()));
+        Some(insertion)
+    }
+
+    /// Gives up what never came, for nothing follows: what was waiting for it comes out as far as it can be decoded.
+    fn finish(&mut self) {
+        let Some(assembler) = &mut self.assembler else { return };
+        while let Some(missing) = assembler.first_missing() {
+            self.lost += 1;
+            assembler.give_up_before(missing + 1);
+            self.frames.extend(std::iter::from_fn(|| assembler.poll_frame()));
+        }
     }
 
     fn tell(&self, out: &mut String) {
@@ -111,7 +157,17 @@ impl Source {
         self.frames.iter().for_each(|frame| hash.update(&frame.data));
         let mut sizes: Vec<_> = self.frames.iter().filter_map(|frame| frame.dimensions).collect();
         sizes.dedup();
-        let Self { codec, mid, rid, packets, numbered, frames, .. } = self;
+        let Self { codec, mid, rid, packets, numbered, frames, restored, .. } = self;
+        if codec == "rtx" {
+            let (restored, missing) = restored;
+            writeln!(
+                out,
+                "{codec} mid={mid:?} rid={rid:?}: {packets} packets, {numbered} numbered; {restored} with media, \
+                 {missing} of it new"
+            )
+            .unwrap();
+            return;
+        }
         let keyframes = frames.iter().filter(|frame| frame.keyframe).count();
         let bytes: usize = frames.iter().map(|frame| frame.data.len()).sum();
         writeln!(
@@ -122,6 +178,12 @@ impl Source {
             &hex(&hash.finalize())[..16],
         )
         .unwrap();
+        let statistics = self.assembler.as_ref().map(FrameAssembler::statistics);
+        let of_no_use = statistics.map_or(0, |s| s.incomplete_frames + s.undecodable_frames);
+        if self.lost > 0 || of_no_use > 0 {
+            let lost = self.lost;
+            writeln!(out, "  {lost} packets never came, {of_no_use} frames are of no use").unwrap();
+        }
         if !self.pressed.is_empty() {
             writeln!(out, "  keys and their ticks: {:?}", self.pressed).unwrap();
         }
@@ -136,6 +198,10 @@ struct Direction {
     order: Vec<u32>,
     sources: BTreeMap<u32, Source>,
     rtcp: BTreeMap<&'static str, usize>,
+    /// Packets of media that are taken for lost, by source and number.
+    lost: BTreeSet<(u32, u16)>,
+    /// Packets of media that came again.
+    repeated: BTreeSet<(u32, u16)>,
 }
 
 impl Direction {
@@ -161,8 +227,42 @@ impl Direction {
         if !self.sources.contains_key(&ssrc) {
             self.order.push(ssrc);
         }
-        self.sources.entry(ssrc).or_default().take(&packet, &self.description);
+        let source = self.sources.entry(ssrc).or_default();
+        source.note(&packet, &self.description);
+        if source.codec == "rtx" {
+            self.restore(&packet);
+        } else if !self.lost.contains(&(ssrc, packet.sequence_number().0)) {
+            source.take(&packet, &self.description);
+        }
         true
+    }
+
+    /// Takes what a retransmission carries, if it carries anything (RFC 4588 §4).
+    fn restore(&mut self, packet: &RtpPacket<'_>) {
+        let ssrc = packet.ssrc().0;
+        let fmtp = &self.description.codecs[&packet.payload_type().get()].1;
+        let apt = fmtp.split(';').find_map(|part| part.trim().strip_prefix("apt="));
+        let apt = apt.and_then(|apt| PayloadType::new(apt.parse().ok()?)).expect("RFC 4588 §8.6");
+        let repair = &self.sources[&ssrc];
+        let is_original = |(other, source): &(&u32, &Source)| {
+            **other != ssrc
+                && source.codec != "rtx"
+                && (&source.mid, &source.rid) == (&repair.mid, &repair.rid)
+        };
+        let by_name = || self.sources.iter().find(is_original).map(|(original, _)| *original);
+        let named = self.description.repeats.get(&ssrc).copied();
+        let mut restored = Vec::new();
+        let Some(original) = named.or_else(by_name) else { return };
+        if !rtx::restore(packet, Ssrc(original), apt, &mut restored).expect("RFC 4588 §4") {
+            return;
+        }
+        let restored = RtpPacket::parse(&restored).expect("RTX carries RTP");
+        self.repeated.insert((original, restored.sequence_number().0));
+        let source = self.sources.entry(original).or_default();
+        let insertion = source.take(&restored, &self.description);
+        let counts = &mut self.sources.get_mut(&ssrc).expect("it was noted").restored;
+        counts.0 += 1;
+        counts.1 += usize::from(insertion == Some(Insertion::Stored));
     }
 }
 
@@ -180,7 +280,8 @@ fn kind(packet: &rtcp::Packet<'_>) -> &'static str {
     }
 }
 
-fn replay(path: &Path) -> String {
+/// Replays a recording, without these packets of media in each direction.
+fn replay(path: &Path, lost: &[BTreeSet<(u32, u16)>; 2]) -> (String, [Direction; 2]) {
     let text = |file: &str| std::fs::read_to_string(path.join(file)).unwrap();
     let datagrams = udp_datagrams(&std::fs::read(path.join("wire.pcap")).unwrap()).unwrap();
     let keys = KeyLog::parse(&text("keys.log"));
@@ -198,11 +299,16 @@ fn replay(path: &Path) -> String {
     // Payload types and identifiers are those of the answer, which keeps the offer's for what both take; those of the
     // offer alone are not sent.
     let names = std::fs::read_dir(path).unwrap().flatten();
-    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
-    let offers = names.filter(|name| name.starts_with("offer")).map(|name| text(&name));
-    let offers: Vec<String> = offers.collect();
-    for direction in &mut directions {
-        direction.description = Description::read(&offers);
+    let names: Vec<String> =
+        names.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let of = |kind: &str| -> Vec<String> {
+        names.iter().filter(|name| name.starts_with(kind)).map(|name| text(name)).collect()
+    };
+    for (direction, lost) in directions.iter_mut().zip(lost) {
+        direction.description = Description::read(&of("offer"));
+        direction.description.read_groups(&of("offer"));
+        direction.description.read_groups(&of("answer"));
+        direction.lost.clone_from(lost);
     }
     for datagram in media {
         // ICE may have moved to other addresses; only one side's keys open a packet.
@@ -211,13 +317,15 @@ fn replay(path: &Path) -> String {
             assert!(directions[1 - guess].take(datagram), "{}: not opened", path.display());
         }
     }
+    let sources = directions.iter_mut().flat_map(|direction| direction.sources.values_mut());
+    sources.for_each(Source::finish);
     let mut out =
         format!("{profile:?}, {} offers\n", if subject_offers { "we" } else { "the peer" });
     for (name, direction) in ["DTLS client", "DTLS server"].iter().zip(&directions) {
         writeln!(out, "{name}: RTCP {:?}", direction.rtcp).unwrap();
         direction.order.iter().for_each(|ssrc| direction.sources[ssrc].tell(&mut out));
     }
-    out
+    (out, directions)
 }
 
 fn directions(
@@ -233,6 +341,8 @@ fn directions(
         order: Vec::new(),
         sources: BTreeMap::new(),
         rtcp: BTreeMap::new(),
+        lost: BTreeSet::new(),
+        repeated: BTreeSet::new(),
     })
 }
 
@@ -255,17 +365,50 @@ fn profile(session: &dtls::Session, keys: &KeyLog, media: &[&Datagram]) -> Prote
         .expect("a profile of RFC 5764 or RFC 7714 opens the first packet")
 }
 
-#[test]
-fn recorded_media_becomes_the_same_frames() {
+fn recordings() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors/media");
     let mut recordings: Vec<PathBuf> =
         std::fs::read_dir(&folder).unwrap().flatten().map(|entry| entry.path()).collect();
     recordings.sort();
     assert!(recordings.len() >= 3, "recordings under {}", folder.display());
+    recordings
+}
+
+#[test]
+fn recorded_media_becomes_the_same_frames() {
     let mut out = String::new();
-    for path in recordings {
+    for path in recordings() {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        writeln!(out, "{name}: {}", replay(&path)).unwrap();
+        writeln!(out, "{name}: {}", replay(&path, &Default::default()).0).unwrap();
     }
     insta::assert_snapshot!(out);
+}
+
+/// Browsers and we probe the path with retransmissions of what has come: if that had not come, they would make it good.
+#[test]
+fn recorded_retransmissions_replace_what_is_lost() {
+    let mut replaced = 0;
+    for path in recordings() {
+        let (_, whole) = replay(&path, &Default::default());
+        let lost = whole.each_ref().map(|direction| {
+            // Without its first packets a stream would begin elsewhere.
+            let begins = |(ssrc, number): &&(u32, u16)| {
+                let source = &direction.sources[ssrc];
+                source.came.keys().take(2).any(|first| first == number)
+            };
+            direction.repeated.iter().filter(|packet| !begins(packet)).copied().collect()
+        });
+        let (_, repaired) = replay(&path, &lost);
+        for (direction, lost) in [0, 1].map(|side| (side, &lost[side])) {
+            replaced += lost.len();
+            for (ssrc, source) in &whole[direction].sources {
+                let of = |source: &Source| -> Vec<_> {
+                    source.frames.iter().map(|f| (f.timestamp, f.data.clone())).collect()
+                };
+                let (before, after) = (of(source), of(&repaired[direction].sources[ssrc]));
+                assert!(before == after, "{} of {ssrc:#x} in {}", source.codec, path.display());
+            }
+        }
+    }
+    assert!(replaced > 40, "{replaced} packets came again");
 }
