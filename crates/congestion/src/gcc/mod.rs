@@ -566,7 +566,8 @@ impl Controller for Gcc {
         self.drain = Drain::default();
         self.burst = None;
         self.raised_at = None;
-        self.losses_count_from = None;
+        // What was lost on the old path says nothing about the new one.
+        self.losses_count_from = Some(now);
         self.silence_decreased = None;
         self.jitter_us = 0.0;
         self.unreported_since = None;

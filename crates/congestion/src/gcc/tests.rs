@@ -125,3 +125,31 @@ fn the_receivers_limit_ends_with_its_path() {
     gcc.on_route_change(now);
     assert_eq!(gcc.target().rate, before);
 }
+
+/// The old path was dead before the new one was found.
+#[test]
+fn what_the_old_path_lost_does_not_slow_the_new_one() {
+    let mut gcc = gcc();
+    let start = Instant::now();
+    let at = |ms: u64| start + Duration::from_millis(ms);
+    for id in 0..400 {
+        gcc.on_packet_sent(at(id), &sent(id));
+    }
+    gcc.on_route_change(at(400));
+    let before = gcc.target().rate;
+    let result = |id: u64, arrived: bool| PacketResult {
+        sent: at(id),
+        arrived: arrived.then(|| Duration::from_millis(id)),
+        size: DataSize::from_bytes(1_200),
+        ecn: Ecn::NotEct,
+        probe: None,
+        was_lost: false,
+    };
+    for id in 400..420 {
+        gcc.on_packet_sent(at(id), &sent(id));
+    }
+    let results: Vec<PacketResult> = (0..420).map(|id| result(id, id >= 400)).collect();
+    gcc.on_feedback(at(500), &Feedback { results: &results, rtt: None });
+    assert!(gcc.target().rate >= before, "{} < {before}", gcc.target().rate);
+    assert!(gcc.target().loss < 0.01, "{}", gcc.target().loss);
+}
