@@ -32,6 +32,7 @@ use peerage_peerconnection::{
 };
 use peerage_stun::{Class, Message};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Sleep;
 
@@ -55,6 +56,8 @@ pub(crate) type ConnectionId = u64;
 const COMMANDS_PER_TURN: usize = 256;
 /// Receive batches per socket and turn.
 const BATCHES_PER_TURN: usize = 8;
+/// Datagrams of one path that a connection is given together.
+const MAX_RUN: usize = 8;
 /// Sends per connection and turn: others have their turn, and input is looked at, before it goes on.
 const SENDS_PER_TURN: usize = 32;
 /// Turns before the task yields to others of the runtime.
@@ -68,6 +71,9 @@ pub(crate) struct NewConnection {
     pub(crate) lifeline: Weak<Lifeline>,
     pub(crate) reply: oneshot::Sender<Result<NewParts, Error>>,
 }
+
+/// Datagrams of one path.
+type Run<'a> = SmallVec<[Input<'a>; MAX_RUN]>;
 
 /// The handle's ends of a new connection's queues.
 #[derive(Debug)]
@@ -283,25 +289,36 @@ impl Driver {
         let mut progress = false;
         for port in ports.iter() {
             for _ in 0..BATCHES_PER_TURN {
-                let received = port.socket.poll_recv(cx, buffers, |envelope, datagram| {
-                    let Some(connection) = route(routes, connections, &envelope, datagram) else {
-                        statistics.unroutable += 1;
+                let mut hand_over = |envelope: &Envelope, datagrams: &mut Run<'_>| {
+                    let Some(first) = datagrams.first() else { return };
+                    let Some(connection) = route(routes, connections, envelope, first.data) else {
+                        statistics.unroutable += datagrams.len() as u64;
+                        datagrams.clear();
                         return;
                     };
-                    let input = Input {
-                        source: envelope.source,
-                        destination: envelope.destination,
-                        protocol: Transport::Udp,
-                        ecn: envelope.ecn,
-                        data: datagram,
-                    };
-                    if let Err(error) = connection.pc.handle_input(now, input) {
+                    if let Err(error) = connection.pc.handle_inputs(now, datagrams) {
                         tracing::debug!(connection = connection.id, %error, "connection ended by input");
                     }
                     if !connection.dirty {
                         connection.dirty = true;
                         dirty.push(connection.id);
                     }
+                    datagrams.clear();
+                };
+                let received = port.socket.poll_recv(cx, buffers, |envelope, datagrams| {
+                    let Envelope { source, destination, ecn } = envelope;
+                    let mut run = Run::new();
+                    for data in datagrams {
+                        // STUN may be for another connection than what else comes by its path.
+                        let alone =
+                            is_stun(data) || run.last().is_some_and(|last| is_stun(last.data));
+                        if alone || run.len() == MAX_RUN {
+                            hand_over(&envelope, &mut run);
+                        }
+                        let protocol = Transport::Udp;
+                        run.push(Input { source, destination, protocol, ecn, data });
+                    }
+                    hand_over(&envelope, &mut run);
                 });
                 match received {
                     Poll::Ready(Ok(_)) => progress = true,
@@ -531,6 +548,11 @@ impl Driver {
     }
 }
 
+/// RFC 7983 §7: a first byte of 0..3 is STUN.
+fn is_stun(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|byte| *byte < 4)
+}
+
 /// Finds the connection that a datagram is for.
 fn route<'a>(
     routes: &Routes,
@@ -539,8 +561,8 @@ fn route<'a>(
     datagram: &[u8],
 ) -> Option<&'a mut Connection> {
     let path = (envelope.destination, envelope.source);
-    // RFC 7983 §7: a first byte of 0..3 is STUN. Requests name their receiver; that is surer than the address.
-    let id = if datagram.first().is_some_and(|byte| *byte < 4) {
+    // Requests name their receiver; that is surer than the address.
+    let id = if is_stun(datagram) {
         Message::parse(datagram)
             .ok()
             .filter(|message| message.class() == Class::Request)

@@ -6,6 +6,7 @@ pub(crate) mod gate;
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
+use std::slice::ChunksMut;
 use std::task::{Context, Poll, ready};
 
 use peerage_ice::Ecn;
@@ -126,12 +127,13 @@ impl Socket {
         self.io.poll_send_ready(cx)
     }
 
-    /// Receives a batch and calls `deliver` for each datagram in place. Ready(Ok(n)) tells how many datagrams came.
+    /// Receives a batch and calls `deliver` for the datagrams in place, those of one path that the kernel coalesced at once.
+    /// Ready(Ok(n)) tells how many datagrams came.
     pub(crate) fn poll_recv(
         &self,
         cx: &mut Context<'_>,
         buffers: &mut ReceiveBuffers,
-        mut deliver: impl FnMut(Envelope, &mut [u8]),
+        mut deliver: impl FnMut(Envelope, ChunksMut<'_, u8>),
     ) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.io.poll_recv_ready(cx))?;
@@ -150,10 +152,8 @@ impl Socket {
                             ecn: meta.ecn.map(from_codepoint),
                         };
                         let stride = meta.stride.max(1);
-                        for datagram in slice[..meta.len].chunks_mut(stride) {
-                            datagrams += 1;
-                            deliver(envelope, datagram);
-                        }
+                        datagrams += meta.len.div_ceil(stride);
+                        deliver(envelope, slice[..meta.len].chunks_mut(stride));
                     }
                     return Poll::Ready(Ok(datagrams));
                 }
