@@ -1,16 +1,23 @@
-//! The bytes of incomplete frames, over all streams of a connection: each assembler has a limit of its own, and a peer may
-//! have a thousand streams.
+//! The memory of incomplete frames, over all streams of a connection: each assembler has a limit of its own, and a peer may
+//! have a thousand streams. Places of packets that are missing count, and so does what is noted of them.
 
 use super::RtpTransport;
 use super::receive::ReceiveStream;
 
-/// Payload bytes of incomplete frames that all streams together may hold: eight streams at their own limit.
+/// Bytes that all streams together may hold, of all transports: eight streams at their own limit.
 const MAX_INCOMPLETE_BYTES: usize = 64 << 20;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct AssemblyBudget {
     held: usize,
+    most: usize,
+}
+
+impl Default for AssemblyBudget {
+    fn default() -> Self {
+        Self { held: 0, most: MAX_INCOMPLETE_BYTES }
+    }
 }
 
 impl AssemblyBudget {
@@ -28,12 +35,24 @@ impl AssemblyBudget {
 }
 
 impl RtpTransport {
-    /// Brings the count up to date with one stream. When it is too much, the streams that hold most give up what is
-    /// incomplete: to look for them takes a walk over all, but each walk frees a thousandth of the budget at least.
+    /// Says how many transports the connection has: each has its share, so that those of a peer that has several do not add
+    /// up.
+    pub(crate) fn share_budget(&mut self, transports: usize) {
+        self.assembly.most = MAX_INCOMPLETE_BYTES / transports.max(1);
+        self.keep_to_budget();
+    }
+
+    /// Brings the count up to date with one stream, and gives up what is too much.
     pub(super) fn settle_budget(&mut self, index: usize) {
         let (before, after) = self.receivers[index].count_bytes();
         self.assembly.held = self.assembly.held - before + after;
-        while self.assembly.held > MAX_INCOMPLETE_BYTES {
+        self.keep_to_budget();
+    }
+
+    /// When it is too much, the streams that hold most give up what is incomplete: to look for them takes a walk over all,
+    /// but each walk frees a thousandth of the budget at least.
+    fn keep_to_budget(&mut self) {
+        while self.assembly.held > self.assembly.most {
             let largest = self.receivers.iter_mut().max_by_key(|stream| stream.counted_bytes());
             let Some(stream) = largest.filter(|stream| stream.counted_bytes() > 0) else { return };
             stream.give_up();

@@ -155,35 +155,39 @@ impl ReceiveStream {
         self.rid.as_ref()
     }
 
-    /// Bytes of incomplete frames, as they were counted last.
+    /// Bytes held for incomplete frames, as they were counted last.
     pub(super) fn counted_bytes(&self) -> usize {
         self.counted
     }
 
-    /// Counts the bytes of incomplete frames: before, and now.
+    /// Bytes held for incomplete frames, and for what is noted of those that are missed.
+    pub(super) fn held_bytes(&self) -> usize {
+        let assembled = self.current.as_ref().map_or(0, |(_, assembler)| assembler.held_bytes());
+        let missed = self.nack.as_ref().map_or(0, NackGenerator::held_bytes);
+        assembled + missed + self.extensions.held_bytes()
+    }
+
+    /// Counts them: before, and now.
     pub(super) fn count_bytes(&mut self) -> (usize, usize) {
-        let held = self.current.as_ref().map_or(0, |(_, assembler)| assembler.buffered_bytes());
+        let held = self.held_bytes();
         (std::mem::replace(&mut self.counted, held), held)
     }
 
-    /// Bytes of incomplete frames, and packets that are missed.
     #[cfg(any(test, feature = "fuzzing"))]
-    pub(super) fn held_bytes(&self) -> usize {
-        self.current.as_ref().map_or(0, |(_, assembler)| assembler.buffered_bytes())
-    }
-
     pub(super) fn missing(&self) -> usize {
         self.nack.as_ref().map_or(0, NackGenerator::missing)
     }
 
-    /// Gives up all that is incomplete.
+    /// Gives up all that is incomplete: nothing of what is counted is held afterwards.
     pub(super) fn give_up(&mut self) {
-        if let (Some((codec, assembler)), Some(newest)) =
-            (&mut self.current, self.sequence.highest())
-        {
-            assembler.give_up_before(newest + 1);
+        if let Some((codec, assembler)) = &mut self.current {
+            assembler.give_up_all();
             self.wants_keyframe |= codec.format.is_video();
         }
+        if let Some(nack) = &mut self.nack {
+            nack.give_up();
+        }
+        self.extensions.give_up();
     }
 
     /// Changes between frames and packets. What is under way is given up.

@@ -153,15 +153,47 @@ fn after_a_frame_that_found_no_room_all_are_left_out_up_to_a_keyframe() {
     assert_eq!(stream.snapshot(now).frames_dropped, 9);
 }
 
+fn transport(now: Instant) -> RtpTransport {
+    let clock = (now, SystemTime::UNIX_EPOCH);
+    let cname = Text::new("name").unwrap();
+    RtpTransport::new(&mut Rng::from_seed(1), cname, clock, GccConfig::default())
+}
+
+/// Two packets take the places of all between them, and what is noted of those that are missing.
+#[test]
+fn places_in_a_thousand_streams_have_the_same_budget() {
+    let now = Instant::now();
+    for transports in [1, 16] {
+        let most = (64 << 20) / transports;
+        let mut transport = transport(now);
+        transport.share_budget(transports);
+        for index in 0..1_024 {
+            transport.receivers.push(stream(index as u32));
+            for number in [0, 900, 2_047] {
+                take(&mut transport.receivers[index], now, (number, 0), false, &MORE);
+                transport.after_packet(now, index);
+            }
+        }
+        let held = |transport: &mut RtpTransport| -> usize {
+            transport.receivers.iter_mut().map(|stream| stream.count_bytes().1).sum()
+        };
+        let all = held(&mut transport);
+        assert!(all <= most && 2 * all > most, "{all} bytes are held of {most}");
+        let given_up = transport.statistics().assemblies_given_up;
+        // 2,048 places of 100 bytes at least in each.
+        assert!(given_up > (1_024 - most / 200_000) as u64, "{given_up} have given up");
+        // Another transport makes the share smaller.
+        transport.share_budget(2 * transports);
+        assert!(held(&mut transport) <= most / 2);
+    }
+}
+
 /// Each stream may hold 8 MiB, and there may be a thousand.
 #[test]
 fn incomplete_frames_of_all_streams_have_one_budget() {
     const PART: usize = 60_000;
     let now = Instant::now();
-    let clock = (now, SystemTime::UNIX_EPOCH);
-    let cname = Text::new("name").unwrap();
-    let bitrates = GccConfig::default();
-    let mut transport = RtpTransport::new(&mut Rng::from_seed(1), cname, clock, bitrates);
+    let mut transport = transport(now);
     // The keyframe has no end, and its parts keep their places.
     let mut part = MORE.to_vec();
     part.resize(PART, 7);

@@ -183,7 +183,16 @@ impl Transports {
         rtp.begin_as(&first.rtp);
         self.next_id += 1;
         self.list.push(Transport::new(TransportId(id), ice, first.dtls.alike(), tls_id, rtp));
+        self.share_budget();
         Some(self.list.len() - 1)
+    }
+
+    /// What incomplete frames may hold is the connection's: each transport has its share.
+    fn share_budget(&mut self) {
+        let count = self.list.len();
+        for transport in &mut self.list {
+            transport.rtp.share_budget(count);
+        }
     }
 
     /// Lets go of those that `keep` does not name; if there is none, the first stays. Places change.
@@ -200,6 +209,7 @@ impl Transports {
             }
             stays
         });
+        self.share_budget();
         self.routes.clear();
         self.data = 0;
         self.turn = 0;

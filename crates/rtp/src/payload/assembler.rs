@@ -33,7 +33,7 @@ use crate::extension::{DependencyDescriptor, DependencyStructure, MandatoryField
 pub struct AssemblerConfig {
     /// Sequence numbers from the oldest packet held to the newest; what is older is given up. At least 2.
     pub max_packets: usize,
-    /// Payload bytes held; the oldest are given up. At least 65,535.
+    /// Bytes of payloads held, and of what describes them; the oldest are given up. At least 65,535.
     pub max_bytes: usize,
     /// Audio only: hold frames back until those before them have come or are given up, as files want it. Otherwise they
     /// come out as they arrive, as jitter buffers want it.
@@ -96,10 +96,16 @@ pub struct AssemblerStatistics {
 const MAX_PASSED_OVER: usize = 64;
 /// How far back the first packets may be reordered: nothing tells where the stream begins.
 const MAX_REWIND: u64 = 64;
+/// A template of a dependency descriptor, with the longest lists that it can have.
+const TEMPLATE_BYTES: usize = size_of::<crate::extension::FrameDependencies>() + 3 * 64;
+/// Places that are kept while nothing is held: what more a gap or a large frame took is given back.
+const KEPT_PLACES: usize = 128;
 
 #[derive(Debug)]
 struct Slot {
     timestamp: u32,
+    /// Bytes outside of the slot, as they were counted when it was filled.
+    held: u32,
     marker: bool,
     payload: Bytes,
     content: Content,
@@ -124,6 +130,15 @@ enum Dependencies {
 }
 
 impl Dependencies {
+    /// Bytes that are not inside of it.
+    fn spilled(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Read(read) => spilled(&read.frame_diffs),
+            Self::Described(bytes) => spilled(bytes),
+        }
+    }
+
     fn read(&self) -> Option<&FrameDependencies> {
         match self {
             Self::Read(dependencies) => Some(dependencies),
@@ -153,7 +168,24 @@ impl Dependencies {
     }
 }
 
+/// Bytes that a list has taken beside itself.
+fn spilled<A: smallvec::Array>(list: &SmallVec<A>) -> usize {
+    if list.spilled() { list.capacity() * size_of::<A::Item>() } else { 0 }
+}
+
 impl Slot {
+    fn new(timestamp: u32, marker: bool, payload: Bytes, content: Content) -> Self {
+        let described = match &content {
+            Content::Media(descriptor, dependencies) => {
+                spilled(&descriptor.media) + dependencies.spilled()
+            }
+            Content::Padding | Content::Malformed => 0,
+        };
+        // A payload is a datagram's at most, and of each of its bytes a few can be told.
+        let held = u32::try_from(payload.len() + described).unwrap_or(u32::MAX);
+        Self { timestamp, held, marker, payload, content }
+    }
+
     fn is_padding(&self) -> bool {
         matches!(self.content, Content::Padding)
     }
@@ -327,11 +359,11 @@ impl FrameAssembler {
             }
         };
         let payload = if matches!(content, Content::Media(..)) { payload } else { Bytes::new() };
-        let slot = Slot { timestamp, marker, payload, content };
+        let slot = Slot::new(timestamp, marker, payload, content);
         if slot.begins_keyframe() && self.candidate.is_none_or(|(newest, _)| sequence > newest) {
             self.candidate = Some((sequence, 0));
         }
-        self.bytes += slot.payload.len();
+        self.bytes += slot.held as usize;
         if index >= self.slots.len() {
             self.slots.resize_with(index + 1, || None);
         }
@@ -430,9 +462,28 @@ impl FrameAssembler {
         self.slots.iter().flatten().find(|slot| !slot.is_padding()).map(|slot| slot.timestamp)
     }
 
-    /// Payload bytes held.
+    /// Bytes of payloads held, and of what describes them.
     pub fn buffered_bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Bytes of memory held for packets: payloads, what describes them, the places of those that are there and of those
+    /// that are missing, and templates of dependency descriptors. What was polled is not counted. Found without a walk.
+    pub fn held_bytes(&self) -> usize {
+        let templates = self.structure.as_ref().map_or(0, |structure| {
+            size_of::<DependencyStructure>() + structure.templates.capacity() * TEMPLATE_BYTES
+        });
+        self.bytes + self.slots.capacity() * size_of::<Option<Slot>>() + templates
+    }
+
+    /// Gives up all that is held, and the memory with it: afterwards [`held_bytes`](Self::held_bytes) is zero. What was
+    /// assembled already can still be polled.
+    pub fn give_up_all(&mut self) {
+        if !self.slots.is_empty() {
+            self.drop_before(self.base + self.slots.len() as u64);
+        }
+        self.slots = VecDeque::new();
+        self.structure = None;
     }
 
     /// Counters.
@@ -498,7 +549,10 @@ impl FrameAssembler {
         if self.candidate.is_some_and(|(sequence, _)| sequence < self.base) {
             self.candidate = None;
         }
-        self.bytes -= slot.as_ref().map_or(0, |slot| slot.payload.len());
+        self.bytes -= slot.as_ref().map_or(0, |slot| slot.held as usize);
+        if self.slots.is_empty() && self.slots.capacity() > KEPT_PLACES {
+            self.slots.shrink_to(KEPT_PLACES);
+        }
         slot
     }
 

@@ -19,6 +19,10 @@ use crate::rtcp::{
 pub const MAX_ARRIVALS: usize = 4_096;
 /// The most streams that are reported on by RFC 8888.
 pub const MAX_REPORTED_STREAMS: usize = 1_024;
+/// The places for arrivals of all streams together, from which on a stream has [`FEW_ARRIVALS`] only.
+pub const MAX_STREAM_ARRIVALS: usize = 65_536;
+/// The most arrivals of a stream that are kept while all together have many.
+pub const FEW_ARRIVALS: usize = 64;
 /// How many packets that were reported already are kept, so that one that comes late finds its place.
 const KEPT: u64 = 512;
 /// The most packets of one RFC 8888 message: it stays within 1,100 bytes whatever the streams.
@@ -53,10 +57,10 @@ impl<T> Run<T> {
         self.first + self.entries.len() as u64
     }
 
-    /// The place of a number; `None` where it is too old to be reported.
-    fn slot(&mut self, number: SequenceNumber) -> Option<(u64, &mut Option<T>)> {
+    /// The place of a number; `None` where it is too old to be reported. `most` places are kept.
+    fn slot(&mut self, number: SequenceNumber, most: usize) -> Option<(u64, &mut Option<T>)> {
         let extended = self.unwrapper.unwrap(number);
-        if self.entries.is_empty() || extended >= self.end() + MAX_ARRIVALS as u64 {
+        if self.entries.is_empty() || extended >= self.end() + most as u64 {
             // The first, or so far ahead that nothing before it matters.
             self.entries.clear();
             self.first = extended;
@@ -66,13 +70,14 @@ impl<T> Run<T> {
             return None;
         }
         while self.end() <= extended {
-            if self.entries.len() == MAX_ARRIVALS {
+            while self.entries.len() >= most {
                 self.entries.pop_front();
                 self.first += 1;
                 self.report_from = self.report_from.max(self.first);
             }
             self.entries.push_back(None);
         }
+        self.give_back();
         let index = (extended - self.first) as usize;
         self.entries.get_mut(index).map(|slot| (extended, slot))
     }
@@ -82,12 +87,21 @@ impl<T> Run<T> {
         self.report_from < self.end()
     }
 
-    /// All before `number` is reported.
-    fn reported(&mut self, number: u64) {
+    /// All before `number` is reported; so many of these places are kept.
+    fn reported(&mut self, number: u64, keep: u64) {
         self.report_from = number;
-        let keep_from = number.saturating_sub(KEPT);
+        let keep_from = number.saturating_sub(keep);
         while self.first < keep_from && self.entries.pop_front().is_some() {
             self.first += 1;
+        }
+        self.give_back();
+    }
+
+    /// Gives back the memory of most places where few of them are taken.
+    fn give_back(&mut self) {
+        let taken = self.entries.len().max(FEW_ARRIVALS);
+        if self.entries.capacity() > 4 * taken {
+            self.entries.shrink_to(2 * taken);
         }
     }
 }
@@ -116,7 +130,7 @@ impl TransportArrivals {
     /// Records a packet by its transport-wide number. Of one that comes twice the first arrival counts.
     pub fn record(&mut self, now: Instant, number: SequenceNumber) {
         let arrival = now.saturating_duration_since(self.epoch);
-        if let Some((extended, slot)) = self.run.slot(number)
+        if let Some((extended, slot)) = self.run.slot(number, MAX_ARRIVALS)
             && slot.is_none()
         {
             *slot = Some(arrival);
@@ -161,10 +175,10 @@ impl TransportArrivals {
             }
             self.builder.write(sources, self.feedback_count, out);
             self.feedback_count = self.feedback_count.wrapping_add(1);
-            self.run.reported(next);
+            self.run.reported(next, KEPT);
             return true;
         }
-        self.run.reported(end);
+        self.run.reported(end, KEPT);
         false
     }
 }
@@ -176,6 +190,8 @@ pub struct StreamArrivals {
     /// Streams with something to report, in the order in which it came.
     due: Vec<Ssrc>,
     metrics: Vec<PacketMetric>,
+    /// Places that all streams have taken.
+    places: usize,
 }
 
 impl StreamArrivals {
@@ -193,7 +209,9 @@ impl StreamArrivals {
         }
         let run = self.streams.entry(ssrc).or_default();
         let was_due = run.is_due();
-        let Some((extended, slot)) = run.slot(number) else { return };
+        let most = if self.places < MAX_STREAM_ARRIVALS { MAX_ARRIVALS } else { FEW_ARRIVALS };
+        let before = run.entries.capacity();
+        let Some((extended, slot)) = run.slot(number, most) else { return };
         match slot {
             Some((_, mark)) if ecn == Ecn::Ce => *mark = Ecn::Ce,
             Some(_) => {}
@@ -202,6 +220,7 @@ impl StreamArrivals {
                 run.report_from = run.report_from.min(extended);
             }
         }
+        self.places = self.places + run.entries.capacity() - before;
         if !was_due && run.is_due() {
             self.due.push(ssrc);
         }
@@ -209,7 +228,9 @@ impl StreamArrivals {
 
     /// Forgets a stream.
     pub fn remove(&mut self, ssrc: Ssrc) {
-        self.streams.remove(&ssrc);
+        if let Some(run) = self.streams.remove(&ssrc) {
+            self.places -= run.entries.capacity();
+        }
         self.due.retain(|other| *other != ssrc);
     }
 
@@ -243,7 +264,10 @@ impl StreamArrivals {
                     PacketMetric::Received { ecn, arrival_offset: arrival_offset(now, arrival) }
                 }));
             }
-            run.reported(to);
+            let before = run.entries.capacity();
+            let keep = if self.places < MAX_STREAM_ARRIVALS { KEPT } else { FEW_ARRIVALS as u64 };
+            run.reported(to, keep);
+            self.places = self.places + run.entries.capacity() - before;
             blocks.push((ssrc, SequenceNumber(from as u16), begin, self.metrics.len()));
             if !run.is_due() {
                 self.due.pop();
@@ -399,10 +423,48 @@ mod tests {
         }
         assert_eq!(arrivals.streams.len(), MAX_REPORTED_STREAMS);
         assert!(arrivals.streams.values().all(|run| run.entries.len() <= MAX_ARRIVALS));
+        assert!(arrivals.places <= 2 * MAX_STREAM_ARRIVALS + MAX_REPORTED_STREAMS * FEW_ARRIVALS);
         let mut transport = TransportArrivals::new(now);
         for n in 0..200_000_u32 {
             transport.record(now, SequenceNumber((n * 5) as u16));
         }
         assert_eq!(transport.run.entries.len(), MAX_ARRIVALS);
+    }
+
+    /// Two packets far apart take the places of all between them.
+    #[test]
+    fn gaps_in_many_streams_do_not_add_up() {
+        let now = Instant::now();
+        let mut arrivals = StreamArrivals::new();
+        for number in [0, 4_095] {
+            for ssrc in 0..MAX_REPORTED_STREAMS as u32 {
+                arrivals.record(now, Ssrc(ssrc), SequenceNumber(number), Ecn::NotEct);
+            }
+        }
+        let held: usize = arrivals.streams.values().map(|run| run.entries.capacity()).sum();
+        assert!(held <= 140_000, "{held} places of 24 bytes");
+        assert_eq!(held, arrivals.places);
+        // What is reported makes room, so that a stream is reported on in full again.
+        let mut out = Vec::new();
+        while arrivals.report(now, NtpTime(0), Ssrc(9), &mut out) {
+            out.clear();
+        }
+        assert!(arrivals.places < MAX_STREAM_ARRIVALS);
+        for number in 4_096..5_096 {
+            arrivals.record(now, Ssrc(7), SequenceNumber(number), Ecn::NotEct);
+        }
+        let mut seen = 0;
+        while arrivals.report(now, NtpTime(0), Ssrc(9), &mut out) {
+            for packet in packets(&std::mem::take(&mut out)) {
+                let Packet::CongestionControlFeedback(feedback) = packet.unwrap() else { panic!() };
+                seen += feedback.streams().map(|stream| stream.packets().count()).sum::<usize>();
+            }
+        }
+        assert_eq!(seen, 1_000);
+        let ssrcs: Vec<Ssrc> = arrivals.streams.keys().copied().collect();
+        for ssrc in ssrcs {
+            arrivals.remove(ssrc);
+        }
+        assert_eq!(arrivals.places, 0);
     }
 }

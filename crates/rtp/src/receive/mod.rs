@@ -6,7 +6,10 @@ mod demux;
 mod schedule;
 mod statistics;
 
-pub use arrivals::{MAX_ARRIVALS, MAX_REPORTED_STREAMS, StreamArrivals, TransportArrivals};
+pub use arrivals::{
+    FEW_ARRIVALS, MAX_ARRIVALS, MAX_REPORTED_STREAMS, MAX_STREAM_ARRIVALS, StreamArrivals,
+    TransportArrivals,
+};
 pub use demux::{
     Demultiplexer, MAX_LATCHED_STREAMS, MAX_SECTIONS, MAX_STREAM_IDS, MediaSection, Route,
     StreamRole,

@@ -39,6 +39,8 @@ const MAX_REORDERING: u64 = 32;
 const MAX_REORDERING_DELAY: Duration = Duration::from_millis(60);
 /// What was learnt of reordering is forgotten by this part with each gap that was none.
 const FORGET: u32 = 256;
+/// Places that are kept while nothing is missing.
+const KEPT_PLACES: usize = 64;
 /// The least time between two requests for a packet, however short the round trip is.
 const MIN_RETRY: Duration = Duration::from_millis(10);
 
@@ -121,6 +123,7 @@ impl NackGenerator {
                 return self.begins_earlier(now, extended);
             };
             if let Some(missing) = self.missing.remove(index) {
+                self.give_back();
                 let late = now.saturating_duration_since(missing.seen);
                 // Where retransmissions come on the stream itself, what was asked for a round trip ago is one.
                 let late_by_itself = missing.requests == 0 || late < self.round_trip;
@@ -217,11 +220,19 @@ impl NackGenerator {
             self.given_up += 1;
             self.key_frame_needed = true;
         }
+        self.give_back();
+    }
+
+    /// Gives back the memory of a burst of losses once nothing is missing.
+    fn give_back(&mut self) {
+        if self.missing.is_empty() && self.missing.capacity() > KEPT_PLACES {
+            self.missing.shrink_to(KEPT_PLACES);
+        }
     }
 
     fn give_up_all(&mut self) {
         self.given_up += self.missing.len() as u64;
-        self.missing.clear();
+        self.missing = VecDeque::new();
         self.first = 0;
         self.next_due = None;
         self.key_frame_needed = true;
@@ -266,6 +277,7 @@ impl NackGenerator {
             next_due = Some(next_due.map_or(missing.due, |next| next.min(missing.due)));
             true
         });
+        self.give_back();
         self.next_due = next_due;
         self.given_up += given_up;
         self.requests += requests;
@@ -279,6 +291,7 @@ impl NackGenerator {
         while self.missing.front().is_some_and(|missing| missing.number < first) {
             self.missing.pop_front();
         }
+        self.give_back();
         self.key_frame_needed = false;
     }
 
@@ -296,6 +309,7 @@ impl NackGenerator {
         while self.missing.front().is_some_and(|missing| missing.number < first) {
             self.missing.pop_front();
         }
+        self.give_back();
     }
 
     /// Whether packets were given up since the last call: without them only a key frame helps.
@@ -303,9 +317,15 @@ impl NackGenerator {
         std::mem::take(&mut self.key_frame_needed)
     }
 
-    /// Gives up all that is missed: a keyframe is sooner there.
+    /// Gives up all that is missed: a keyframe is sooner there. Afterwards [`held_bytes`](Self::held_bytes) is zero.
     pub fn give_up(&mut self) {
         self.give_up_all();
+    }
+
+    /// Bytes of memory held for packets that are missed.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.missing.capacity() * size_of::<Missing>()
     }
 
     /// When the gap was seen that has been there longest.
