@@ -271,6 +271,36 @@ fn one_end_may_have_one_port_for_all() {
     Apart { pair, audio, video, channel }.everything_flows();
 }
 
+/// Sockets are bound, and told of, in any order.
+#[test]
+fn ports_that_come_after_the_transports_are_given_to_one_each() {
+    let mut pair = Pair::with(18, config(), config());
+    let now = pair.now;
+    let audio = pair.a.pc.add_track(now, MediaKind::Audio, "a", vec!["s".into()]).unwrap();
+    let video = pair.a.pc.add_track(now, MediaKind::Video, "v", vec!["s".into()]).unwrap();
+    let channel = pair.a.pc.create_data_channel(now, "data", Default::default()).unwrap();
+    negotiate_apart(&mut pair);
+    pair.a.add_ports(now, 2);
+    pair.b.add_ports(now, 2);
+    pair.connect();
+    for peer in [&pair.a, &pair.b] {
+        let ports: HashSet<_> = (peer.pc.ice_transports())
+            .map(|ice| ice.selected_candidate_pair.map(|pair| pair.local).unwrap())
+            .collect();
+        assert_eq!(ports.len(), 3, "{ports:?}");
+        for ice in peer.pc.ice_transports().skip(1) {
+            assert_eq!(ice.local_candidates.len(), 1, "{:?}", ice.local_candidates);
+        }
+    }
+    // A port that is gone leaves its transport one of those that remain.
+    let (now, last) = (pair.now, *pair.a.addresses.last().unwrap());
+    pair.a.pc.remove_local_address(now, last);
+    for ice in pair.a.pc.ice_transports() {
+        assert!(!ice.local_candidates.is_empty());
+    }
+    Apart { pair, audio, video, channel }.everything_flows();
+}
+
 #[test]
 fn two_ends_with_one_port_each_are_told_what_is_wrong() {
     let mut pair = Pair::with(7, config(), config());

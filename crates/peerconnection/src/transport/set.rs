@@ -5,7 +5,7 @@
 //! A packet finds its transport by the pair of addresses it came by, which is looked up by hash, never by a scan; with one
 //! transport there is nothing to look up. What a transport may have to send or to tell is marked when it is touched.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -311,14 +311,29 @@ impl Transports {
         if place < MAX_ADDRESSES {
             self.addresses.push(address);
         }
-        let addresses = &self.addresses;
-        for transport in &mut self.list {
-            if takes(addresses, place, transport.id.0) {
-                // An address that is unusable or one too many yields no candidate.
-                let _ = transport.ice.agent.add_local_address(now, address);
-            }
+        if place < MAX_ADDRESSES {
+            self.assign(now, address.ip());
+        } else {
+            let _ = self.list[0].ice.agent.add_local_address(now, address);
         }
         self.mark_all();
+    }
+
+    /// Gives each transport the ports of an IP address that are its own. How many there are decides which: what came before
+    /// the others, and was every transport's, is taken back, unless packets go by it already.
+    fn assign(&mut self, now: Instant, ip: IpAddr) {
+        for transport in &mut self.list {
+            let (id, path) = (transport.id.0, transport.path);
+            let ports = || self.addresses.iter().enumerate().filter(|(_, a)| a.ip() == ip);
+            for (_, address) in ports().filter(|(place, _)| takes(&self.addresses, *place, id)) {
+                // An address that is unusable or one too many yields no candidate.
+                let _ = transport.ice.agent.add_local_address(now, *address);
+            }
+            let others = ports().filter(|(place, _)| !takes(&self.addresses, *place, id));
+            for (_, address) in others.filter(|(_, a)| path.is_none_or(|(local, _)| local != **a)) {
+                transport.ice.agent.remove_local_address(now, *address);
+            }
+        }
     }
 
     pub(crate) fn remove_address(&mut self, now: Instant, address: SocketAddr) {
@@ -326,6 +341,7 @@ impl Transports {
         for transport in self.iter_mut() {
             transport.ice.agent.remove_local_address(now, address);
         }
+        self.assign(now, address.ip());
     }
 
     pub(crate) fn addresses_complete(&mut self, now: Instant) {
