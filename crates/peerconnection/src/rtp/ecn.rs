@@ -4,7 +4,8 @@
 use peerage_congestion::PacketResult;
 use peerage_ice::Ecn;
 
-/// So many marked packets in a row that were lost, or came without their mark, say that the path does not carry marks.
+/// So many marked packets that came without their mark, or were lost before any came with one, say that the path does not
+/// carry marks.
 const FAILURES: u32 = 20;
 
 /// What is known of one path.
@@ -12,6 +13,8 @@ const FAILURES: u32 = 20;
 pub(super) struct EcnMarking {
     /// Marked packets since the last one that arrived with a mark.
     failures: u32,
+    /// One arrived with a mark: what is lost from then on is lost for other reasons.
+    carried: bool,
     failed: bool,
 }
 
@@ -24,9 +27,12 @@ impl EcnMarking {
     /// A report on marked packets came.
     pub(super) fn reported(&mut self, results: &[PacketResult]) {
         for result in results {
-            let carried =
-                result.arrived.is_some() && !matches!(result.ecn, peerage_congestion::Ecn::NotEct);
-            self.failures = if carried { 0 } else { self.failures + 1 };
+            let marked = !matches!(result.ecn, peerage_congestion::Ecn::NotEct);
+            match (result.arrived.is_some(), marked) {
+                (true, true) => (self.failures, self.carried) = (0, true),
+                (false, _) if self.carried => {}
+                _ => self.failures += 1,
+            }
             if self.failures >= FAILURES {
                 self.failed = true;
                 return;
@@ -60,19 +66,42 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_removes_marks_or_drops_what_is_marked_gets_no_more() {
-        for bad in [result(true, Mark::NotEct), result(false, Mark::NotEct)] {
-            let mut marking = EcnMarking::default();
-            marking.reported(&[bad; 19]);
-            marking.reported(&[result(true, Mark::Ce)]);
-            marking.reported(&[bad; 19]);
-            assert_eq!(marking.mark(), Some(Ecn::Ect0));
-            marking.reported(&[bad]);
-            assert_eq!(marking.mark(), None);
-            marking.reported(&[result(true, Mark::Ect0)]);
-            assert_eq!(marking.mark(), None, "what still comes was marked before");
-            marking.route_changed();
-            assert_eq!(marking.mark(), Some(Ecn::Ect0));
+    fn a_path_that_removes_marks_gets_no_more() {
+        let bad = result(true, Mark::NotEct);
+        let mut marking = EcnMarking::default();
+        marking.reported(&[bad; 19]);
+        marking.reported(&[result(true, Mark::Ce)]);
+        marking.reported(&[bad; 19]);
+        assert_eq!(marking.mark(), Some(Ecn::Ect0));
+        marking.reported(&[bad]);
+        assert_eq!(marking.mark(), None);
+        marking.reported(&[result(true, Mark::Ect0)]);
+        assert_eq!(marking.mark(), None, "what still comes was marked before");
+        marking.route_changed();
+        assert_eq!(marking.mark(), Some(Ecn::Ect0));
+    }
+
+    #[test]
+    fn a_path_that_drops_what_is_marked_gets_no_more() {
+        let mut marking = EcnMarking::default();
+        marking.reported(&[result(false, Mark::NotEct); 19]);
+        assert_eq!(marking.mark(), Some(Ecn::Ect0));
+        marking.reported(&[result(false, Mark::NotEct)]);
+        assert_eq!(marking.mark(), None);
+    }
+
+    /// An outage, or a queue that is full: it says nothing of marks.
+    #[test]
+    fn losses_on_a_path_that_carries_marks_do_not_end_them() {
+        let mut marking = EcnMarking::default();
+        marking.reported(&[result(false, Mark::NotEct); 10]);
+        marking.reported(&[result(true, Mark::Ect0)]);
+        marking.reported(&[result(false, Mark::NotEct); 1_000]);
+        assert_eq!(marking.mark(), Some(Ecn::Ect0));
+        // Neither do they hide that marks are removed from now on.
+        for _ in 0..20 {
+            marking.reported(&[result(true, Mark::NotEct), result(false, Mark::NotEct)]);
         }
+        assert_eq!(marking.mark(), None);
     }
 }
