@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use peerage_rtp::rtcp::{
-    FeedbackSources, FullIntraEntry, Packet, PictureLossIndication, ReceiverReport, Remb,
-    ReportBlock, SdesChunk, SdesItem, SdesKind, SourceDescription, packets,
+    FeedbackSources, FullIntraEntry, FullIntraRequest, Packet, PictureLossIndication,
+    ReceiverReport, Remb, ReportBlock, SdesChunk, SdesItem, SdesKind, SourceDescription, packets,
 };
 use peerage_rtp::{PayloadType, RtpHeader, RtpTimestamp, SequenceNumber, Ssrc};
 use peerage_sdp::Feedback;
@@ -258,6 +258,25 @@ fn packets_behind_a_malformed_one_are_read() {
     pair.drain();
     assert!(pair.a.has(&Event::KeyframeRequested { transceiver: video, encoding: 0 }));
     assert_eq!(pair.a.pc.statistics().rtp.packets_malformed, 1);
+}
+
+/// Audio has no keyframes.
+#[test]
+fn keyframes_of_audio_are_asked_for_in_vain() {
+    let (mut pair, audio, _) = calling(312, config());
+    let ssrc = Ssrc(pair.a.pc.transceivers.get(audio).unwrap().sender.ssrcs[0].0);
+    let mut packet = compound();
+    let sources = FeedbackSources { sender: Ssrc(0xbad), media: ssrc };
+    PictureLossIndication { sources }.write(&mut packet);
+    let entries = [FullIntraEntry { ssrc, sequence_number: 1 }];
+    FullIntraRequest { sources, entries: (&entries).into() }.write(&mut packet);
+    inject(&mut pair, true, packet);
+    pair.run_for(Duration::from_secs(1));
+    let asked = pair.a.pick(|event| match event {
+        Event::KeyframeRequested { transceiver, .. } => Some(*transceiver),
+        _ => None,
+    });
+    assert_eq!(asked, []);
 }
 
 /// Where the peer tells of losses only: streams count by how much they send.

@@ -6,6 +6,7 @@ use peerage_log::Direction;
 use peerage_rtp::Ssrc;
 use peerage_rtp::rtcp::{self, SdesKind};
 
+use super::send::SendStream;
 use super::{RtpTransport, Target};
 use crate::transceiver::TransceiverHandle;
 
@@ -29,14 +30,14 @@ impl RtpTransport {
         for packet in rtcp::packets(plain) {
             match packet {
                 Ok(rtcp::Packet::PictureLossIndication(request)) => {
-                    if let Some(stream) = self.senders.get_mut(request.sources.media) {
+                    if let Some(stream) = self.video_sender(request.sources.media) {
                         stream.counters.picture_losses += 1;
                     }
                     self.peer_wants_keyframe(now, request.sources.media, None);
                 }
                 Ok(rtcp::Packet::FullIntraRequest(request)) => {
                     for entry in request.entries.iter() {
-                        if let Some(stream) = self.senders.get_mut(entry.ssrc) {
+                        if let Some(stream) = self.video_sender(entry.ssrc) {
                             stream.counters.full_intra_requests += 1;
                         }
                         let command = (request.sources.sender, entry.sequence_number);
@@ -116,12 +117,16 @@ impl RtpTransport {
         }
     }
 
+    /// A stream of ours that has keyframes.
+    fn video_sender(&mut self, ssrc: Ssrc) -> Option<&mut SendStream> {
+        self.senders.get_mut(ssrc).filter(|stream| stream.is_video())
+    }
+
     /// A request of the peer, or a command with its number. While frames are left out a keyframe would be left out as well,
     /// and the application is asked for one when there is room again.
     fn peer_wants_keyframe(&mut self, now: Instant, ssrc: Ssrc, command: Option<(Ssrc, u8)>) {
         let round_trip = self.round_trip;
-        let Some(stream) = self.senders.get_mut(ssrc).filter(|stream| !stream.load.is_halted())
-        else {
+        let Some(stream) = self.video_sender(ssrc).filter(|stream| !stream.load.is_halted()) else {
             return;
         };
         let counts = command.is_none_or(|(requester, number)| {
