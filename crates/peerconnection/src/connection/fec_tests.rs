@@ -13,6 +13,7 @@ use crate::{Event, Input, Protocol};
 const VP8: u8 = 120;
 const VP8_RTX: u8 = 124;
 const RED: u8 = 122;
+const RED_RTX: u8 = 119;
 const ULPFEC: u8 = 123;
 const FLEXFEC: u8 = 35;
 const MEDIA: u32 = 0xfec0_0000;
@@ -210,6 +211,90 @@ fn parity_for_many_streams_is_kept_for_few() {
         inject(&mut call, &ulpfec(ssrc, 1, &[media(ssrc, 0)]));
     }
     assert_eq!(call.pair.b.pc.transports[0].rtp.streams_with_parity(), 64);
+    media_still_flows(&mut call);
+}
+
+/// Parity of a stream recovers what is lost of it: numbers 2 and 3, of which the second does not come.
+fn recovers(call: &mut Call, ssrc: u32, first: u16) -> bool {
+    let before = recovered(call);
+    inject(call, &red(&media(ssrc, first)));
+    inject(call, &ulpfec(ssrc, first + 2, &[media(ssrc, first), media(ssrc, first + 1)]));
+    recovered(call) > before
+}
+
+/// A peer that goes to and fro between sources, or whose path gets better.
+#[test]
+fn streams_whose_parity_has_ended_make_room_for_others() {
+    let mut call = call(340);
+    let begin = |call: &mut Call, streams: std::ops::Range<u32>| {
+        for stream in streams {
+            inject(call, &red(&media(MEDIA + stream, 0)));
+            inject(call, &ulpfec(MEDIA + stream, 1, &[media(MEDIA + stream, 0)]));
+        }
+    };
+    let active = |call: &Call| call.pair.b.pc.transports[0].rtp.streams_with_parity();
+    begin(&mut call, 0..65);
+    assert!(!recovers(&mut call, MEDIA + 64, 2), "64 are in use");
+    call.run(Duration::from_millis(1_500));
+    // All but one go on.
+    for stream in 1..64 {
+        inject(&mut call, &ulpfec(MEDIA + stream, 2, &[media(MEDIA + stream, 0)]));
+    }
+    begin(&mut call, 65..67);
+    assert_eq!(active(&call), 64);
+    assert!(recovers(&mut call, MEDIA + 65, 2), "one was silent");
+    assert!(!recovers(&mut call, MEDIA + 66, 2), "the others are in use");
+    assert!(recovers(&mut call, MEDIA + 63, 3));
+    // And nothing is kept for ever, though no packet of theirs comes.
+    call.run(Duration::from_secs(12));
+    assert_eq!(active(&call), 0);
+    media_still_flows(&mut call);
+}
+
+/// It came: to ask for it ten times would bring it ten times.
+#[test]
+fn what_cannot_be_taken_out_of_red_is_not_asked_for_again() {
+    let mut call = call(350);
+    for number in 0..3 {
+        inject(&mut call, &red(&media(MEDIA, number)));
+    }
+    let again = |number: u16, original: u8| {
+        let mut packet = header(MEDIA + 2, RED_RTX, number, true);
+        packet.extend([0, original, 5, 1, 2, 3]);
+        packet
+    };
+    // Whose this source is, is known from now on.
+    inject(&mut call, &again(1, 1));
+    let before = call.pair.b.pc.statistics().rtp;
+    for number in 3..9u16 {
+        let mut packet = header(MEDIA, RED, number, true);
+        // A payload type that means nothing; two blocks.
+        packet.push(if number % 2 == 0 { 5 } else { 0x80 | VP8 });
+        packet.extend(&media(MEDIA, number)[12..]);
+        inject(&mut call, &packet);
+    }
+    for number in [9, 10] {
+        inject(&mut call, &red(&media(MEDIA, number)));
+    }
+    call.run(Duration::from_secs(2));
+    let after = call.pair.b.pc.statistics().rtp;
+    assert_eq!(after.nacked_packets, before.nacked_packets);
+    assert_eq!(after.packets_malformed, before.packets_malformed + 6);
+    assert!(after.keyframe_requests_sent > before.keyframe_requests_sent);
+    assert!(frames(&mut call, MEDIA).len() <= 3);
+    // The next is lost, and what brings it again cannot be read either.
+    inject(&mut call, &red(&media(MEDIA, 12)));
+    call.run(Duration::from_millis(30));
+    inject(&mut call, &again(2, 11));
+    call.run(Duration::from_secs(2));
+    let asked = call.pair.b.pc.statistics().rtp.nacked_packets - after.nacked_packets;
+    assert!((1..=2).contains(&asked), "asked for {asked} times");
+    // A keyframe is gone on from at once: nothing is waited for.
+    let mut keyframe = red(&media(MEDIA, 13));
+    keyframe.truncate(13 + 4);
+    keyframe.extend(picture(true, 50));
+    inject(&mut call, &keyframe);
+    assert_eq!(frames(&mut call, MEDIA), [13]);
     media_still_flows(&mut call);
 }
 

@@ -21,6 +21,8 @@ mod packets;
 mod parameters;
 mod queues;
 #[cfg(test)]
+mod renegotiation_tests;
+#[cfg(test)]
 mod source_tests;
 mod states;
 mod stats;

@@ -26,6 +26,11 @@ impl AssemblyBudget {
         self.held = streams.map(ReceiveStream::counted_bytes).sum();
     }
 
+    /// One stream holds more or less than before.
+    pub(super) fn changed(&mut self, before: usize, after: usize) {
+        self.held = self.held - before + after;
+    }
+
     /// What is counted is what is held, and no more than may be.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn assert_bounded(&self, held: impl Iterator<Item = usize>) {
@@ -45,7 +50,7 @@ impl RtpTransport {
     /// Brings the count up to date with one stream, and gives up what is too much.
     pub(super) fn settle_budget(&mut self, index: usize) {
         let (before, after) = self.receivers[index].count_bytes();
-        self.assembly.held = self.assembly.held - before + after;
+        self.assembly.changed(before, after);
         self.keep_to_budget();
     }
 
@@ -57,7 +62,7 @@ impl RtpTransport {
             let Some(stream) = largest.filter(|stream| stream.counted_bytes() > 0) else { return };
             stream.give_up();
             let (before, after) = stream.count_bytes();
-            self.assembly.held = self.assembly.held - before + after;
+            self.assembly.changed(before, after);
             self.statistics.assemblies_given_up += 1;
         }
     }

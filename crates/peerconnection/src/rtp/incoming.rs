@@ -83,7 +83,10 @@ impl RtpTransport {
         index: usize,
     ) {
         let Some(section) = self.routing.section(route) else { return };
-        let Some(codec) = section.codec(packet.payload_type().get()) else { return };
+        let Some(codec) = section.codec(packet.payload_type().get()) else {
+            self.take_unreadable(now, packet, route, index);
+            return;
+        };
         let stream = &mut self.receivers[index];
         if stream.transceiver() != section.transceiver {
             // A mid that is named moves the source (RFC 9143 §9.2): here it begins anew.
@@ -103,6 +106,7 @@ impl RtpTransport {
             );
             stream.repairing = repairing;
             self.assembly.recount(self.receivers.iter());
+            self.parity.recount(&self.receivers);
         }
         let stream = &mut self.receivers[index];
         stream.sources.hear(now, packet, &self.extensions);
@@ -228,10 +232,11 @@ impl RtpTransport {
             match of_red {
                 true => {
                     let mut plain = std::mem::take(&mut self.unwrapped);
-                    if fec::take_off_red(&original, &mut plain)
-                        && let Ok(inner) = RtpPacket::parse(&plain)
-                    {
-                        self.take_repaired(now, &inner, route, index);
+                    let inner = fec::take_off_red(&original, &mut plain)
+                        .then(|| RtpPacket::parse(&plain).ok());
+                    match inner.flatten() {
+                        Some(inner) => self.take_repaired(now, &inner, route, index),
+                        None => self.receivers[index].repaired_in_vain(now, &original, true),
                     }
                     self.unwrapped = plain;
                 }
@@ -242,10 +247,15 @@ impl RtpTransport {
         self.scratch = restored;
     }
 
-    /// Takes a packet that was sent again. Parity is none of the codecs: nobody sends it again.
+    /// Takes a packet that was sent again. Parity is none of the codecs, and comes too late to be of use.
     fn take_repaired(&mut self, now: Instant, packet: &RtpPacket<'_>, route: &Route, index: usize) {
-        let codec = self.routing.section(route).and_then(|s| s.codec(packet.payload_type().get()));
-        let Some(codec) = codec else { return };
+        let Some(section) = self.routing.section(route) else { return };
+        let number = packet.payload_type().get();
+        let Some(codec) = section.codec(number) else {
+            let lost = section.fec.ulpfec != Some(number);
+            self.receivers[index].repaired_in_vain(now, packet, lost);
+            return;
+        };
         self.receivers[index].note_extensions(packet, &self.extensions);
         if let Some(accepted) = self.receivers[index].repair(now, codec, packet) {
             self.give_out(now, index, packet, accepted, true);
@@ -299,6 +309,9 @@ impl RtpTransport {
             lost.clear();
             if due <= now {
                 stream.poll_nack(now, self.round_trip, &mut lost);
+                // What was given up takes no memory any more.
+                let (before, after) = stream.count_bytes();
+                self.assembly.changed(before, after);
             }
             if let Some(due) = stream.nack_due() {
                 self.next_nack = Some(self.next_nack.map_or(due, |next| next.min(due)));
@@ -328,7 +341,7 @@ impl RtpTransport {
     pub(super) fn forget(&mut self, ssrc: Ssrc) {
         let Some(Target::Media(gone)) = self.by_ssrc.remove(&ssrc.0) else { return };
         self.receivers.swap_remove(gone);
-        self.assembly.recount(self.receivers.iter());
+        self.recount();
         let moved = self.receivers.len();
         let arrivals = &mut self.arrivals;
         arrivals.forget(ssrc);
@@ -347,6 +360,12 @@ impl RtpTransport {
         for index in self.repairing.iter_mut().filter(|index| **index == moved) {
             *index = gone;
         }
+    }
+
+    /// Counts anew what is held, when streams went or have other indices.
+    pub(super) fn recount(&mut self) {
+        self.assembly.recount(self.receivers.iter());
+        self.parity.recount(&self.receivers);
     }
 
     /// Makes room: the source that was silent longest is forgotten, if that is long (RFC 3550 §6.3.5). Looked for only

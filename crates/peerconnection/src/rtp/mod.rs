@@ -40,6 +40,7 @@ mod queues;
 mod receive;
 #[cfg(test)]
 mod receive_tests;
+mod receivers;
 mod remb;
 mod reports;
 mod routing;
@@ -70,7 +71,7 @@ use peerage_congestion::{ControllerMaker, GccConfig};
 use peerage_crypto::Rng;
 #[cfg(test)]
 use peerage_rtp::extension::ExtensionKind;
-use peerage_rtp::receive::{RtcpSchedule, StreamRole};
+use peerage_rtp::receive::RtcpSchedule;
 use peerage_rtp::{ExtensionMap, NtpClock, NtpTime, Ssrc};
 use peerage_sdp::Text;
 use peerage_srtp::Rejected;
@@ -82,6 +83,7 @@ use self::bursts::SealedPackets;
 use self::congestion::RateControl;
 use self::encodings::Encodings;
 use self::extended_reports::ReferenceTimes;
+use self::fec::ActiveParity;
 use self::forwarding::Forwarding;
 use self::limits::Answers;
 use self::packet::Packet;
@@ -149,6 +151,7 @@ pub(crate) struct RtpTransport {
     /// Streams of the peer that ever were: numbers them.
     streams_received: u64,
     assembly: AssemblyBudget,
+    parity: ActiveParity,
     by_ssrc: FxHashMap<u32, Target>,
     /// Streams that miss packets: only these are looked at when a timer is due.
     repairing: Vec<usize>,
@@ -239,6 +242,7 @@ impl RtpTransport {
             receivers: Vec::new(),
             streams_received: 0,
             assembly: AssemblyBudget::default(),
+            parity: ActiveParity::default(),
             by_ssrc: FxHashMap::default(),
             repairing: Vec::new(),
             next_nack: None,
@@ -306,7 +310,7 @@ impl RtpTransport {
     pub(crate) fn disconnected(&mut self) {
         self.srtp = None;
         self.receivers.clear();
-        self.assembly.recount(self.receivers.iter());
+        self.recount();
         self.forwarding.clear();
         self.by_ssrc.clear();
         self.repairing.clear();
@@ -351,40 +355,7 @@ impl RtpTransport {
             srtp.set_header_encryption(self.header_encryption);
         }
         self.extensions.allow_two_byte(agreed.iter().any(|media| media.mixed_headers));
-        // Of a transceiver at rest the streams stay for what was counted (webrtc-stats §4.4), until it is stopped.
-        let arrivals = &mut self.arrivals;
-        self.receivers.retain(|stream| {
-            let lives = transceivers.get(stream.transceiver()).is_some_and(|t| !t.stopped);
-            if !lives {
-                arrivals.forget(stream.ssrc());
-            }
-            lives
-        });
-        let received = |stream: &ReceiveStream| {
-            let of = |media: &&AgreedMedia| media.transceiver == stream.transceiver();
-            agreed.iter().find(of).is_some_and(|media| media.agreement.direction.receives())
-        };
-        for stream in &mut self.receivers {
-            if !received(stream) {
-                stream.rest();
-            }
-            stream.count_bytes();
-        }
-        self.assembly.recount(self.receivers.iter());
-        self.repairing.clear();
-        self.by_ssrc.clear();
-        for (index, stream) in self.receivers.iter_mut().enumerate() {
-            self.by_ssrc.insert(stream.ssrc().0, Target::Media(index));
-            stream.repairing = stream.nack_due().is_some();
-            if stream.repairing {
-                self.repairing.push(index);
-            }
-        }
-        let known = self
-            .receivers
-            .iter()
-            .map(|stream| (stream.ssrc(), stream.transceiver(), stream.layer(), StreamRole::Media));
-        self.routing.configure(agreed, known);
+        self.configure_receivers(agreed, transceivers);
         self.arrivals.configure(now, agreed, &self.extensions, self.bitrates.max_rate);
         let mut before = self.senders.take();
         before.append(&mut self.paused);
@@ -534,6 +505,7 @@ impl RtpTransport {
         self.report_arrivals(now);
         self.answer_limits(now);
         if self.is_report_due(now) {
+            self.end_idle_parity(now);
             let len = self.report(now);
             self.update_targets(now, false);
             self.reported(now, len);

@@ -209,6 +209,8 @@ impl ReceiveStream {
             self.counters.assembler_ends(assembler.statistics());
         }
         self.telephone_events = None;
+        self.extensions.give_up();
+        self.fec.end();
         self.nack = self.nack.take().map(|_| NackGenerator::new(NackConfig::default()));
         (self.wants_keyframe, self.gave_up, self.skips) = (false, false, false);
         (self.gap, self.asked, self.keyframe_comes) = (None, None, None);
@@ -260,6 +262,12 @@ impl ReceiveStream {
         self.fec.begin(format, self.ssrc, newest, map);
     }
 
+    /// Keeps them no longer.
+    pub(super) fn end_fec(&mut self) {
+        self.fec.end();
+        self.set_patience(Duration::ZERO);
+    }
+
     /// How long gaps are left to parity.
     pub(super) fn set_patience(&mut self, patience: Duration) {
         if let Some(nack) = &mut self.nack {
@@ -288,6 +296,28 @@ impl ReceiveStream {
             assembler.insert(sequence, packet.timestamp().0, false, Bytes::new(), None);
         }
         None
+    }
+
+    /// Fills the place of a packet that cannot be read, by which its frame is lost.
+    pub(super) fn lose(&mut self, packet: &RtpPacket<'_>) {
+        let sequence = self.sequence.unwrap(packet.sequence_number());
+        if let Some((_, assembler)) = &mut self.current {
+            assembler.insert_unreadable(sequence, packet.timestamp().0, packet.marker());
+        }
+    }
+
+    /// Takes a packet that was sent again and cannot be read, or is parity: what it was asked for has come.
+    pub(super) fn repaired_in_vain(&mut self, now: Instant, packet: &RtpPacket<'_>, lost: bool) {
+        let number = packet.sequence_number();
+        if !self.nack.as_mut().is_some_and(|nack| nack.repaired(now, number)) {
+            return;
+        }
+        if lost {
+            self.lose(packet);
+        } else if let Some((_, assembler)) = &mut self.current {
+            let sequence = self.sequence.unwrap(number);
+            assembler.insert(sequence, packet.timestamp().0, false, Bytes::new(), None);
+        }
     }
 
     /// Notes the header extensions of a packet for the frame that it becomes part of.

@@ -137,6 +137,11 @@ impl Routing {
         self.demultiplexer.source_description(ssrc, mid);
     }
 
+    /// The source that one of the peer's repairs, where a description tells.
+    pub(super) fn repaired_by(&self, ssrc: Ssrc) -> Option<Ssrc> {
+        self.sections.iter().find_map(|section| section.repaired_by(ssrc))
+    }
+
     pub(super) fn section(&self, route: &Route) -> Option<&Section> {
         self.sections.get(usize::from(route.section))
     }

@@ -324,27 +324,13 @@ impl FrameAssembler {
         payload: Bytes,
         dependencies: Dependencies,
     ) -> Insertion {
-        if !self.format().is_video() && !self.config.audio_in_order {
+        if self.hands_on_at_once() {
             return self.pass_audio(sequence, timestamp, marker, payload);
         }
-        if !self.started {
-            self.started = true;
-            self.base = sequence;
-        }
-        if sequence < self.base && !self.rewind_to(sequence) {
-            self.statistics.late_packets += 1;
-            return Insertion::TooOld;
-        }
-        let max_packets = self.config.max_packets as u64;
-        if sequence - self.base >= max_packets {
-            self.drop_before(sequence - (max_packets - 1));
-        }
-        // Looked up after dropping: the front has moved.
-        let index = (sequence - self.base) as usize;
-        if self.slots.get(index).is_some_and(Option::is_some) {
-            self.statistics.duplicate_packets += 1;
-            return Insertion::Duplicate;
-        }
+        let index = match self.place(sequence) {
+            Ok(index) => index,
+            Err(refused) => return refused,
+        };
         let mut result = Insertion::Stored;
         let content = if payload.is_empty() {
             Content::Padding
@@ -359,7 +345,54 @@ impl FrameAssembler {
             }
         };
         let payload = if matches!(content, Content::Media(..)) { payload } else { Bytes::new() };
-        let slot = Slot::new(timestamp, marker, payload, content);
+        self.fill(sequence, index, Slot::new(timestamp, marker, payload, content));
+        result
+    }
+
+    /// Takes a packet of which only the header can be read: the frame that it is of is lost, and nothing is waited for in
+    /// its place.
+    pub fn insert_unreadable(&mut self, sequence: u64, timestamp: u32, marker: bool) -> Insertion {
+        if self.hands_on_at_once() {
+            return self.pass_unreadable(sequence);
+        }
+        let index = match self.place(sequence) {
+            Ok(index) => index,
+            Err(refused) => return refused,
+        };
+        self.statistics.malformed_packets += 1;
+        self.fill(sequence, index, Slot::new(timestamp, marker, Bytes::new(), Content::Malformed));
+        Insertion::Stored
+    }
+
+    /// Audio whose frames come out as they arrive.
+    fn hands_on_at_once(&self) -> bool {
+        !self.format().is_video() && !self.config.audio_in_order
+    }
+
+    /// Finds the place of a packet, and makes room for it.
+    fn place(&mut self, sequence: u64) -> Result<usize, Insertion> {
+        if !self.started {
+            self.started = true;
+            self.base = sequence;
+        }
+        if sequence < self.base && !self.rewind_to(sequence) {
+            self.statistics.late_packets += 1;
+            return Err(Insertion::TooOld);
+        }
+        let max_packets = self.config.max_packets as u64;
+        if sequence - self.base >= max_packets {
+            self.drop_before(sequence - (max_packets - 1));
+        }
+        // Looked up after dropping: the front has moved.
+        let index = (sequence - self.base) as usize;
+        if self.slots.get(index).is_some_and(Option::is_some) {
+            self.statistics.duplicate_packets += 1;
+            return Err(Insertion::Duplicate);
+        }
+        Ok(index)
+    }
+
+    fn fill(&mut self, sequence: u64, index: usize, slot: Slot) {
         if slot.begins_keyframe() && self.candidate.is_none_or(|(newest, _)| sequence > newest) {
             self.candidate = Some((sequence, 0));
         }
@@ -371,7 +404,6 @@ impl FrameAssembler {
         while self.bytes > self.config.max_bytes && self.base < sequence {
             self.drop_before(self.base + 1);
         }
-        result
     }
 
     /// The next frame that is complete and can be decoded, in decoding order. To be called until it has none after
@@ -772,6 +804,27 @@ impl FrameAssembler {
         self.ready.push_back(frame);
     }
 
+    /// Whether a packet of audio is new.
+    fn note_arrival(&mut self, sequence: u64) -> Insertion {
+        match self.arrived.note(sequence) {
+            Arrival::New => Insertion::Stored,
+            Arrival::Again => {
+                self.statistics.duplicate_packets += 1;
+                Insertion::Duplicate
+            }
+            Arrival::TooOld => {
+                self.statistics.late_packets += 1;
+                Insertion::TooOld
+            }
+        }
+    }
+
+    fn pass_unreadable(&mut self, sequence: u64) -> Insertion {
+        let noted = self.note_arrival(sequence);
+        self.statistics.malformed_packets += u64::from(noted == Insertion::Stored);
+        noted
+    }
+
     fn pass_audio(
         &mut self,
         sequence: u64,
@@ -779,16 +832,9 @@ impl FrameAssembler {
         marker: bool,
         payload: Bytes,
     ) -> Insertion {
-        match self.arrived.note(sequence) {
-            Arrival::New => {}
-            Arrival::Again => {
-                self.statistics.duplicate_packets += 1;
-                return Insertion::Duplicate;
-            }
-            Arrival::TooOld => {
-                self.statistics.late_packets += 1;
-                return Insertion::TooOld;
-            }
+        let noted = self.note_arrival(sequence);
+        if noted != Insertion::Stored {
+            return noted;
         }
         if payload.is_empty() {
             return Insertion::Stored;

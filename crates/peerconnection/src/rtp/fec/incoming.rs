@@ -11,8 +11,6 @@ use crate::rtp::RtpTransport;
 use crate::rtp::receive::Accepted;
 use crate::rtp::routing::{ReceivedCodec, Section};
 
-/// Streams whose packets are kept for parity at once: each takes up to half a megabyte.
-pub(in crate::rtp) const MAX_DECODERS: usize = 64;
 /// How long a gap is left to parity before it is asked for: a part of the round trip that asking would take ...
 const PATIENCE: u32 = 4;
 /// ... and at most this.
@@ -50,9 +48,25 @@ impl RtpTransport {
         let mut plain = std::mem::take(&mut self.unwrapped);
         match take_off_red(packet, &mut plain).then(|| RtpPacket::parse(&plain)) {
             Some(Ok(inner)) => self.take_media(now, &inner, route, index),
-            _ => self.statistics.packets_malformed += 1,
+            _ => self.take_unreadable(now, packet, route, index),
         }
         self.unwrapped = plain;
+    }
+
+    /// Takes a packet of which nothing can be read but that it came: it is not asked for again, and the frame that it is of
+    /// is lost.
+    pub(in crate::rtp) fn take_unreadable(
+        &mut self,
+        now: Instant,
+        packet: &RtpPacket<'_>,
+        route: &Route,
+        index: usize,
+    ) {
+        self.statistics.packets_malformed += 1;
+        if self.belongs(route, index) && self.receivers[index].count_filler(now, packet) {
+            self.receivers[index].lose(packet);
+            self.after_packet(now, index);
+        }
     }
 
     /// Takes parity that has a number of the media's, or padding in its place.
@@ -115,12 +129,8 @@ impl RtpTransport {
         packet: &RtpPacket<'_>,
         parity: &[u8],
     ) {
-        if !self.receivers[index].fec.is_active() {
-            // Looked for with the first parity only, or while there are too many.
-            let active = self.receivers.iter().filter(|stream| stream.fec.is_active()).count();
-            if active < MAX_DECODERS {
-                self.receivers[index].begin_fec(format, &self.extensions);
-            }
+        if !self.receivers[index].fec.is_active() && self.admit_parity(now, index) {
+            self.receivers[index].begin_fec(format, &self.extensions);
         }
         let patience = (self.round_trip / PATIENCE).min(MAX_PATIENCE);
         let stream = &mut self.receivers[index];
@@ -139,7 +149,10 @@ impl RtpTransport {
         let stream = &mut self.receivers[index];
         match stream.fec.media(now, packet) {
             true => self.take_recovered(now, route, index),
-            false => stream.set_patience(Duration::ZERO),
+            false => {
+                stream.set_patience(Duration::ZERO);
+                self.parity.ended(index);
+            }
         }
     }
 

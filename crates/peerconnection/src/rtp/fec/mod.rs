@@ -7,15 +7,17 @@
 //! packet -> RED taken off -> decoder -> recovered packets -> the way of all others, before NACK decides
 //! ```
 
+mod active;
 mod codecs;
 mod incoming;
 mod policy;
 mod receive;
 mod send;
 
+pub(super) use active::ActiveParity;
 pub(super) use codecs::{FecCodecs, is_protection};
 #[cfg(any(test, feature = "fuzzing"))]
-pub(super) use incoming::MAX_DECODERS;
+pub(super) use active::MAX_DECODERS;
 pub(super) use incoming::{codec_inside, protected_by, take_off_red};
 pub(crate) use receive::FecCounters;
 pub(super) use receive::FecReceiver;

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use peerage_rtp::repair::{FecDecoder, FecFormat};
 use peerage_rtp::{ExtensionMap, RtpPacket, SequenceNumber, Ssrc};
 
-/// Packets are not kept for parity any longer once none has come for so long.
+/// Packets are not kept for parity any longer once none has come for so long ...
 const IDLE: Duration = Duration::from_secs(10);
+/// ... and after this time they make room for those of a stream of which some comes.
+pub(super) const YIELDS: Duration = Duration::from_secs(1);
 /// Recovered numbers that are remembered where no generator of NACKs knows what came.
 const REMEMBERED: usize = 64;
 
@@ -52,19 +54,37 @@ impl FecReceiver {
         let mut decoder = Box::new(FecDecoder::new(format, ssrc));
         decoder.set_extensions(map);
         self.decoder = Some(decoder);
-        (self.format, self.begin) = (Some(format), newest);
+        (self.format, self.begin, self.last) = (Some(format), newest, None);
     }
 
-    fn end(&mut self) {
+    /// Follows what header extensions are agreed on now: both ends take the same bytes as zero.
+    pub(in crate::rtp) fn set_extensions(&mut self, map: &ExtensionMap) {
+        if let Some(decoder) = &mut self.decoder {
+            decoder.set_extensions(map);
+        }
+    }
+
+    /// Keeps packets no longer.
+    pub(in crate::rtp) fn end(&mut self) {
         if let Some(decoder) = self.decoder.take() {
             self.counters.discarded += decoder.fec_discarded();
         }
         self.recovered.clear();
     }
 
+    /// Whether no parity has come for so long that packets need not be kept.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        self.last.is_none_or(|last| now.saturating_duration_since(last) > IDLE)
+    }
+
+    /// When parity came that could be read, last.
+    pub(super) fn last(&self) -> Option<Instant> {
+        self.last
+    }
+
     /// Takes a packet of media. False if parity has come to its end.
     pub(in crate::rtp) fn media(&mut self, now: Instant, packet: &RtpPacket<'_>) -> bool {
-        if self.last.is_none_or(|last| now.saturating_duration_since(last) > IDLE) {
+        if self.is_idle(now) {
             self.end();
             return false;
         }
