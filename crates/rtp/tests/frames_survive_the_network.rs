@@ -335,6 +335,30 @@ fn a_missing_lower_layer_is_not_taken_for_parity() {
 }
 
 #[test]
+fn a_packet_that_cannot_be_read_costs_its_frame_and_is_not_waited_for() {
+    let mut assembler = FrameAssembler::new(PayloadFormat::Vp8, AssemblerConfig::default());
+    let keyframe = frame(PayloadFormat::Vp8, true, &[7; 500]);
+    let other = frame(PayloadFormat::Vp8, false, &[7; 500]);
+    let info = |keyframe| FrameInfo { keyframe, ..FrameInfo::default() };
+    let frames = [(keyframe.clone(), info(true)), (other, info(false)), (keyframe, info(true))];
+    let packets = packetize(PayloadFormat::Vp8, PacketizerOptions::default(), &frames, 300);
+    let mut out = Vec::new();
+    for packet in &packets {
+        if packet.timestamp == packets[0].timestamp.wrapping_add(3000) && packet.marker {
+            let Packet { sequence, timestamp, marker, .. } = *packet;
+            assert_eq!(assembler.insert_unreadable(sequence, timestamp, marker), Insertion::Stored);
+            assert_eq!(insert(&mut assembler, packet), Insertion::Duplicate);
+        } else {
+            insert(&mut assembler, packet);
+        }
+        out.extend(drain(&mut assembler).iter().map(|frame| frame.keyframe));
+    }
+    assert_eq!(out, [true, true]);
+    let statistics = assembler.statistics();
+    assert_eq!((statistics.incomplete_frames, statistics.lost_packets), (1, 0));
+}
+
+#[test]
 fn opus_frames_come_out_as_they_arrive_and_once() {
     let mut assembler = FrameAssembler::new(PayloadFormat::Opus, AssemblerConfig::default());
     let mut out = Vec::new();

@@ -58,6 +58,8 @@ impl RtpTransport {
         for (ssrc, media, target) in repairs {
             if let Some(&Target::Media(index)) = self.by_ssrc.get(&media.0) {
                 self.by_ssrc.insert(ssrc, target(index));
+            } else {
+                self.arrivals.forget(Ssrc(ssrc));
             }
         }
         // Peers name the layer of a stream until it is known, not again after a negotiation (RFC 8852 §3).

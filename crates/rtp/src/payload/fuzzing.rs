@@ -147,7 +147,9 @@ pub fn assembler(data: &[u8]) {
                     None => read,
                 });
                 let bytes = Bytes::copy_from_slice(payload);
-                if model.is_none() && operation & 0x41 == 0x01 {
+                if model.is_none() && operation & 0x47 == 0x02 && length == 255 {
+                    assembler.insert_unreadable(sequence, timestamp, marker);
+                } else if model.is_none() && operation & 0x41 == 0x01 {
                     assembler.insert_described(sequence, timestamp, marker, bytes.clone(), &bytes);
                 } else {
                     assembler.insert(sequence, timestamp, marker, bytes, dependencies.clone());
@@ -176,6 +178,7 @@ pub fn assembler(data: &[u8]) {
             assert_eq!(model.poll(), None, "the model has a frame more");
         }
         assert!(assembler.buffered_bytes() <= limit);
+        assert!(assembler.held_bytes() >= assembler.buffered_bytes());
     }
 }
 
