@@ -339,7 +339,7 @@ fn a_packet_that_cannot_be_read_costs_its_frame_and_is_not_waited_for() {
     let mut assembler = FrameAssembler::new(PayloadFormat::Vp8, AssemblerConfig::default());
     let keyframe = frame(PayloadFormat::Vp8, true, &[7; 500]);
     let other = frame(PayloadFormat::Vp8, false, &[7; 500]);
-    let info = |keyframe| FrameInfo { keyframe, ..FrameInfo::default() };
+    let info = |keyframe| FrameInfo { keyframe: Some(keyframe), ..FrameInfo::default() };
     let frames = [(keyframe.clone(), info(true)), (other, info(false)), (keyframe, info(true))];
     let packets = packetize(PayloadFormat::Vp8, PacketizerOptions::default(), &frames, 300);
     let mut out = Vec::new();

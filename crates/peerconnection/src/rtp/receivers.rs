@@ -20,11 +20,12 @@ impl RtpTransport {
         let arrivals = &mut self.arrivals;
         // Who repairs whom: indices change.
         let receivers = &self.receivers;
-        let repairs: Vec<(u32, Ssrc, fn(usize) -> Target)> = (self.by_ssrc.iter())
-            .filter_map(|(&ssrc, target)| match *target {
+        let repairs: Vec<(u32, Ssrc, Target)> = (self.by_ssrc.iter())
+            .filter_map(|(&ssrc, &target)| match target {
                 Target::Media(_) => None,
-                Target::Repair(index) => Some((ssrc, receivers[index].ssrc(), Target::Repair as _)),
-                Target::Parity(index) => Some((ssrc, receivers[index].ssrc(), Target::Parity as _)),
+                Target::Repair(index) | Target::Parity(index) => {
+                    Some((ssrc, receivers[index].ssrc(), target))
+                }
             })
             .collect();
         self.receivers.retain(|stream| {
@@ -57,7 +58,11 @@ impl RtpTransport {
         }
         for (ssrc, media, target) in repairs {
             if let Some(&Target::Media(index)) = self.by_ssrc.get(&media.0) {
-                self.by_ssrc.insert(ssrc, target(index));
+                let target = match target {
+                    Target::Parity(_) => Target::Parity(index),
+                    _ => Target::Repair(index),
+                };
+                self.by_ssrc.insert(ssrc, target);
             } else {
                 self.arrivals.forget(Ssrc(ssrc));
             }
