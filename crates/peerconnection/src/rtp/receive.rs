@@ -173,7 +173,6 @@ impl ReceiveStream {
         (std::mem::replace(&mut self.counted, held), held)
     }
 
-    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn missing(&self) -> usize {
         self.nack.as_ref().map_or(0, NackGenerator::missing)
     }

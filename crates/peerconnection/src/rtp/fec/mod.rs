@@ -15,9 +15,9 @@ mod receive;
 mod send;
 
 pub(super) use active::ActiveParity;
-pub(super) use codecs::{FecCodecs, is_protection};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) use active::MAX_DECODERS;
+pub(super) use codecs::{FecCodecs, is_protection};
 pub(super) use incoming::{codec_inside, protected_by, take_off_red};
 pub(crate) use receive::FecCounters;
 pub(super) use receive::FecReceiver;
