@@ -409,6 +409,73 @@ pub fn forwarding(data: &[u8]) {
     }
 }
 
+/// A packet whose payload and descriptor the input chooses.
+#[derive(Debug)]
+struct Layered<'a> {
+    sequence: u64,
+    timestamp: u32,
+    marker: bool,
+    descriptor: Option<&'a [u8]>,
+    payload: &'a [u8],
+    arrival: Instant,
+}
+
+impl crate::forward::LayeredPacket for Layered<'_> {
+    fn source(&self) -> crate::forward::SourcePacket<'_> {
+        let Self { sequence, timestamp, payload, arrival, .. } = *self;
+        crate::forward::SourcePacket { source: 1, sequence, timestamp, payload, arrival }
+    }
+
+    fn marker(&self) -> bool {
+        self.marker
+    }
+
+    fn dependency_descriptor(&self) -> Option<&[u8]> {
+        self.descriptor
+    }
+}
+
+/// Chooses layers of a stream whose packets the input makes; each packet comes out once, and what is rewritten reads.
+pub fn layers(data: &[u8]) {
+    use crate::forward::{Layer, LayerChoice, LayerReader, LayerSelector};
+    use crate::payload::PayloadFormat;
+    let Some((&choice, mut rest)) = data.split_first() else { return };
+    let format = [PayloadFormat::Vp8, PayloadFormat::Vp9, PayloadFormat::Av1];
+    let mut reader = LayerReader::new(format[usize::from(choice % 3)]);
+    let mut selector = LayerSelector::new();
+    let start = Instant::now();
+    let (mut taken, mut given) = (0_usize, 0_usize);
+    while let Some((&[what, ahead, len], after)) = rest.split_first_chunk::<3>() {
+        let (bytes, after) = after.split_at(usize::from(len & 31).min(after.len()));
+        let (payload, after) = after.split_at(usize::from(len >> 5).min(after.len()));
+        rest = after;
+        if what & 0xC0 == 0 {
+            selector.set_wanted(Layer { spatial: what & 3, temporal: what >> 2 & 3 });
+        }
+        let sequence = 1_000 + taken as u64 - u64::from(ahead & 15);
+        let timestamp = u32::from(ahead >> 4) * 3_000 + taken as u32 / 4 * 3_000;
+        let descriptor = (what & 0x20 != 0).then_some(bytes);
+        let arrival = start + Duration::from_millis(taken as u64);
+        let marker = what & 0x10 != 0;
+        reader.insert(Layered { sequence, timestamp, marker, descriptor, payload, arrival });
+        taken += 1;
+        while let Some((layers, packet)) = reader.poll() {
+            selector.insert(&layers, packet);
+        }
+        while let Some(choice) = selector.poll() {
+            given += 1;
+            let LayerChoice::Forward(chosen) = choice else { continue };
+            if let (Some(rewritten), Some(structure)) = (&chosen.descriptor, reader.structure()) {
+                let _ = DependencyDescriptor::parse(rewritten, Some(structure));
+                assert!(rewritten.len() <= 255);
+            }
+        }
+        let _ = (reader.poll_keyframe_request(arrival), selector.poll_keyframe_request(arrival));
+        // All but what waits for templates, and one that may end its picture.
+        assert!(given <= taken && taken - given <= 257);
+    }
+}
+
 #[cfg(test)]
 #[path = "../../../fuzz/inputs.rs"]
 pub(crate) mod inputs;
@@ -417,7 +484,7 @@ pub(crate) mod inputs;
 mod tests {
     use super::*;
 
-    const BODIES: [fn(&[u8]); 9] = [
+    const BODIES: [fn(&[u8]); 10] = [
         packet,
         rtcp,
         extensions,
@@ -427,6 +494,7 @@ mod tests {
         demultiplexer,
         receiver,
         forwarding,
+        layers,
     ];
 
     #[test]

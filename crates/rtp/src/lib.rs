@@ -14,6 +14,7 @@ pub mod payload;
 pub mod receive;
 pub mod repair;
 pub mod rtcp;
+pub mod scalability;
 
 pub use error::Error;
 pub use extension::ExtensionMap;

@@ -208,7 +208,9 @@ impl Slot {
 
     fn begins_keyframe(&self) -> bool {
         let Content::Media(descriptor, dependencies) = &self.content else { return false };
-        self.begins_frame() && (descriptor.keyframe || dependencies.brings_structure())
+        // Every payload of a format unknown here might be of one.
+        let by_payload = descriptor.keyframe && matches!(dependencies, Dependencies::None);
+        self.begins_frame() && (by_payload || dependencies.brings_structure())
     }
 
     fn frame_number(&self) -> Option<u16> {
@@ -242,6 +244,8 @@ pub struct FrameAssembler {
     decodability: Decodability,
     /// The templates that came last.
     structure: Option<Box<DependencyStructure>>,
+    /// Packets have descriptors.
+    described: bool,
     /// H.264, H.265: sequence and picture parameter set were seen.
     parameter_sets_seen: (bool, bool),
     needs_keyframe: bool,
@@ -273,6 +277,7 @@ impl FrameAssembler {
             candidate: None,
             decodability: Decodability::default(),
             structure: None,
+            described: false,
             parameter_sets_seen: (false, false),
             needs_keyframe: false,
             arrived: ArrivalWindow::default(),
@@ -312,6 +317,7 @@ impl FrameAssembler {
         payload: Bytes,
         descriptor: &[u8],
     ) -> Insertion {
+        self.described = true;
         let described = Dependencies::Described(SmallVec::from_slice(descriptor));
         self.insert_with(sequence, timestamp, marker, payload, described)
     }
@@ -641,10 +647,16 @@ impl FrameAssembler {
     /// Takes a whole picture from the front: into `ready` if it can be decoded.
     fn take_picture(&mut self, packets: usize) {
         let Some(Some(first)) = self.slots.front() else { return };
-        let begins = self.at_boundary
-            || first.begins_frame()
-            || self.previous_timestamp.is_some_and(|previous| previous != first.timestamp)
-            || self.may_begin_with_slice(first);
+        // A descriptor leaves no doubt.
+        let begins = first.frame_number().map_or_else(
+            || {
+                self.at_boundary
+                    || first.begins_frame()
+                    || self.previous_timestamp.is_some_and(|previous| previous != first.timestamp)
+                    || self.may_begin_with_slice(first)
+            },
+            |_| first.begins_frame(),
+        );
         let whole = begins
             && self
                 .slots
@@ -766,7 +778,11 @@ impl FrameAssembler {
         let verdict = if facts.keyframe && !has_parameter_sets {
             Verdict::NeedsKeyframe
         } else if self.format() == PayloadFormat::Raw && facts.dependencies.is_empty() {
-            Verdict::Decodable // nothing is known of what refers to what
+            match self.described {
+                // The templates were lost that would tell.
+                true => Verdict::NeedsKeyframe,
+                false => Verdict::Decodable, // nothing is known of what refers to what
+            }
         } else {
             self.decodability.judge(&facts)
         };
