@@ -415,6 +415,8 @@ proptest! {
         seed in any::<u64>(),
         one_in in 3..60_u64,
     ) {
+        // The assembler does not see by VP9's own headers that a lower spatial layer is missing.
+        prop_assume!(telling == Telling::Descriptors || mode.spatial == 1);
         let start = Instant::now();
         let mut encoder = Encoder::new(mode, telling, start);
         let mut path = Path::new(telling);

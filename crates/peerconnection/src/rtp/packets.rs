@@ -9,7 +9,7 @@ use peerage_rtp::extension::{
     MixerToClientAudioLevels, PlayoutDelay, VideoContentType, VideoLayersAllocation,
     VideoOrientation, VideoTiming,
 };
-use peerage_rtp::forward::{ChosenPacket, LayeredPacket, PayloadPrefix, Rewritten, SourcePacket};
+use peerage_rtp::forward::{PayloadPrefix, Rewritten, SourcePacket};
 use peerage_rtp::payload::PayloadFormat;
 use peerage_rtp::{ExtensionMap, RtpPacket, Ssrc};
 use peerage_sdp::Word;
@@ -77,20 +77,6 @@ impl ReceivedPacket {
             payload: &self.payload,
             arrival: self.arrival,
         }
-    }
-}
-
-impl LayeredPacket for ReceivedPacket {
-    fn source(&self) -> SourcePacket<'_> {
-        Self::source(self)
-    }
-
-    fn marker(&self) -> bool {
-        self.marker
-    }
-
-    fn dependency_descriptor(&self) -> Option<&[u8]> {
-        self.extensions.dependency_descriptor.as_deref()
     }
 }
 
@@ -163,16 +149,6 @@ impl OutgoingPacket {
         self.prefix.clone_from(&to.prefix);
         self.payload = self.payload.slice(to.prefix.len().min(self.payload.len())..);
         self
-    }
-
-    /// The packet of chosen layers, to be sent on: with the marker and, where that is another, the dependency descriptor that
-    /// this receiver is to get.
-    pub fn of_layers(chosen: &ChosenPacket<ReceivedPacket>) -> Self {
-        let mut packet = Self { marker: chosen.marker, ..Self::forward(&chosen.packet) };
-        if let Some(descriptor) = &chosen.descriptor {
-            packet.extensions.dependency_descriptor = Some(descriptor.clone());
-        }
-        packet
     }
 
     pub(super) fn choice(&self) -> Choice {

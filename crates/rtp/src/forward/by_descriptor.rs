@@ -268,12 +268,10 @@ impl ByDescriptor {
                 && layer(target).is_within(layer(desired))
                 && layer(reachable) <= layer(target)
         });
-        if self.has_references(described) {
-            if !keeps {
-                self.target = Some(reachable);
-                self.announces = true;
-                self.turn(described);
-            }
+        if !keeps && self.has_references(described) {
+            self.target = Some(reachable);
+            self.announces = true;
+            self.turn(described);
         }
         if self.target != Some(desired) && can_switch(desired) {
             // The stream's own chance has come, and refers to what the receiver does not have.

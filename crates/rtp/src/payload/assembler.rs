@@ -648,7 +648,7 @@ impl FrameAssembler {
     fn take_picture(&mut self, packets: usize) {
         let Some(Some(first)) = self.slots.front() else { return };
         // A descriptor leaves no doubt.
-        let begins = first.frame_number().map_or_else(
+        let begins = first.frame_number().filter(|_| self.described).map_or_else(
             || {
                 self.at_boundary
                     || first.begins_frame()

@@ -12,6 +12,9 @@ pub(crate) fn all_modes() -> impl Iterator<Item = String> {
     layers.flat_map(|(s, t)| [format!("L{s}T{t}"), format!("L{s}T{t}_KEY"), format!("S{s}T{t}")])
 }
 
+/// Layers, indications from the highest target down, frames and chains.
+type Row = (u8, u8, &'static str, &'static [u16], &'static [u8]);
+
 fn row(template: &FrameDependencies) -> (u8, u8, String, Vec<u16>, Vec<u8>) {
     let letter = |dti: &DecodeTargetIndication| match dti {
         DecodeTargetIndication::NotPresent => '-',
@@ -27,14 +30,14 @@ fn row(template: &FrameDependencies) -> (u8, u8, String, Vec<u16>, Vec<u8>) {
 #[test]
 fn templates_are_those_of_the_specification() {
     // App. A.6.1 and A.6.3, where targets are listed from the highest down.
-    let l1t3: [(u8, u8, &str, &[u16], &[u8]); 5] = [
+    let l1t3: [Row; 5] = [
         (0, 0, "SSS", &[], &[0]),
         (0, 0, "SSS", &[4], &[4]),
         (0, 1, "SD-", &[2], &[2]),
         (0, 2, "D--", &[1], &[1]),
         (0, 2, "D--", &[1], &[3]),
     ];
-    let l3t3: [(u8, u8, &str, &[u16], &[u8]); 15] = [
+    let l3t3: [Row; 15] = [
         (0, 0, "SSSSSSSSS", &[], &[0, 0, 0]),
         (0, 0, "RRRRRRSSS", &[12], &[12, 11, 10]),
         (0, 1, "RR-RR-SD-", &[6], &[6, 5, 4]),
