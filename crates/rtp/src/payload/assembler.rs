@@ -104,8 +104,6 @@ const KEPT_PLACES: usize = 128;
 #[derive(Debug)]
 struct Slot {
     timestamp: u32,
-    /// Bytes outside of the slot, as they were counted when it was filled.
-    held: u32,
     marker: bool,
     payload: Bytes,
     content: Content,
@@ -174,16 +172,16 @@ fn spilled<A: smallvec::Array>(list: &SmallVec<A>) -> usize {
 }
 
 impl Slot {
-    fn new(timestamp: u32, marker: bool, payload: Bytes, content: Content) -> Self {
-        let described = match &content {
+    /// Bytes that are not inside of it: its payload, and lists that are long.
+    #[inline]
+    fn beside(&self) -> usize {
+        let described = match &self.content {
             Content::Media(descriptor, dependencies) => {
                 spilled(&descriptor.media) + dependencies.spilled()
             }
             Content::Padding | Content::Malformed => 0,
         };
-        // A payload is a datagram's at most, and of each of its bytes a few can be told.
-        let held = u32::try_from(payload.len() + described).unwrap_or(u32::MAX);
-        Self { timestamp, held, marker, payload, content }
+        self.payload.len() + described
     }
 
     fn is_padding(&self) -> bool {
@@ -304,7 +302,7 @@ impl FrameAssembler {
         dependencies: Option<FrameDependencies>,
     ) -> Insertion {
         let dependencies = dependencies.map_or(Dependencies::None, Dependencies::Read);
-        self.insert_with(sequence, timestamp, marker, payload, dependencies)
+        self.insert_with(sequence, timestamp, marker, payload, dependencies, true)
     }
 
     /// The same with the value of the packet's dependency descriptor as it came (AV1 RTP specification, Appendix A). The
@@ -319,7 +317,7 @@ impl FrameAssembler {
     ) -> Insertion {
         self.described = true;
         let described = Dependencies::Described(SmallVec::from_slice(descriptor));
-        self.insert_with(sequence, timestamp, marker, payload, described)
+        self.insert_with(sequence, timestamp, marker, payload, described, true)
     }
 
     fn insert_with(
@@ -329,17 +327,33 @@ impl FrameAssembler {
         marker: bool,
         payload: Bytes,
         dependencies: Dependencies,
+        readable: bool,
     ) -> Insertion {
         if self.hands_on_at_once() {
             return self.pass_audio(sequence, timestamp, marker, payload);
         }
-        let index = match self.place(sequence) {
-            Ok(index) => index,
-            Err(refused) => return refused,
-        };
+        if !self.started {
+            self.started = true;
+            self.base = sequence;
+        }
+        if sequence < self.base && !self.rewind_to(sequence) {
+            self.statistics.late_packets += 1;
+            return Insertion::TooOld;
+        }
+        let max_packets = self.config.max_packets as u64;
+        if sequence - self.base >= max_packets {
+            self.drop_before(sequence - (max_packets - 1));
+        }
+        // Looked up after dropping: the front has moved.
+        let index = (sequence - self.base) as usize;
+        if self.slots.get(index).is_some_and(Option::is_some) {
+            self.statistics.duplicate_packets += 1;
+            return Insertion::Duplicate;
+        }
         let mut result = Insertion::Stored;
         let content = if payload.is_empty() {
-            Content::Padding
+            self.statistics.malformed_packets += u64::from(!readable);
+            if readable { Content::Padding } else { Content::Malformed }
         } else {
             match self.depacketizer.read(&payload) {
                 Ok(descriptor) => Content::Media(descriptor, dependencies),
@@ -351,7 +365,18 @@ impl FrameAssembler {
             }
         };
         let payload = if matches!(content, Content::Media(..)) { payload } else { Bytes::new() };
-        self.fill(sequence, index, Slot::new(timestamp, marker, payload, content));
+        let slot = Slot { timestamp, marker, payload, content };
+        if slot.begins_keyframe() && self.candidate.is_none_or(|(newest, _)| sequence > newest) {
+            self.candidate = Some((sequence, 0));
+        }
+        self.bytes += slot.beside();
+        if index >= self.slots.len() {
+            self.slots.resize_with(index + 1, || None);
+        }
+        self.slots[index] = Some(slot);
+        while self.bytes > self.config.max_bytes && self.base < sequence {
+            self.drop_before(self.base + 1);
+        }
         result
     }
 
@@ -361,55 +386,12 @@ impl FrameAssembler {
         if self.hands_on_at_once() {
             return self.pass_unreadable(sequence);
         }
-        let index = match self.place(sequence) {
-            Ok(index) => index,
-            Err(refused) => return refused,
-        };
-        self.statistics.malformed_packets += 1;
-        self.fill(sequence, index, Slot::new(timestamp, marker, Bytes::new(), Content::Malformed));
-        Insertion::Stored
+        self.insert_with(sequence, timestamp, marker, Bytes::new(), Dependencies::None, false)
     }
 
     /// Audio whose frames come out as they arrive.
     fn hands_on_at_once(&self) -> bool {
         !self.format().is_video() && !self.config.audio_in_order
-    }
-
-    /// Finds the place of a packet, and makes room for it.
-    fn place(&mut self, sequence: u64) -> Result<usize, Insertion> {
-        if !self.started {
-            self.started = true;
-            self.base = sequence;
-        }
-        if sequence < self.base && !self.rewind_to(sequence) {
-            self.statistics.late_packets += 1;
-            return Err(Insertion::TooOld);
-        }
-        let max_packets = self.config.max_packets as u64;
-        if sequence - self.base >= max_packets {
-            self.drop_before(sequence - (max_packets - 1));
-        }
-        // Looked up after dropping: the front has moved.
-        let index = (sequence - self.base) as usize;
-        if self.slots.get(index).is_some_and(Option::is_some) {
-            self.statistics.duplicate_packets += 1;
-            return Err(Insertion::Duplicate);
-        }
-        Ok(index)
-    }
-
-    fn fill(&mut self, sequence: u64, index: usize, slot: Slot) {
-        if slot.begins_keyframe() && self.candidate.is_none_or(|(newest, _)| sequence > newest) {
-            self.candidate = Some((sequence, 0));
-        }
-        self.bytes += slot.held as usize;
-        if index >= self.slots.len() {
-            self.slots.resize_with(index + 1, || None);
-        }
-        self.slots[index] = Some(slot);
-        while self.bytes > self.config.max_bytes && self.base < sequence {
-            self.drop_before(self.base + 1);
-        }
     }
 
     /// The next frame that is complete and can be decoded, in decoding order. To be called until it has none after
@@ -428,7 +410,10 @@ impl FrameAssembler {
                 // Nothing before it can be decoded any more.
                 self.drop_before(sequence);
             }
-            let packets = self.complete_picture()?;
+            let Some(packets) = self.complete_picture() else {
+                self.give_back();
+                return None;
+            };
             self.take_picture(packets);
         }
     }
@@ -568,6 +553,7 @@ impl FrameAssembler {
             self.statistics.incomplete_frames += 1;
         }
         self.scanned = 0;
+        self.give_back();
     }
 
     fn note_lost(&mut self, count: u64) {
@@ -587,11 +573,15 @@ impl FrameAssembler {
         if self.candidate.is_some_and(|(sequence, _)| sequence < self.base) {
             self.candidate = None;
         }
-        self.bytes -= slot.as_ref().map_or(0, |slot| slot.held as usize);
+        self.bytes -= slot.as_ref().map_or(0, Slot::beside);
+        slot
+    }
+
+    /// Gives back the memory of places that nothing stands in.
+    fn give_back(&mut self) {
         if self.slots.is_empty() && self.slots.capacity() > KEPT_PLACES {
             self.slots.shrink_to(KEPT_PLACES);
         }
-        slot
     }
 
     /// Passes over numbers at the front that are missing but were of no media: parity packets have numbers of the media's
@@ -705,6 +695,7 @@ impl FrameAssembler {
             let Content::Media(_, dependencies) = &mut slot.content else { continue };
             let Dependencies::Described(bytes) = dependencies else { continue };
             let read = DependencyDescriptor::parse(bytes, self.structure.as_deref());
+            let before = dependencies.spilled();
             *dependencies = match read {
                 Ok(mut descriptor) => {
                     let taken = FrameDependencies::from(&descriptor);
@@ -715,6 +706,7 @@ impl FrameAssembler {
                 }
                 Err(_) => Dependencies::None,
             };
+            self.bytes = self.bytes - before + dependencies.spilled();
         }
     }
 
