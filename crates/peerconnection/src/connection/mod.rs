@@ -16,6 +16,8 @@ mod feedback_tests;
 #[cfg(any(test, feature = "fuzzing"))]
 mod fuzzing;
 mod held_opens;
+#[cfg(test)]
+mod limit_tests;
 mod media_sections;
 mod packets;
 mod parameters;

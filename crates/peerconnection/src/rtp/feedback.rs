@@ -23,8 +23,9 @@ impl RtpTransport {
         };
         self.statistics.rtcp_received += 1;
         if let Some(schedule) = &mut self.schedule {
-            schedule.received(plain.len());
+            schedule.received(plain);
         }
+        self.limits.heard(now, plain);
         self.log.rtcp(now, Direction::Received, plain, &self.clock);
         let mut reported = Vec::new();
         for packet in rtcp::packets(plain) {

@@ -57,7 +57,8 @@ impl RtpTransport {
         assert!(decoders <= super::fec::MAX_DECODERS, "{decoders} decoders");
         assert!(self.repairing.iter().all(|index| *index < self.receivers.len()));
         assert!(self.queued_frames <= MAX_QUEUED_FRAMES, "{} frames", self.queued_frames);
-        assert!(self.rtcp.len() <= MAX_QUEUED_RTCP, "{} of RTCP", self.rtcp.len());
+        let most = MAX_QUEUED_RTCP + super::goodbye::MAX_QUEUED_GOODBYES;
+        assert!(self.rtcp.len() <= most, "{} of RTCP", self.rtcp.len());
         assert!(self.outgoing.is_empty(), "all packets of a frame go into the pacer");
         let sent = self.senders.iter().count();
         assert!(self.keyframes_wanted.len() <= sent, "{} requests", self.keyframes_wanted.len());

@@ -38,6 +38,8 @@ pub(super) struct Load {
     keyframe_wanted: Option<Instant>,
     /// The most that the peer takes, and which of its sources says so (RFC 5104 §4.2.1).
     limit: Option<(Ssrc, BitrateLimit)>,
+    /// The peer is to be told which limit is in force.
+    unanswered: bool,
     /// The most payload that its description allows the section.
     described: Option<u64>,
 }
@@ -54,6 +56,7 @@ impl Load {
             frames: false,
             keyframe_wanted: None,
             limit: None,
+            unanswered: false,
             described: None,
         }
     }
@@ -69,6 +72,8 @@ impl Load {
             && extensions.any(|e| *e.uri == *uri::TRANSPORT_CC && e.direction.sends());
         self.by_stream = agreed_on(Feedback::AckCcfb);
         self.described = media.remote.bandwidth;
+        // While it was held nobody looked for it.
+        self.unanswered = false;
     }
 
     /// Whether the peer reports on single packets.
@@ -146,9 +151,19 @@ impl Load {
         self.limit
     }
 
-    /// The source that limits is gone.
-    pub(super) fn lift_limit_of(&mut self, requester: Ssrc) {
-        self.limit.take_if(|(owner, _)| *owner == requester);
+    /// The source that limits is gone. Whether it did limit.
+    pub(super) fn lift_limit_of(&mut self, requester: Ssrc) -> bool {
+        self.limit.take_if(|(owner, _)| *owner == requester).is_some()
+    }
+
+    /// The limits of it are to be told; whether that is news.
+    pub(super) fn owes_answer(&mut self) -> bool {
+        !std::mem::replace(&mut self.unanswered, true)
+    }
+
+    /// They are told.
+    pub(super) fn answered(&mut self) {
+        self.unanswered = false;
     }
 
     /// Bits a second of payload at most for all encodings of the section together (`b=`, RFC 9429 §5.10).

@@ -45,6 +45,7 @@ mod remb;
 mod reports;
 mod routing;
 mod scalability;
+mod schedule;
 mod send;
 mod senders;
 mod snapshot;
@@ -71,7 +72,6 @@ use peerage_congestion::{ControllerMaker, GccConfig};
 use peerage_crypto::Rng;
 #[cfg(test)]
 use peerage_rtp::extension::ExtensionKind;
-use peerage_rtp::receive::RtcpSchedule;
 use peerage_rtp::{ExtensionMap, NtpClock, NtpTime, Ssrc};
 use peerage_sdp::Text;
 use peerage_srtp::Rejected;
@@ -85,11 +85,12 @@ use self::encodings::Encodings;
 use self::extended_reports::ReferenceTimes;
 use self::fec::ActiveParity;
 use self::forwarding::Forwarding;
-use self::limits::Answers;
+use self::limits::Limits;
 use self::packet::Packet;
 use self::receive::ReceiveStream;
 use self::remb::Beside;
 use self::routing::Routing;
+use self::schedule::ReportSchedule;
 use self::send::SendStream;
 use self::senders::Senders;
 use self::targets::Targets;
@@ -116,9 +117,6 @@ const MAX_QUEUED_RTCP: usize = 64;
 const MAX_REPORT_LEN: usize = 900;
 /// How often a keyframe is asked for at most.
 const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(300);
-/// The least interval of reports in the long run (RFC 3550 §6.2: 5 s, or less where the bandwidth allows; browsers send video's
-/// every second).
-const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// The round trip before it was measured.
 const FIRST_ROUND_TRIP: Duration = Duration::from_millis(100);
 
@@ -182,8 +180,8 @@ pub(crate) struct RtpTransport {
     keyframes_wanted: Vec<Ssrc>,
     /// When a request that was put off is to be told.
     next_keyframe: Option<Instant>,
-    /// Limits of the peer that are to be confirmed.
-    answers: Answers,
+    /// Limits that the peer sets.
+    limits: Limits,
     /// What flows beside the streams that the peer's estimate is about.
     beside: Beside,
     /// The packets of the frame that is being cut.
@@ -197,8 +195,8 @@ pub(crate) struct RtpTransport {
     /// The path is one of IPv4.
     ipv4: bool,
     rtcp: VecDeque<Vec<u8>>,
-    /// The last datagram, sealed, once the connection is closed.
-    farewell: Vec<u8>,
+    /// The last datagrams, sealed, once the connection is closed.
+    farewell: VecDeque<Vec<u8>>,
     /// The peer takes RTCP that does not begin with a report (RFC 5506).
     reduced_size: bool,
     events: VecDeque<RtpEvent>,
@@ -209,7 +207,7 @@ pub(crate) struct RtpTransport {
     /// When a telephone event of the peer's may have to be ended because nothing more comes of it.
     next_event_end: Option<Instant>,
     /// When reports are due; there while there is anything to report on.
-    schedule: Option<RtcpSchedule>,
+    schedule: Option<ReportSchedule>,
     /// The source of reports while nothing is sent.
     report_ssrc: Ssrc,
     cname: Text,
@@ -260,7 +258,7 @@ impl RtpTransport {
             encodings: Encodings::default(),
             keyframes_wanted: Vec::new(),
             next_keyframe: None,
-            answers: Answers::default(),
+            limits: Limits::default(),
             beside: Beside::default(),
             outgoing: VecDeque::new(),
             sealed: SealedPackets::default(),
@@ -275,7 +273,7 @@ impl RtpTransport {
             playouts: Vec::new(),
             next_event_end: None,
             schedule: None,
-            farewell: Vec::new(),
+            farewell: VecDeque::new(),
             report_ssrc: Ssrc(rng.u32()),
             cname,
             clock: NtpClock::new(clock.0, NtpTime::from_unix(unix)),
@@ -326,7 +324,7 @@ impl RtpTransport {
         self.arrivals.clear();
         self.targets = Targets::default();
         self.encodings = Encodings::default();
-        self.answers = Answers::default();
+        self.limits = Limits::default();
         self.beside = Beside::default();
     }
 
@@ -476,12 +474,12 @@ impl RtpTransport {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let rate = self.rate.as_ref().and_then(|rate| rate.poll_timeout());
         let timers = [
-            self.schedule.as_ref().map(RtcpSchedule::poll_timeout),
+            self.schedule.as_ref().map(ReportSchedule::poll_timeout),
             self.arrivals.poll_timeout(),
             self.next_nack,
             rate,
             self.next_keyframe,
-            self.answers.due(),
+            self.limits.due(),
             self.dtmf_timeout(),
         ];
         timers.into_iter().flatten().min()
@@ -503,6 +501,7 @@ impl RtpTransport {
             self.update_targets(now, false);
         }
         self.report_arrivals(now);
+        self.expire_limits(now);
         self.answer_limits(now);
         if self.is_report_due(now) {
             self.end_idle_parity(now);

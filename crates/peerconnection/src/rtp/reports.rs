@@ -1,20 +1,18 @@
 //! RTCP of ours: reports, feedback about arrivals, requests for keyframes.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use peerage_congestion::DataRate;
 use peerage_rtp::Ssrc;
-use peerage_rtp::receive::{RtcpSchedule, RtcpScheduleConfig};
 use peerage_rtp::rtcp::{
     self, FeedbackSources, FullIntraEntry, FullIntraRequest, PictureLossIndication, SdesKind,
 };
 use smallvec::SmallVec;
 
 use super::routing::KeyframeRequests;
+use super::schedule::ReportSchedule;
 use super::send::SendStream;
-use super::{
-    KEYFRAME_REQUEST_INTERVAL, MAX_QUEUED_RTCP, MAX_REPORT_LEN, REPORT_INTERVAL, RtpTransport,
-    Target,
-};
+use super::{KEYFRAME_REQUEST_INTERVAL, MAX_QUEUED_RTCP, MAX_REPORT_LEN, RtpTransport, Target};
 use crate::transceiver::TransceiverHandle;
 
 /// Packet types of the two (RFC 3550 §12.1).
@@ -108,35 +106,24 @@ impl RtpTransport {
         if self.srtp.is_none() || !any {
             self.schedule = None;
         } else if self.schedule.is_none() {
-            self.schedule = Some(RtcpSchedule::new(now, self.report_config(), self.rng.u32()));
+            let (sending, random) = (self.may_send(), self.rng.u32());
+            self.schedule = Some(ReportSchedule::new(now, sending, &self.statistics, random));
         }
     }
 
-    /// RFC 3550 §6.2: five percent of the session, and no report sooner than the least interval. Feedback does not wait for
-    /// it: between two participants it may leave at once (RFC 4585 §3.5.1).
-    fn report_config(&self) -> RtcpScheduleConfig {
-        let rate = self.rate.as_ref().map_or(self.bitrates.start_rate, |rate| rate.target().rate);
-        RtcpScheduleConfig {
-            rtcp_bandwidth: rate.as_bps() / 20,
-            minimum_interval: REPORT_INTERVAL,
-            regular_interval: Duration::ZERO,
-        }
+    fn may_send(&self) -> DataRate {
+        self.rate.as_ref().map_or(self.bitrates.start_rate, |rate| rate.target().rate)
     }
 
     /// Whether a regular report is to be sent now.
     pub(super) fn is_report_due(&mut self, now: Instant) -> bool {
-        let config = self.report_config();
-        let Some(schedule) =
-            self.schedule.as_mut().filter(|schedule| schedule.poll_timeout() <= now)
-        else {
+        let sending = self.may_send();
+        let Some(schedule) = &mut self.schedule else { return false };
+        if schedule.poll_timeout() > now {
             return false;
-        };
-        schedule.set_config(config);
-        // An end is one participant, however many sources it has: they report together (RFC 8108 §5.3).
-        let (we_sent, they_send) = (!self.senders.is_empty(), !self.receivers.is_empty());
-        let senders = u32::from(we_sent) + u32::from(they_send);
-        schedule.set_members(now, 2, senders, we_sent);
-        schedule.handle_timeout(now, false, self.rng.u32())
+        }
+        let who_sends = (!self.senders.is_empty(), !self.receivers.is_empty());
+        schedule.is_due(now, sending, &self.statistics, who_sends, self.rng.u32())
     }
 
     /// A report of so many bytes goes out.

@@ -169,6 +169,11 @@ fn renumber_red(payload: &[u8], to: PayloadType) -> Option<SmallVec<[u8; 16]>> {
     }
 }
 
+/// The number of the first packet of parity, by that of the first of media: below 2^15 as well.
+fn first_of_parity(first: u64) -> SequenceNumber {
+    SequenceNumber((first ^ 0x2a5b) as u16)
+}
+
 /// See the module.
 pub(super) struct SendStream {
     transceiver: TransceiverHandle,
@@ -257,8 +262,7 @@ impl SendStream {
             history: None,
             rtx: RtxSender::new(Ssrc(rtx), SequenceNumber((rng.u32() & 0x7fff) as u16)),
             fec: None,
-            // Below 2^15 as well.
-            fec_source: (Ssrc(fec_source((ssrc, rtx))), SequenceNumber((first ^ 0x2a5b) as u16)),
+            fec_source: (Ssrc(fec_source((ssrc, rtx))), first_of_parity(first)),
             next: first,
             anchor: None,
             offset: rng.u32(),
@@ -385,10 +389,13 @@ impl SendStream {
         self.ssrc
     }
 
-    /// What it sends from: the source, and that of retransmissions where there are such.
+    /// What it sends from: the source, that of retransmissions where there are such, and that of parity if it has sent.
     pub(super) fn sources(&self) -> impl Iterator<Item = Ssrc> + use<> {
         let repairs = self.codecs.iter().any(|codec| codec.rtx.is_some());
-        [Some(self.ssrc), repairs.then(|| self.rtx.ssrc())].into_iter().flatten()
+        let next = self.fec.as_ref().map_or(self.fec_source.1, |fec| fec.next_number());
+        let protects = next != first_of_parity(self.first);
+        let (rtx, fec) = (self.rtx.ssrc(), self.fec_ssrc());
+        [Some(self.ssrc), repairs.then_some(rtx), protects.then_some(fec)].into_iter().flatten()
     }
 
     /// The source of retransmissions.

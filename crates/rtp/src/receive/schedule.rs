@@ -11,6 +11,9 @@ pub struct RtcpScheduleConfig {
     /// The least interval in the long run. RFC 3550 §6.2 says 5 s, or 360 s over the session's bandwidth in kbit/s;
     /// with feedback (RFC 4585 §3.4) it may be zero.
     pub minimum_interval: Duration,
+    /// The longest interval in the long run, whatever the bandwidth: [`Duration::MAX`] for none, as RFC 3550 has it. Where
+    /// it counts, reports take more than their share.
+    pub maximum_interval: Duration,
     /// `T_rr_interval`: the least interval between regular reports with feedback (RFC 4585 §3.4); zero for none.
     pub regular_interval: Duration,
 }
@@ -25,6 +28,7 @@ impl RtcpScheduleConfig {
         Self {
             rtcp_bandwidth: session_bandwidth / 20,
             minimum_interval: Duration::ZERO,
+            maximum_interval: Duration::MAX,
             regular_interval: reduced.clamp(Duration::from_millis(250), Duration::from_secs(1)),
         }
     }
@@ -114,7 +118,7 @@ impl RtcpSchedule {
         };
         // Between a half and one and a half, over e - 3/2.
         let factor = (0.5 + f64::from(random) / f64::from(u32::MAX)) / 1.218_28;
-        computed.max(minimum).mul_f64(factor)
+        computed.min(self.config.maximum_interval).max(minimum).mul_f64(factor)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
@@ -263,6 +267,7 @@ mod tests {
         let config = RtcpScheduleConfig {
             rtcp_bandwidth: 50_000,
             minimum_interval: Duration::from_secs(5),
+            maximum_interval: Duration::MAX,
             regular_interval: Duration::ZERO,
         };
         let sent = run(config, 3_600, 2);
@@ -283,12 +288,27 @@ mod tests {
         let config = RtcpScheduleConfig {
             rtcp_bandwidth: 10_000,
             minimum_interval: Duration::ZERO,
+            maximum_interval: Duration::MAX,
             regular_interval: Duration::ZERO,
         };
         // 128 bytes each, a hundred members, a quarter for the two senders: about 1.2 a second.
         let sent = run(config, 1_000, 100);
         let bytes_per_second = sent.len() as u64 * 128 / 1_000;
         assert!(bytes_per_second < 10_000 / 8 / 4 / 2 * 13 / 10, "{bytes_per_second}");
+    }
+
+    #[test]
+    fn little_bandwidth_does_not_put_reports_off_for_ever() {
+        let bounded = |maximum_interval: Duration| RtcpScheduleConfig {
+            rtcp_bandwidth: 8,
+            minimum_interval: Duration::from_secs(1),
+            maximum_interval,
+            regular_interval: Duration::ZERO,
+        };
+        // 128 bytes a second would be 256 s for the two.
+        assert!(run(bounded(Duration::MAX), 3_600, 2).len() < 60);
+        let sent = run(bounded(Duration::from_secs(5)), 3_600, 2);
+        assert!((600..900).contains(&sent.len()), "{}", sent.len());
     }
 
     #[test]
@@ -345,6 +365,7 @@ mod tests {
         let config = RtcpScheduleConfig {
             rtcp_bandwidth: 1_000,
             minimum_interval: Duration::ZERO,
+            maximum_interval: Duration::MAX,
             regular_interval: Duration::ZERO,
         };
         let mut schedule = RtcpSchedule::new(start, config, 1 << 31);
