@@ -27,6 +27,8 @@ pub(crate) struct LocalCandidate {
     pub(crate) published: Option<Candidate>,
     pub(crate) base: SocketAddr,
     pub(crate) foundation: u32,
+    /// The STUN server that has seen its address.
+    pub(crate) server: Option<SocketAddr>,
 }
 
 /// Bases and candidates.
@@ -142,6 +144,7 @@ impl LocalCandidates {
             published: Some(published),
             base: base.address,
             foundation,
+            server: None,
         });
         (self.candidates.len() - 1, fresh)
     }
@@ -187,6 +190,7 @@ impl LocalCandidates {
             published: Some(published),
             base: base.address,
             foundation,
+            server: Some(server),
         });
         Some(self.candidates.len() - 1)
     }
@@ -207,7 +211,8 @@ impl LocalCandidates {
         let foundation = self.foundation(kind, base.ip(), None);
         let mut candidate = Candidate::udp(kind, mapped, priority, foundation.to_string());
         candidate.related = Some((CandidateAddress::Ip(base.ip()), base.port()));
-        self.candidates.push(LocalCandidate { candidate, published: None, base, foundation });
+        let (published, server) = (None, None);
+        self.candidates.push(LocalCandidate { candidate, published, base, foundation, server });
         Some(self.candidates.len() - 1)
     }
 }

@@ -69,6 +69,8 @@ pub(crate) struct IceServerUrl {
     pub(crate) scheme: Scheme,
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// As it was configured.
+    pub(crate) text: String,
 }
 
 impl IceServerUrl {
@@ -108,7 +110,8 @@ impl IceServerUrl {
         }
         let (host, port) = split_host_port(host_port).map_err(fail)?;
         let default_port = if matches!(scheme, Scheme::Stun | Scheme::Turn) { 3478 } else { 5349 };
-        Ok(Self { scheme, host: host.to_owned(), port: port.unwrap_or(default_port) })
+        let (host, text) = (host.to_owned(), url.to_owned());
+        Ok(Self { scheme, host, port: port.unwrap_or(default_port), text })
     }
 }
 
@@ -158,7 +161,7 @@ mod tests {
         ] {
             assert_eq!(
                 IceServerUrl::parse(url).unwrap(),
-                IceServerUrl { scheme, host: host.into(), port },
+                IceServerUrl { scheme, host: host.into(), port, text: url.into() },
                 "{url}"
             );
         }

@@ -214,3 +214,49 @@ fn packets_that_wait_are_bounded() {
     assert_eq!(received(&mut pair).len(), 4096);
     assert_eq!(pair.b.pc.statistics().rtp.received_packets_dropped, 1700 * 3 - 4096);
 }
+
+/// RFC 5450 §3: by timestamps and offsets it can be told when packets left, those that were sent again too.
+#[test]
+fn packets_tell_how_long_after_their_timestamps_they_left() {
+    let (mut pair, [audio, video], [heard, seen]) = calling(30);
+    for theirs in [heard, seen] {
+        pair.b.pc.set_receive_mode(pair.now, theirs, ReceiveMode::Packets).unwrap();
+    }
+    let mut media = 0;
+    pair.filter = Box::new(move |from_a, data| {
+        let is_video = from_a && (128..192).contains(&data[0]) && data.len() > 500;
+        media += u32::from(is_video);
+        // One of the first frame, one of a later one.
+        !is_video || (media != 7 && media != 30)
+    });
+    let mut packets = Vec::new();
+    for index in 0..20 {
+        // The first is far more than leaves at once.
+        let len = if index == 0 { 30_000 } else { 2_000 };
+        let frame = Frame::new(vp8(index == 0, len, index as u8), index * 3_000);
+        pair.a.pc.send_frame(pair.now, video, 0, &frame).unwrap();
+        let sound = Frame::new(vec![7; 80], index * 1_600);
+        pair.a.pc.send_frame(pair.now, audio, 0, &sound).unwrap();
+        pair.run_for(Duration::from_micros(33_333));
+        packets.extend(received(&mut pair));
+    }
+    pair.run_for(Duration::from_secs(1));
+    packets.extend(received(&mut pair));
+    let (sounds, pictures): (Vec<_>, Vec<_>) =
+        packets.iter().partition(|packet| packet.transceiver == heard);
+    assert_eq!(sounds.len(), 20);
+    assert!(sounds.iter().all(|packet| packet.transmission_offset.is_none()), "of video only");
+    assert_eq!(pictures.iter().filter(|packet| packet.repaired).count(), 2);
+    let first = pictures[0];
+    let mut longest = 0;
+    for packet in &pictures {
+        let offset = packet.transmission_offset.expect("agreed on");
+        longest = longest.max(offset);
+        let ticks = packet.timestamp.wrapping_sub(first.timestamp) as i32 + offset
+            - first.transmission_offset.unwrap();
+        let left = f64::from(ticks) / 90.0;
+        let came = (packet.arrival - first.arrival).as_secs_f64() * 1e3;
+        assert!((left - came).abs() < 2.0, "left after {left} ms, came after {came}: {packet:?}");
+    }
+    assert!(longest > 90 * 50, "some waited longer than 50 ms: {longest} ticks");
+}

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -166,4 +167,77 @@ fn reports_are_about_what_came_since_the_last() {
         none.len() >= 2 && none.iter().all(Vec::is_empty),
         "an end goes on to report: {none:?}"
     );
+}
+
+/// RFC 8108 §5.3: an end with many sources reports for each of them, several together in a datagram of a size that fits the
+/// path; the other end reports on each of them once.
+#[test]
+fn many_sources_of_an_end_report_together() {
+    const TRACKS: usize = 40;
+    let mut pair = Pair::new(4);
+    let now = pair.now;
+    let videos: Vec<_> = (0..TRACKS)
+        .map(|index| {
+            let streams = vec!["s".into()];
+            pair.a.pc.add_track(now, MediaKind::Video, format!("v{index}"), streams).unwrap()
+        })
+        .collect();
+    pair.negotiate();
+    pair.connect();
+    let (sent, answered) = (tap(&mut pair.a.pc), tap(&mut pair.b.pc));
+    for index in 0..40 {
+        for &video in &videos {
+            let picture = Frame::new(vp8(index == 0, 200, 1), index * 9_000);
+            pair.a.pc.send_frame(pair.now, video, 0, &picture).unwrap();
+        }
+        pair.run_for(Duration::from_millis(100));
+    }
+    let (mut reports, mut named) = (BTreeMap::<u32, Vec<u32>>::new(), 0);
+    let mut datagrams = 0;
+    for datagram in sent.lock().unwrap().iter() {
+        assert!(datagram.len() < 1_200, "{} bytes", datagram.len());
+        let packets: Vec<_> = rtcp::packets(datagram).map(Result::unwrap).collect();
+        let mut sources = BTreeSet::new();
+        for packet in &packets {
+            match packet {
+                Packet::SenderReport(report) => {
+                    reports.entry(report.ssrc.0).or_default().push(report.info.packet_count);
+                    assert!(sources.insert(report.ssrc.0), "twice in a datagram");
+                }
+                Packet::SourceDescription(description) => {
+                    let told: BTreeSet<u32> = description.chunks().map(|c| c.ssrc.0).collect();
+                    assert!(told.is_superset(&sources), "each source with its name");
+                    named += told.len();
+                }
+                _ => {}
+            }
+        }
+        if !sources.is_empty() {
+            datagrams += 1;
+            assert!(matches!(packets[0], Packet::SenderReport(_)), "RFC 3550 §6.1");
+        }
+    }
+    assert_eq!(reports.len(), TRACKS, "each source is a participant of its own (§5.1)");
+    let often: BTreeSet<usize> = reports.values().map(Vec::len).collect();
+    assert!(often.iter().all(|count| (2..=6).contains(count)), "in four seconds: {often:?}");
+    assert_eq!(often.len(), 1, "they report together: {often:?}");
+    assert!(reports.values().all(|counts| counts.is_sorted()));
+    let each = reports.values().map(Vec::len).sum::<usize>();
+    assert!(named >= each && each >= 8 * datagrams, "{each} reports in {datagrams} datagrams");
+
+    let mut rounds = Vec::new();
+    for datagram in answered.lock().unwrap().iter() {
+        for packet in rtcp::packets(datagram).map(Result::unwrap) {
+            if let Packet::ReceiverReport(report) = packet {
+                assert!(report.reports.len() <= 31, "RFC 3550 §6.4.1");
+                rounds.extend(report.reports.iter().map(|block| block.ssrc.0));
+            }
+        }
+    }
+    let seen: BTreeSet<u32> = rounds.iter().copied().collect();
+    assert_eq!(seen, reports.keys().copied().collect::<BTreeSet<u32>>());
+    for (index, round) in rounds.chunks(TRACKS).enumerate() {
+        let once: BTreeSet<u32> = round.iter().copied().collect();
+        assert_eq!(once.len(), round.len(), "round {index}");
+    }
 }

@@ -31,7 +31,7 @@ use crate::config::{IceConfig, MdnsMode, TransportPolicy};
 use crate::credentials::Credentials;
 use crate::error::Error;
 use crate::event::{Counters, Event, Handled, PairStats, SelectedPair};
-use crate::local::LocalCandidates;
+use crate::local::{LocalCandidate, LocalCandidates};
 use crate::remote::{Added, RemoteCandidates};
 use crate::session::Session;
 use crate::state::{GatheringState, IceConnectionState, Role};
@@ -572,6 +572,14 @@ impl IceAgent {
     pub fn local_candidates(&self) -> Vec<Candidate> {
         let live = self.locals.iter().filter(|c| self.locals.base(c.base).is_some());
         live.filter_map(|c| c.published.clone()).collect()
+    }
+
+    /// The STUN server that a server-reflexive candidate of this generation was learnt from.
+    pub fn server_of(&self, candidate: &Candidate) -> Option<SocketAddr> {
+        let is_it = |local: &LocalCandidate| {
+            local.candidate == *candidate || local.published.as_ref() == Some(candidate)
+        };
+        self.locals.iter().filter(|local| local.server.is_some()).find(|c| is_it(c))?.server
     }
 
     /// Remote candidates of this generation, peer-reflexive ones included.

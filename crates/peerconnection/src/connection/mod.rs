@@ -29,6 +29,8 @@ mod source_tests;
 mod states;
 mod stats;
 #[cfg(test)]
+mod stats_tests;
+#[cfg(test)]
 mod tests;
 mod transceivers;
 mod transforms;

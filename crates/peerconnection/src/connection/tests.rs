@@ -198,7 +198,9 @@ fn inject(pair: &mut Pair, packet: Vec<u8>) -> Vec<TransceiverHandle> {
 /// RFC 8285 §5, §7: each section has extensions of its own, and each a direction.
 #[test]
 fn packets_carry_the_extensions_that_their_section_agreed_to_send() {
-    use peerage_rtp::extension::ExtensionKind::{AbsoluteSendTime, Mid, TransportSequenceNumber};
+    use peerage_rtp::extension::ExtensionKind::{
+        AbsoluteSendTime, Mid, TransmissionOffset, TransportSequenceNumber,
+    };
     let mut pair = Pair::new(120);
     let (now, mut handles) = (pair.now, Vec::new());
     for (kind, track) in [(MediaKind::Audio, "audio"), (MediaKind::Video, "video")] {
@@ -218,7 +220,7 @@ fn packets_carry_the_extensions_that_their_section_agreed_to_send() {
     pair.connect();
     assert_eq!(pair.a.pc.transports[0].rtp.sent_extensions(handles[0]), [Mid]);
     let video = pair.a.pc.transports[0].rtp.sent_extensions(handles[1]);
-    assert_eq!(video, [Mid, AbsoluteSendTime, TransportSequenceNumber]);
+    assert_eq!(video, [Mid, TransmissionOffset, AbsoluteSendTime, TransportSequenceNumber]);
 }
 
 /// RFC 8285 §6: said by each section or by the session, and by both ends.

@@ -12,6 +12,7 @@ use peerage_rtp::rtcp::{self, Arrival, PacketMetric, REFERENCE_TIME_WRAP_US, Tra
 use peerage_rtp::{SequenceNumber, Ssrc};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::counters::PacketReports;
 use super::ecn::EcnMarking;
 use super::estimate::Estimate;
 use super::packet::Packet;
@@ -253,6 +254,11 @@ impl RateControl {
         self.marking.mark()
     }
 
+    /// What the peer has reported of the packets of a source, where it reports by stream.
+    pub(super) fn packet_reports(&self, ssrc: Ssrc) -> Option<PacketReports> {
+        self.by_stream.get(&ssrc.0).map(|numbers| numbers.reports)
+    }
+
     /// Forgets the numbers of streams that are not sent any more.
     pub(super) fn retain_streams(&mut self, sent: &FxHashSet<u32>) {
         self.by_stream.retain(|ssrc, _| sent.contains(ssrc));
@@ -318,11 +324,11 @@ impl RateControl {
         let time_us = ((i128::from(time) * 1_000_000) >> 16) as i64;
         self.results.clear();
         for stream in feedback.streams() {
-            let Some(numbers) = self.by_stream.get(&stream.ssrc.0) else { continue };
+            let Some(numbers) = self.by_stream.get_mut(&stream.ssrc.0) else { continue };
             for (sequence, metric) in stream.packets() {
                 let Some(number) = numbers.get(sequence) else { continue };
-                let (arrived, ecn) = match metric {
-                    PacketMetric::NotReceived => (None, Ecn::NotEct),
+                let (arrived, seen) = match metric {
+                    PacketMetric::NotReceived => (None, None),
                     PacketMetric::Received { arrival_offset, .. }
                         if arrival_offset >= PacketMetric::OFFSET_TOO_LONG =>
                     {
@@ -331,10 +337,14 @@ impl RateControl {
                     PacketMetric::Received { ecn, arrival_offset } => {
                         let before = i64::from(arrival_offset) * 1_000_000 / 1_024;
                         let time = time_us.saturating_sub(before).max(0) as u64;
-                        (Some(Duration::from_micros(time)), mark(ecn))
+                        (Some(Duration::from_micros(time)), Some(ecn))
                     }
                 };
-                self.results.extend(self.history.on_report(number, arrived, ecn));
+                let ecn = seen.map_or(Ecn::NotEct, mark);
+                if let Some(result) = self.history.on_report(number, arrived, ecn) {
+                    numbers.reports.count(seen, result.was_lost);
+                    self.results.push(result);
+                }
             }
         }
         self.results.sort_unstable_by_key(|result| result.sent);
@@ -528,21 +538,25 @@ fn mark(ecn: rtcp::Ecn) -> Ecn {
     }
 }
 
-/// Under which transport-wide numbers the last packets of a stream were sent. Memory is taken as packets come.
+/// Under which transport-wide numbers the last packets of a stream were sent, and what was reported of all. Memory is taken
+/// as packets come.
 #[derive(Default)]
-struct StreamNumbers(Vec<(u16, u64)>);
+struct StreamNumbers {
+    slots: Vec<(u16, u64)>,
+    reports: PacketReports,
+}
 
 impl StreamNumbers {
     fn insert(&mut self, sequence: SequenceNumber, number: u64) {
         let slot = usize::from(sequence.0) % REMEMBERED_OF_STREAM;
-        if self.0.is_empty() {
-            self.0.resize(REMEMBERED_OF_STREAM, (0, 0));
+        if self.slots.is_empty() {
+            self.slots.resize(REMEMBERED_OF_STREAM, (0, 0));
         }
-        self.0[slot] = (sequence.0, number);
+        self.slots[slot] = (sequence.0, number);
     }
 
     fn get(&self, sequence: SequenceNumber) -> Option<u64> {
-        let &(found, number) = self.0.get(usize::from(sequence.0) % REMEMBERED_OF_STREAM)?;
+        let &(found, number) = self.slots.get(usize::from(sequence.0) % REMEMBERED_OF_STREAM)?;
         (found == sequence.0 && number != 0).then_some(number)
     }
 }

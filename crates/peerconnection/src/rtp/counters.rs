@@ -6,8 +6,11 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use peerage_ice::Ecn;
 use peerage_rtp::payload::{AssemblerStatistics, EncodedFrame, FrameFacts};
-use peerage_rtp::rtcp::ReportBlock;
+use peerage_rtp::rtcp::{self, ReportBlock};
+
+use super::quality::Quality;
 
 use super::remb::Flow;
 
@@ -29,6 +32,48 @@ impl RoundTrips {
         self.last = Some(round_trip);
         self.total += round_trip;
         self.count += 1;
+    }
+}
+
+/// Packets by the mark that they came with (RFC 3168 §5).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Marks {
+    /// With any: without marks nothing says whether the socket tells them.
+    any: bool,
+    ect1: u64,
+    ce: u64,
+}
+
+impl Marks {
+    pub(super) fn count(&mut self, mark: Ecn) {
+        self.any = true;
+        self.ect1 += u64::from(mark == Ecn::Ect1);
+        self.ce += u64::from(mark == Ecn::Ce);
+    }
+
+    /// Those marked ECT(1), and those marked CE.
+    pub(crate) fn told(&self) -> Option<(u64, u64)> {
+        self.any.then_some((self.ect1, self.ce))
+    }
+}
+
+/// What the peer reports of the packets of one source, each by itself (RFC 8888).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PacketReports {
+    pub(crate) ect1: u64,
+    pub(crate) ce: u64,
+    pub(crate) lost: u64,
+    /// Of those, packets that it told of later as having come.
+    pub(crate) recovered: u64,
+}
+
+impl PacketReports {
+    /// Counts what is new of a packet: with what mark it came, if it did; `was_lost` if that was said before.
+    pub(super) fn count(&mut self, mark: Option<rtcp::Ecn>, was_lost: bool) {
+        self.lost += u64::from(mark.is_none());
+        self.recovered += u64::from(mark.is_some() && was_lost);
+        self.ect1 += u64::from(mark == Some(rtcp::Ecn::Ect1));
+        self.ce += u64::from(mark == Some(rtcp::Ecn::Ce));
     }
 }
 
@@ -73,6 +118,8 @@ pub(crate) struct InboundCounters {
     pub(crate) retransmitted_packets: u64,
     pub(crate) retransmitted_bytes: u64,
     pub(crate) rtx_ssrc: Option<u32>,
+    /// Of all its packets, those of RTX too.
+    pub(crate) marks: Marks,
     pub(crate) nacks: u32,
     pub(crate) picture_losses: u32,
     pub(crate) full_intra_requests: u32,
@@ -166,6 +213,7 @@ pub(crate) struct OutboundCounters {
     pub(crate) picture_losses: u32,
     pub(super) rate: FrameRate,
     pub(super) flow: Flow,
+    pub(crate) quality: Quality,
     /// What the peer reported last, and when.
     pub(crate) report: Option<(Instant, ReportBlock)>,
     pub(crate) round_trips: RoundTrips,

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use peerage_congestion::Class;
+use peerage_rtp::extension::TransmissionOffset;
 use peerage_rtp::{RtpPacket, Ssrc};
 use rustc_hash::FxHashSet;
 
@@ -118,6 +119,9 @@ impl RtpTransport {
             marker: packet.marker(),
             repaired,
             extensions: PacketExtensions::read(packet, &self.extensions, Some(arena)),
+            transmission_offset: packet
+                .extension::<TransmissionOffset>(&self.extensions)
+                .map(|offset| offset.0),
             contributing: contributions(packet, &self.extensions),
             payload: arena.copy(&[packet.payload()]),
             arrival: now,

@@ -60,7 +60,11 @@ impl RtpTransport {
         self.report_estimate(now);
         self.statistics.packets_received += 1;
         self.statistics.bytes_received += packet.payload().len() as u64;
-        match self.target(now, &packet, &route) {
+        let target = self.target(now, &packet, &route);
+        if let (Some(Target::Media(index) | Target::Repair(index)), Some(mark)) = (target, ecn) {
+            self.receivers[index].counters.marks.count(mark);
+        }
+        match target {
             Some(Target::Media(index)) => {
                 let Some(section) = self.routing.section(&route) else { return };
                 match section.fec.red == Some(packet.payload_type().get()) {

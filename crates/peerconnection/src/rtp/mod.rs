@@ -36,6 +36,7 @@ mod log;
 mod outgoing;
 mod packet;
 mod packets;
+mod quality;
 mod queues;
 mod receive;
 #[cfg(test)]
@@ -399,6 +400,9 @@ impl RtpTransport {
         });
         self.forwarding.retain(|transceiver| transceivers.get(transceiver).is_some());
         self.paused = before;
+        for stream in &mut self.paused {
+            stream.counters.quality.rest(now);
+        }
         self.say_goodbye_of(&leaving);
         self.drop_waiting_of_ended();
         // Before the keys there is nothing to be arranged yet.

@@ -42,6 +42,8 @@ pub(super) struct Places {
     send_time: u16,
     /// The transport-wide number.
     transport_sequence: u16,
+    /// How long after its timestamp it leaves (RFC 5450).
+    offset: u16,
 }
 
 impl Places {
@@ -54,6 +56,7 @@ impl Places {
         Self {
             send_time: find(ExtensionKind::AbsoluteSendTime).unwrap_or(0),
             transport_sequence: find(ExtensionKind::TransportSequenceNumber).unwrap_or(0),
+            offset: find(ExtensionKind::TransmissionOffset).unwrap_or(0),
         }
     }
 }
@@ -65,7 +68,7 @@ impl Packet {
         buf.reserve(self.len());
         buf.extend_from_slice(&self.header);
         let header = &mut buf[start..];
-        let Places { send_time, transport_sequence: number } = self.places;
+        let Places { send_time, transport_sequence: number, .. } = self.places;
         if send_time != 0 {
             // 6.18 seconds: the middle of 32.32.
             let at = usize::from(send_time);
@@ -77,6 +80,19 @@ impl Packet {
         }
         buf.extend_from_slice(&self.payload);
         number != 0
+    }
+
+    /// Puts how long after its timestamp it leaves into the packet as it was written, where it has room for that. `ticks`
+    /// is given the timestamp, and gives that time by the same clock.
+    pub(super) fn write_offset(&self, written: &mut [u8], ticks: impl FnOnce(u32) -> i32) {
+        let at = usize::from(self.places.offset);
+        if at == 0 {
+            return;
+        }
+        let timestamp = [written[4], written[5], written[6], written[7]];
+        // RFC 5450 §3: 24 bits with a sign.
+        let ticks = ticks(u32::from_be_bytes(timestamp)).clamp(-0x80_0000, 0x7f_ffff);
+        written[at..at + 3].copy_from_slice(&ticks.to_be_bytes()[1..]);
     }
 
     /// Whether it is parity of others: video that is not kept, and carries none of it.
@@ -160,8 +176,10 @@ impl HeaderTemplate {
         if !self.rid.is_empty() {
             let _ = writer.set(&self.map, &RtpStreamId(&self.rid));
         }
-        if let Some(id) = self.map.id(ExtensionKind::AbsoluteSendTime) {
-            let _ = writer.put(id, &[0; 3]);
+        for kind in [ExtensionKind::TransmissionOffset, ExtensionKind::AbsoluteSendTime] {
+            if let Some(id) = self.map.id(kind) {
+                let _ = writer.put(id, &[0; 3]);
+            }
         }
         let id = self.map.id(ExtensionKind::TransportSequenceNumber);
         if let Some(id) = id.filter(|_| self.numbered) {

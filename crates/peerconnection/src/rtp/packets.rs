@@ -58,6 +58,9 @@ pub struct ReceivedPacket {
     pub repaired: bool,
     /// The header extensions that are of use to others than this transport.
     pub extensions: PacketExtensions,
+    /// How long after its timestamp it left the peer, in ticks of the same clock, where that was negotiated and is said
+    /// (RFC 5450). Only the difference between two packets of a source means anything.
+    pub transmission_offset: Option<i32>,
     /// The sources that were mixed (RFC 3550 §5.1); most often none.
     pub contributing: Vec<Contribution>,
     /// The payload without padding, the only copy of it; empty where the packet was padding and nothing else. It shares

@@ -670,6 +670,14 @@ impl SendStream {
         (timestamp.wrapping_add(ticks as u32), clock_rate)
     }
 
+    /// Ticks since the moment that a timestamp on the wire stands for, by the mapping of sender reports (RFC 5450 §3).
+    pub(super) fn ticks_since(&self, now: Instant, timestamp: u32) -> i32 {
+        let Some((last, at, clock_rate)) = self.last else { return 0 };
+        let since = now.saturating_duration_since(at).as_micros();
+        let ticks = (since * u128::from(clock_rate) / 1_000_000) as u32;
+        last.wrapping_add(ticks).wrapping_sub(timestamp) as i32
+    }
+
     /// How telephone events are sent: at the rate of the audio where the peer takes that (RFC 4733 §2.1).
     pub(super) fn event_codec(&self) -> Option<EventCodec> {
         let rate = self.clock_rate();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use peerage_rtp::rtcp::SenderInfo;
 
-use super::counters::{InboundCounters, OutboundCounters, RoundTrips};
+use super::counters::{InboundCounters, OutboundCounters, PacketReports, RoundTrips};
 use super::fec::FecCounters;
 use super::sources::{Heard, Sources};
 use super::{ReceiveStream, RtpTransport};
@@ -50,6 +50,8 @@ pub(crate) struct Outbound<'a> {
     pub(crate) rtx_ssrc: Option<u32>,
     pub(crate) first_sequence: u16,
     pub(crate) frames_per_second: usize,
+    /// Where the peer reports by stream.
+    pub(crate) reports: Option<PacketReports>,
     pub(crate) counters: &'a OutboundCounters,
 }
 
@@ -61,7 +63,9 @@ impl RtpTransport {
 
     /// All streams of ours, those that are held included.
     pub(crate) fn outbound(&self, now: Instant) -> impl Iterator<Item = Outbound<'_>> {
-        self.senders.iter().chain(&self.paused).map(move |stream| stream.snapshot(now))
+        let reports = |ssrc| self.rate.as_ref().and_then(|rate| rate.packet_reports(ssrc));
+        let streams = self.senders.iter().chain(&self.paused);
+        streams.map(move |stream| stream.snapshot(now, reports(stream.ssrc())))
     }
 
     /// The sources of a transceiver's streams heard of late, in no order that means anything.

@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::RtpTransport;
 use super::congestion::RateControl;
+use super::quality::Allowed;
 use super::scalability::Layers;
 use super::send::SendStream;
 use crate::event_log::Log;
@@ -41,6 +42,8 @@ struct Entry {
     ssrc: Ssrc,
     audio: bool,
     share: Share,
+    /// The most that it could use, headers included; none if it is not active.
+    most: DataRate,
     /// Bits a second of payload, and those that were told last.
     bitrate: u64,
     told: Option<(u64, Instant)>,
@@ -168,6 +171,7 @@ impl Targets {
                 ssrc: stream.ssrc(),
                 audio,
                 share,
+                most: if parameters.active { within.max } else { DataRate::ZERO },
                 bitrate: old.map_or(0, |old| old.bitrate),
                 told: old.and_then(|old| old.told),
                 waits,
@@ -247,12 +251,20 @@ impl RtpTransport {
                 Share::Fixed(rate) => rate,
                 Share::Allocated(place) => allocations[place].rate,
             };
-            let Some(stream) = self.senders.get(entry.ssrc) else { continue };
+            let Some(stream) = self.senders.get_mut(entry.ssrc) else { continue };
             let (share, load) = (share.as_bps().min(stream.load.limit()), &stream.load);
             entry.bitrate = match entry.audio {
                 true => share.saturating_sub(load.audio_headers(overhead)),
                 false => load.without_headers(share, overhead),
             };
+            if !entry.audio {
+                let most = entry.most.as_bps();
+                let part = if most > 0 { share as f64 / most as f64 } else { 1.0 };
+                let halted = load.is_halted();
+                let allowed = Allowed { bitrate: entry.bitrate, part, halted };
+                let counters = &mut stream.counters;
+                counters.quality.update(now, counters.bytes, allowed);
+            }
             let news = match entry.told {
                 None => true,
                 Some((told, at)) => {

@@ -20,7 +20,7 @@ dictionary! {
         protocol: String,
         /// The priority (RFC 8445 §5.1.2).
         priority: u32,
-        /// The server it was learnt from. `None`: not kept.
+        /// The URL of the server it was learnt from, as configured; local server-reflexive candidates only.
         url: String,
         /// How the TURN server is spoken to; local relay candidates only.
         relay_protocol: String,

@@ -24,13 +24,14 @@ dictionary! {
         codec_id: String,
         /// Packets that came, retransmissions included.
         packets_received: u64,
-        /// Of those, marked ECT(1). `None`: markings are not counted.
+        /// Of those, marked ECT(1). `None` before the first that came with any mark: whether the socket tells them is not known
+        /// until then.
         packets_received_with_ect1: u64,
-        /// Of those, marked CE. `None`: markings are not counted.
+        /// Of those, marked CE. `None` as above.
         packets_received_with_ce: u64,
-        /// Packets reported as lost by RFC 8888. `None`: that feedback is not sent.
+        /// Packets that we report as lost by RFC 8888. `None`: not kept by stream.
         packets_reported_as_lost: u64,
-        /// Of those, reported as received later. `None`: that feedback is not sent.
+        /// Of those, reported as received later. `None`: not kept by stream.
         packets_reported_as_lost_but_recovered: u64,
         /// Packets that did not come by themselves (RFC 3550 §6.4.1): those that RTX restored are among them.
         packets_lost: i64,
@@ -216,9 +217,10 @@ dictionary! {
         total_encode_time: f64,
         /// Seconds between cutting a frame into packets and handing each over for the socket, in total.
         total_packet_send_delay: f64,
-        /// What limits the picture. `None`: the encoder is the application's.
+        /// What limits the picture, as far as it is known here: `bandwidth` while the stream fills what it may send, or is left
+        /// out, and the path carries less than it could use, else `none`; video only.
         quality_limitation_reason: QualityLimitationReason,
-        /// Seconds by reason. `None`: the encoder is the application's.
+        /// Seconds by reason since the first packet; video only.
         quality_limitation_durations: BTreeMap<String, f64>,
         /// How often the size changed for that. `None`: the encoder is the application's.
         quality_limitation_resolution_changes: u32,
@@ -255,9 +257,9 @@ dictionary! {
         codec_id: String,
         /// Packets that came there: those expected less those lost.
         packets_received: u64,
-        /// Of those, marked ECT(1). `None`: none are marked.
+        /// Packets that came marked ECT(1), by RFC 8888. `None`: the peer does not tell by stream.
         packets_received_with_ect1: u64,
-        /// Of those, marked CE. `None`: the peer does not tell by stream.
+        /// Packets that came marked CE, by RFC 8888. `None`: the peer does not tell by stream.
         packets_received_with_ce: u64,
         /// Packets reported as lost by RFC 8888. `None`: the peer does not tell by stream.
         packets_reported_as_lost: u64,

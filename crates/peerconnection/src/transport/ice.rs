@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use peerage_crypto::{CryptoProvider, Rng};
-use peerage_ice::{IceAgent, IceConfig, Role, TransportPolicy};
+use peerage_ice::{Candidate, IceAgent, IceConfig, Role, TransportPolicy};
 
 use crate::config::{Configuration, IceTransportPolicy, MAX_ICE_SERVERS};
 use crate::error::Error;
@@ -22,6 +22,8 @@ const HOST_ID_BITS: u32 = 16;
 #[derive(Debug)]
 struct PendingHost {
     id: u32,
+    /// The URL that has it.
+    url: String,
 }
 
 /// A name to be looked up.
@@ -36,6 +38,8 @@ pub(crate) struct HostRequest {
 pub(crate) struct IceTransport {
     pub(crate) agent: IceAgent,
     servers: Vec<IceServerUrl>,
+    /// Addresses of theirs that the agent asks, and their URLs.
+    asked: Vec<(SocketAddr, String)>,
     pending_hosts: Vec<PendingHost>,
     next_host_id: u32,
     gathering: bool,
@@ -72,6 +76,7 @@ impl IceTransport {
         Ok(Self {
             agent: IceAgent::new(now, ice_config, rng.fork(), provider),
             servers: parse_servers(config)?,
+            asked: Vec::new(),
             pending_hosts: Vec::new(),
             // Transports of one connection ask under numbers of their own.
             next_host_id: id << HOST_ID_BITS,
@@ -95,6 +100,7 @@ impl IceTransport {
         self.finished = false;
         let mut requests = Vec::new();
         self.pending_hosts.clear();
+        self.asked.clear();
         for server in &self.servers {
             // A TURN server answers Binding requests as well (webrtc-pc §4.4.1.1). TLS and TCP are not spoken yet.
             if !matches!(server.scheme, Scheme::Stun | Scheme::Turn) {
@@ -103,12 +109,14 @@ impl IceTransport {
             match server.ip() {
                 Some(ip) => {
                     // More servers than the agent takes are left out, as webrtc-pc §4.2.1 allows.
-                    let _ = self.agent.add_stun_server(now, SocketAddr::new(ip, server.port));
+                    let address = SocketAddr::new(ip, server.port);
+                    let _ = self.agent.add_stun_server(now, address);
+                    self.asked.push((address, server.text.clone()));
                 }
                 None => {
                     let id = self.next_host_id;
                     self.next_host_id = self.next_host_id.wrapping_add(1);
-                    self.pending_hosts.push(PendingHost { id });
+                    self.pending_hosts.push(PendingHost { id, url: server.text.clone() });
                     requests.push(HostRequest { id, host: server.host.clone(), port: server.port });
                 }
             }
@@ -123,11 +131,19 @@ impl IceTransport {
         let Some(position) = self.pending_hosts.iter().position(|host| host.id == id) else {
             return;
         };
-        self.pending_hosts.swap_remove(position);
+        let PendingHost { url, .. } = self.pending_hosts.swap_remove(position);
         for &address in addresses.iter().take(MAX_ADDRESSES_PER_HOST) {
             let _ = self.agent.add_stun_server(now, address);
+            self.asked.push((address, url.clone()));
         }
         self.finish_if_done(now);
+    }
+
+    /// The URL of the server that a local candidate was learnt from. Of a generation that is over it is not known.
+    pub(crate) fn url_of(&self, candidate: &Candidate) -> Option<&str> {
+        let server = self.agent.server_of(candidate)?;
+        let (_, url) = self.asked.iter().find(|(address, _)| *address == server)?;
+        Some(url)
     }
 
     pub(crate) fn addresses_complete(&mut self, now: Instant) {

@@ -1,5 +1,6 @@
 //! RTP streams of both ends, what the peer reports of them, their codecs and tracks.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use peerage_rtp::NtpTime;
@@ -9,7 +10,8 @@ use crate::media::{CodecRole, MediaKind, NegotiatedCodec};
 use crate::rtp::{Inbound, Outbound};
 use crate::stats::{
     CodecStats, InboundRtpStreamStats, MediaSourceStats, OutboundRtpStreamStats,
-    RemoteInboundRtpStreamStats, RemoteOutboundRtpStreamStats, Stats, StatsType,
+    QualityLimitationReason, RemoteInboundRtpStreamStats, RemoteOutboundRtpStreamStats, Stats,
+    StatsType,
 };
 use crate::transceiver::Transceiver;
 
@@ -28,6 +30,11 @@ fn unix_milliseconds(time: NtpTime) -> f64 {
     let era = if seconds < NtpTime::UNIX_EPOCH_SECONDS { 1 << 32 } else { 0 };
     let seconds = seconds + era - NtpTime::UNIX_EPOCH_SECONDS;
     seconds as f64 * 1e3 + fraction as f64 * 1e3 / f64::from(u32::MAX)
+}
+
+/// The path is all that is known to limit video.
+fn limited_by(path: bool) -> QualityLimitationReason {
+    if path { QualityLimitationReason::Bandwidth } else { QualityLimitationReason::None }
 }
 
 impl Gathering<'_> {
@@ -135,12 +142,15 @@ impl Gathering<'_> {
         let agreed = transceiver.agreed.as_ref();
         let has_fec = agreed.is_some_and(|agreed| agreed.codecs.iter().any(protects));
         let fec = |value: u64| has_fec.then_some(value);
+        let marks = counters.marks.told();
         let track = transceiver.receiver.track.clone();
         self.roots.push((StatsSelector::Receiver(transceiver.handle), id.clone()));
         self.report.insert(Stats::InboundRtp(InboundRtpStreamStats {
             transport_id,
             codec_id,
             packets_received: Some(stream.packets),
+            packets_received_with_ect1: marks.map(|(ect1, _)| ect1),
+            packets_received_with_ce: marks.map(|(_, ce)| ce),
             packets_lost: Some(stream.packets_lost),
             jitter: seconds(stream.jitter),
             mid: transceiver.mid.as_ref().map(|mid| mid.to_string()),
@@ -196,6 +206,12 @@ impl Gathering<'_> {
                 codec_id: codec_id.clone(),
                 packets_received: Some((expected - lost).try_into().unwrap_or(0)),
                 packets_lost: Some(lost),
+                packets_received_with_ect1: stream.reports.map(|reports| reports.ect1),
+                packets_received_with_ce: stream.reports.map(|reports| reports.ce),
+                packets_reported_as_lost: stream.reports.map(|reports| reports.lost),
+                packets_reported_as_lost_but_recovered: stream
+                    .reports
+                    .map(|reports| reports.recovered),
                 jitter: stream.clock_rate.map(|rate| f64::from(block.jitter) / f64::from(rate)),
                 local_id: Some(id.clone()),
                 round_trip_time: trips.last.and_then(seconds),
@@ -208,6 +224,15 @@ impl Gathering<'_> {
         let encoding = transceiver.sender.encodings.get(stream.encoding);
         let target = self.pc.target_bitrate(stream.transceiver, stream.encoding);
         let (width, height) = counters.dimensions.unzip();
+        let [unlimited, by_path] = counters.quality.durations(self.now);
+        let durations = [
+            (QualityLimitationReason::None, unlimited),
+            (QualityLimitationReason::Bandwidth, by_path),
+            (QualityLimitationReason::Cpu, Duration::ZERO),
+            (QualityLimitationReason::Other, Duration::ZERO),
+        ];
+        let durations =
+            durations.map(|(reason, duration)| (reason.to_string(), duration.as_secs_f64()));
         self.roots.push((StatsSelector::Sender(transceiver.handle), id.clone()));
         self.report.insert(Stats::OutboundRtp(OutboundRtpStreamStats {
             transport_id,
@@ -233,6 +258,8 @@ impl Gathering<'_> {
             frames_encoded: of_video(kind, counters.frames_encoded),
             key_frames_encoded: of_video(kind, counters.key_frames_encoded),
             total_packet_send_delay: seconds(counters.send_delay),
+            quality_limitation_reason: of_video(kind, limited_by(counters.quality.is_limited())),
+            quality_limitation_durations: of_video(kind, BTreeMap::from(durations)),
             nack_count: Some(counters.nacks),
             fir_count: of_video(kind, counters.full_intra_requests),
             pli_count: of_video(kind, counters.picture_losses),

@@ -124,6 +124,7 @@ impl Gathering<'_> {
         let id = self.ids.local_candidate(candidate, ufrag);
         let stats = IceCandidateStats {
             username_fragment: Some(ufrag.to_owned()),
+            url: transport.ice.url_of(candidate).map(str::to_owned),
             ..self.candidate(transport, id.clone(), candidate)
         };
         self.report.insert(Stats::LocalCandidate(stats));

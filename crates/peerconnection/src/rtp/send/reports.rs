@@ -6,11 +6,16 @@ use peerage_rtp::rtcp::{ReportBlock, SenderInfo};
 use peerage_rtp::{RtpTimestamp, Ssrc};
 
 use super::{Codec, MAX_LATE_PACKETS, SendStream};
+use crate::rtp::counters::PacketReports;
 use crate::rtp::snapshot::Outbound;
 
 impl SendStream {
     /// What is known of the stream.
-    pub(in crate::rtp) fn snapshot(&self, now: Instant) -> Outbound<'_> {
+    pub(in crate::rtp) fn snapshot(
+        &self,
+        now: Instant,
+        reports: Option<PacketReports>,
+    ) -> Outbound<'_> {
         let counters = &self.counters;
         let in_use = |codec: &&Codec| Some(codec.payload_type.get()) == counters.payload_type;
         let codec = self.codecs.iter().find(in_use).or(self.codecs.first());
@@ -23,6 +28,7 @@ impl SendStream {
             rtx_ssrc: self.codecs.iter().any(|codec| codec.rtx.is_some()).then_some(self.rtx_ssrc),
             first_sequence: self.first as u16,
             frames_per_second: counters.rate.per_second(now),
+            reports,
             counters,
         }
     }
