@@ -151,6 +151,8 @@ fn lost_packets_are_sent_again_where_there_is_no_stream_for_them() {
 fn lost_packets_are_sent_again(profile: SrtpProtectionProfile) {
     let mut config = config();
     config.settings.dtls.srtp_profiles = vec![profile];
+    // Else parity may bring what is lost.
+    config.settings.media.disable_video_fec();
     for capability in &mut config.settings.media.video {
         capability.rtx = None;
     }
