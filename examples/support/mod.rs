@@ -18,8 +18,12 @@ pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + S
 
 /// The argument of this number, or a file of `examples/media`.
 pub(crate) fn file(argument: usize, default: &str) -> PathBuf {
-    let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/media");
-    std::env::args().nth(argument).map_or_else(|| media.join(default), PathBuf::from)
+    std::env::args().nth(argument).map_or_else(|| sample(default), PathBuf::from)
+}
+
+/// A file of `examples/media`.
+pub(crate) fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/media").join(name)
 }
 
 /// Two peers that know nothing of each other yet.
