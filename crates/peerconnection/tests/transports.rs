@@ -194,8 +194,44 @@ fn an_answer_that_bundles_leaves_one_transport() {
         call.everything_flows();
         // What was bundled has the candidates of one transport only.
         let local = call.pair.a.pc.local_description().unwrap().sdp;
-        assert_eq!(ufrags(&local).into_iter().collect::<HashSet<_>>().len(), 1, "{local}");
+        let with = sections(&local).iter().filter(|s| s.contains("\r\na=candidate:")).count();
+        assert_eq!(with, 1, "{local}");
     }
+}
+
+/// Firefox compares them with the last description, section by section, though those of a bundle go by one.
+#[test]
+fn sections_that_were_bundled_repeat_their_credentials_until_a_restart() {
+    let (mut pair, _, _) = common::calling(4);
+    let of = |peer: &Peer| -> Vec<String> {
+        let description = peer.pc.current_local_description().unwrap();
+        ufrags(&description.sdp).into_iter().map(str::to_owned).collect()
+    };
+    let offered = of(&pair.a);
+    assert_eq!(
+        offered.iter().collect::<HashSet<_>>().len(),
+        2,
+        "a transport for each: {offered:?}"
+    );
+    let now = pair.now;
+    pair.b.pc.add_track(now, MediaKind::Video, "more", vec!["s".into()]).unwrap();
+    pair.negotiate_from_b();
+    assert_eq!(of(&pair.a)[..2], offered, "in the answer");
+    pair.a.pc.add_track(now, MediaKind::Audio, "more", vec!["s".into()]).unwrap();
+    pair.negotiate();
+    assert_eq!(of(&pair.a)[..2], offered, "in an offer");
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(pair.a.pc.connection_state(), ConnectionState::Connected);
+
+    pair.a.pc.restart_ice(pair.now);
+    pair.negotiate();
+    pair.run_for(Duration::from_secs(2));
+    let restarted = of(&pair.a);
+    assert_eq!(restarted.iter().collect::<HashSet<_>>().len(), 1, "{restarted:?}");
+    assert!(!offered.contains(&restarted[0]));
+    pair.negotiate_from_b();
+    assert_eq!(of(&pair.a), restarted);
+    assert_eq!(pair.a.pc.connection_state(), ConnectionState::Connected);
 }
 
 #[test]

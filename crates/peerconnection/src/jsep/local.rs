@@ -50,7 +50,19 @@ pub(crate) struct LocalSection {
     pub(crate) transport: Option<TransportId>,
     /// It can be had in a bundle only (RFC 9143 §6): the transport is that of another section.
     pub(crate) bundle_only: bool,
+    /// What it said of ICE before it was bundled.
+    pub(crate) before: Option<Box<BeforeBundle>>,
     pub(crate) body: LocalBody,
+}
+
+/// The ICE credentials of a section that was offered with a transport of its own, and then bundled into another. The section
+/// repeats them until the bundle restarts: nobody goes by them (RFC 9143 §7.2.1), but Firefox takes others, in an answer to
+/// its next offer, for a restart that it has not asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct BeforeBundle {
+    pub(crate) own: Credentials,
+    /// Those of the bundle at that time.
+    pub(crate) bundle: Credentials,
 }
 
 /// What an m-section of ours carries.
@@ -96,7 +108,7 @@ pub(crate) struct LocalTransport {
 impl LocalSection {
     /// A section that has no transport yet.
     pub(crate) fn new(mid: Option<Word>, body: LocalBody) -> Self {
-        Self { mid, transport: None, bundle_only: false, body }
+        Self { mid, transport: None, bundle_only: false, before: None, body }
     }
 
     pub(crate) fn rejected(mid: Option<Word>, media: MediaDescription) -> Self {
@@ -172,7 +184,11 @@ impl LocalDescription {
         // RFC 8829 §5.2.1 leaves them out of sections that can be had in a bundle only; browsers write them everywhere, and some
         // peers refuse a section without.
         if let Some(transport) = transport {
-            transport.write_attributes(&mut head)?;
+            let before = section.before.as_ref().filter(|before| {
+                before.bundle == transport.credentials && self.tagged(transport.id) != Some(index)
+            });
+            let credentials = before.map_or(&transport.credentials, |before| &before.own);
+            transport.write_attributes(credentials, &mut head)?;
         }
         if section.bundle_only {
             head.push(Attribute::BundleOnly);
@@ -267,9 +283,13 @@ impl LocalDescription {
 
 impl LocalTransport {
     /// What ICE and DTLS say of themselves. Sections that have been bundled into another repeat it, as browsers do.
-    fn write_attributes(&self, attributes: &mut Attributes) -> Result<(), peerage_sdp::Error> {
-        attributes.push(IceUfrag::new(self.credentials.ufrag())?);
-        attributes.push(IcePwd::new(self.credentials.pwd())?);
+    fn write_attributes(
+        &self,
+        credentials: &Credentials,
+        attributes: &mut Attributes,
+    ) -> Result<(), peerage_sdp::Error> {
+        attributes.push(IceUfrag::new(credentials.ufrag())?);
+        attributes.push(IcePwd::new(credentials.pwd())?);
         for fingerprint in &self.fingerprints {
             attributes.push(peerage_sdp::Fingerprint {
                 hash: hash_function(fingerprint),

@@ -363,7 +363,13 @@ impl Negotiation {
                 reason: "there is no offer of the peer",
             });
         };
-        let sections = Self::answer_sections(&offer, parameters, &mut numbers);
+        let mut sections = Self::answer_sections(&offer, parameters, &mut numbers);
+        let before = self.current_local.iter().flat_map(|local| &local.sections);
+        for (section, before) in sections.iter_mut().zip(before) {
+            if section.mid == before.mid {
+                section.before.clone_from(&before.before);
+            }
+        }
         // RFC 9429 §5.3.1: the options stand in an answer only if they stood in the offer.
         let ice_options = match (offer.ice2, offer.trickle) {
             (true, true) => "ice2 trickle",

@@ -5,7 +5,7 @@
 use peerage_ice::{Candidate, Credentials};
 use peerage_sdp::{MediaKind, TlsId, Word};
 
-use super::local::{LocalDescription, LocalSection};
+use super::local::{BeforeBundle, LocalDescription, LocalSection};
 use super::remote::RemoteDescription;
 use crate::config::BundlePolicy;
 use crate::description::SdpType;
@@ -197,9 +197,18 @@ pub(super) fn transport_of_mid(sections: &[LocalSection], mid: &Word) -> Option<
 /// Sections of our offer are on the transports that the answer has put them on; others are of no use any more
 /// (RFC 8829 §5.11).
 pub(super) fn settle(local: &mut LocalDescription, remote: &RemoteDescription) {
+    let transports = &local.transports;
     for (index, section) in local.sections.iter_mut().enumerate() {
         let agreed = remote.transport_of(index).filter(|_| !section.is_rejected());
-        section.transport = agreed.map(|transport| transport.id);
+        let agreed = agreed.map(|transport| transport.id);
+        if section.transport != agreed && !section.bundle_only {
+            let said = |id| transports.iter().find(|transport| Some(transport.id) == id);
+            section.before = said(section.transport).zip(said(agreed)).map(|(own, bundle)| {
+                let (own, bundle) = (own.credentials.clone(), bundle.credentials.clone());
+                Box::new(BeforeBundle { own, bundle })
+            });
+        }
+        section.transport = agreed;
         section.bundle_only = false;
     }
     local.drop_unused();
