@@ -24,8 +24,9 @@ SHARE = 0.7
 QUIET = 1e-5
 # Milliseconds; shorter than any pause between two keys.
 INTERRUPTION = 40
-# Every fourth sample is enough for frequencies that low, and Python is slow.
-THINNED = 4
+# So many samples a second are enough for frequencies that low, and Python is slow. Fewer would fold the higher ones onto
+# the lower, and a decoder's own rate may be 8000.
+ENOUGH = 12000
 
 
 def text(value):
@@ -78,7 +79,8 @@ class Listener:
             window = (window + list(samples))[-length:]
             self.position += len(samples) / rate * 1000
             if len(window) == length:
-                self.look(key(window[::THINNED], rate / THINNED), self.position)
+                step = max(1, int(rate // ENOUGH))
+                self.look(key(window[::step], rate / step), self.position)
 
     def look(self, heard, at):
         # Twice in a row, so that a window that is half a key and half another thing is none.
