@@ -1,10 +1,10 @@
 //! Packets that leave at one moment are sealed together, and those that come together are opened together, where the SRTP
 //! profile gains from it: what comes out is the same, in the same order, and nothing is allocated for it.
 
+#[path = "common/allocations.rs"]
+mod allocations;
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::time::Duration;
 
 use common::{A, B, Pair};
@@ -13,29 +13,6 @@ use peerage_peerconnection::{
     Configuration, Event, Frame, Input, OutgoingPacket, Protocol, ReceiveMode,
     SrtpProtectionProfile, TransceiverHandle,
 };
-
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: defers to the system's allocator; the counter touches no memory that is handed out.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn config(profile: SrtpProtectionProfile, segments: usize) -> Configuration {
     let mut config = common::config();
@@ -179,7 +156,7 @@ fn allocations(profile: SrtpProtectionProfile, count: u32) -> u64 {
     let (mut spent, mut index) = (0, 0);
     for round in 0..700 {
         let mut ends = Vec::with_capacity(64);
-        let before = COUNT.get();
+        let before = allocations::COUNT.get();
         for _ in 0..count {
             let packet = OutgoingPacket::new(payload.clone(), 960 * index);
             pair.a.pc.send_rtp(pair.now, audio, 0, &packet).unwrap();
@@ -194,7 +171,7 @@ fn allocations(profile: SrtpProtectionProfile, count: u32) -> u64 {
             }
             buffer.clear();
         }
-        let sending = COUNT.get() - before;
+        let sending = allocations::COUNT.get() - before;
         let mut rest = &mut all[..];
         let mut start = 0;
         let mut inputs = Vec::with_capacity(ends.len());
@@ -204,10 +181,10 @@ fn allocations(profile: SrtpProtectionProfile, count: u32) -> u64 {
             let (source, destination) = (A.parse().unwrap(), B.parse().unwrap());
             inputs.push(Input { source, destination, protocol: Protocol::Udp, ecn: None, data });
         }
-        let before = COUNT.get();
+        let before = allocations::COUNT.get();
         pair.b.pc.handle_inputs(pair.now, &mut inputs).unwrap();
         while pair.b.pc.poll_rtp().is_some() {}
-        let receiving = COUNT.get() - before;
+        let receiving = allocations::COUNT.get() - before;
         if round >= 500 {
             spent += sending + receiving;
         }

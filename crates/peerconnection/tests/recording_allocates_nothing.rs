@@ -1,39 +1,16 @@
 //! Neither a connection without a log nor the events of one with a log allocate: a call with a sink that looks at
 //! everything and keeps nothing allocates as often as a call without. With both in one test no other test disturbs them.
 
+#[path = "common/allocations.rs"]
+mod allocations;
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use common::Pair;
 use peerage_log::{Direction, LogEvent, Plaintext};
 use peerage_peerconnection::media::MediaKind;
 use peerage_peerconnection::{Frame, TransceiverHandle};
-
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: defers to the system's allocator; the counter touches no memory that is handed out.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn send(pair: &mut Pair, video: TransceiverHandle, frames: std::ops::Range<u32>) {
     let mut data = vec![7; 3000];
@@ -54,9 +31,9 @@ fn allocations(prepare: impl FnOnce(&mut Pair)) -> u64 {
     pair.negotiate();
     pair.connect();
     send(&mut pair, video, 0..100);
-    let before = COUNT.get();
+    let before = allocations::COUNT.get();
     send(&mut pair, video, 100..300);
-    COUNT.get() - before
+    allocations::COUNT.get() - before
 }
 
 #[test]
