@@ -49,8 +49,8 @@ pub(super) struct ReceiveStream {
     /// Ticks of the timestamp a second.
     clock_rate: u32,
     wants_keyframe: bool,
-    /// Packets were asked for in vain: the next keyframe that is whole is gone on from.
-    gave_up: bool,
+    /// Since when packets were asked for in vain: the next keyframe that is whole is gone on from.
+    gave_up: Option<Instant>,
     /// A frame was not taken: what follows is dropped until a keyframe comes.
     skips: bool,
     /// The packet that is waited for where nobody asks for it, and since when.
@@ -80,6 +80,8 @@ const HOPELESS_PACKETS: usize = 48;
 const HOPELESS_AGE: Duration = Duration::from_millis(500);
 /// A whole keyframe waits so long for what is missing before it.
 const REPAIR_PATIENCE: Duration = Duration::from_millis(100);
+/// Packets that were asked for in vain may still come for so long.
+const LAST_CHANCE: Duration = Duration::from_secs(1);
 /// A keyframe comes no more once none of its packets has come for so long ...
 const KEYFRAME_PAUSE: Duration = Duration::from_millis(300);
 /// ... and however it comes, another is asked for after this time.
@@ -122,7 +124,7 @@ impl ReceiveStream {
             repairing: false,
             clock_rate: codec.clock_rate,
             wants_keyframe: false,
-            gave_up: false,
+            gave_up: None,
             skips: false,
             gap: None,
             asked: None,
@@ -211,7 +213,7 @@ impl ReceiveStream {
         self.extensions.give_up();
         self.fec.end();
         self.nack = self.nack.take().map(|_| NackGenerator::new(NackConfig::default()));
-        (self.wants_keyframe, self.gave_up, self.skips) = (false, false, false);
+        (self.wants_keyframe, self.gave_up, self.skips) = (false, None, false);
         (self.gap, self.asked, self.keyframe_comes) = (None, None, None);
     }
 
@@ -389,7 +391,7 @@ impl ReceiveStream {
         sequence: u64,
     ) {
         if self.nack.as_mut().is_some_and(NackGenerator::take_key_frame_needed) {
-            (self.wants_keyframe, self.gave_up) = (true, true);
+            (self.wants_keyframe, self.gave_up) = (true, self.gave_up.or(Some(now)));
         }
         let assembler = match &mut self.current {
             Some((current, assembler)) if current.payload_type == codec.payload_type => assembler,
@@ -416,8 +418,16 @@ impl ReceiveStream {
                 assembler.insert(sequence, timestamp, marker, payload, None);
             }
         }
-        if assembler.newest_keyframe() == Some(packet.timestamp().0) {
+        if assembler.newest_keyframe().is_some_and(|(_, of)| of == packet.timestamp().0) {
             self.keyframe_comes = Some(now);
+        }
+        let in_vain = |since: Instant| now.saturating_duration_since(since) >= LAST_CHANCE;
+        if self.gave_up.take_if(|since| in_vain(*since)).is_some() {
+            // What waits for them piles up until a keyframe comes, and is of no use to it.
+            let asked_for = self.nack.as_ref().and_then(NackGenerator::first_missing);
+            let first = asked_for.map_or(sequence, |number| self.sequence.peek(number));
+            assembler
+                .give_up_before(assembler.newest_keyframe().map_or(first, |(at, _)| at.min(first)));
         }
         if self.nack.is_none() && codec.format.is_video() {
             // Nobody asks for what is missing: once it is too late to be only out of order, it will not come.
@@ -470,7 +480,8 @@ impl ReceiveStream {
                     Some((keyframe, since)) if keyframe == first => since,
                     _ => self.whole_keyframe.insert((first, now)).1,
                 };
-                if !self.gave_up && now.saturating_duration_since(since) < REPAIR_PATIENCE {
+                if self.gave_up.is_none() && now.saturating_duration_since(since) < REPAIR_PATIENCE
+                {
                     return None;
                 }
                 // What is missing before it was asked for in vain, or comes too late.
@@ -489,7 +500,7 @@ impl ReceiveStream {
             nack.forget_before(SequenceNumber(frame.first_sequence as u16));
         }
         if frame.keyframe {
-            (self.wants_keyframe, self.gave_up, self.skips) = (false, false, false);
+            (self.wants_keyframe, self.gave_up, self.skips) = (false, None, false);
             self.command.1 = true;
             if let Some(nack) = &mut self.nack {
                 nack.key_frame(SequenceNumber(frame.first_sequence as u16));
@@ -533,7 +544,7 @@ impl ReceiveStream {
             nack.poll(now, round_trip, out);
             // What was asked for in vain is not waited for any more.
             if nack.take_key_frame_needed() && !self.packets {
-                (self.wants_keyframe, self.gave_up) = (true, true);
+                (self.wants_keyframe, self.gave_up) = (true, self.gave_up.or(Some(now)));
             }
         }
     }

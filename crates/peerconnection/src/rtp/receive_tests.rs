@@ -136,6 +136,37 @@ fn what_was_asked_for_in_vain_is_not_waited_for_once_a_keyframe_is_whole() {
     assert_eq!(take(&mut stream, now, (11, 30_000), true, &OTHER), [65_547, 65_548]);
 }
 
+/// A peer may be slow to send the keyframe, or never do: what cannot be decoded without the packets that it does not send
+/// again must not pile up until then.
+#[test]
+fn what_waits_for_packets_that_were_asked_for_in_vain_is_let_go() {
+    let start = Instant::now();
+    let mut stream = stream(1);
+    assert_eq!(take(&mut stream, start, (1, 0), true, &KEYFRAME), [65_537]);
+    // The second is lost; the others come, 25 a second.
+    let mut most = 0;
+    let mut frames = |stream: &mut ReceiveStream, numbers: std::ops::Range<u16>| {
+        for number in numbers {
+            let now = start + MS(40) * u32::from(number);
+            ask(stream, now, MS(40));
+            let frame = (number, u32::from(number) * 3_000);
+            let mut payload = OTHER.to_vec();
+            payload.resize(1_000, 7);
+            assert_eq!(take(stream, now, frame, true, &payload), NONE, "frame {number}");
+            most = most.max(stream.held_bytes());
+        }
+    };
+    // Ten requests take less than two seconds, and after them there is a second in which it may come.
+    frames(&mut stream, 3..1_000);
+    assert!(most < 100_000, "{most} bytes");
+    let end = start + MS(40_000);
+    assert!(stream.keyframe_request_due(end, KEYFRAME_REQUEST_INTERVAL));
+    // The keyframe comes after all, in two parts of which the first is late.
+    assert_eq!(take(&mut stream, end, (1_001, 3_000_000), true, &MORE), NONE);
+    assert_eq!(take(&mut stream, end, (1_000, 3_000_000), false, &KEYFRAME), [66_536]);
+    assert_eq!(take(&mut stream, end, (1_002, 3_003_000), true, &OTHER), [66_538]);
+}
+
 /// Frames that refer to one that the application did not get cannot be decoded.
 #[test]
 fn after_a_frame_that_found_no_room_all_are_left_out_up_to_a_keyframe() {

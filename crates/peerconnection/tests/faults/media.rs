@@ -52,6 +52,9 @@ struct Resumption {
     began: bool,
     /// Nothing that was sent since the end of an interruption has come.
     waits_since: Option<Instant>,
+    /// The interruption that is waited out came while another was: a restart of ICE that was under way then has candidates
+    /// that are no more, and must fail before the next begins.
+    again: bool,
     limit: Duration,
     /// The longest time that passed before something came.
     longest: Duration,
@@ -60,7 +63,15 @@ struct Resumption {
 impl Resumption {
     fn new(interruptions: Vec<(Instant, Instant)>, limit: Duration) -> Self {
         let longest = Duration::ZERO;
-        Self { interruptions, next: 0, began: false, waits_since: None, limit, longest }
+        Self {
+            interruptions,
+            next: 0,
+            began: false,
+            waits_since: None,
+            again: false,
+            limit,
+            longest,
+        }
     }
 
     /// Goes to a time. What did not go on in time is an error; if another interruption comes before that it counts from
@@ -71,7 +82,7 @@ impl Resumption {
                 break;
             }
             self.overdue(from)?;
-            self.waits_since = None;
+            self.again |= self.waits_since.take().is_some();
             if to > now {
                 break;
             }
@@ -83,7 +94,7 @@ impl Resumption {
 
     fn overdue(&self, now: Instant) -> Result<(), Duration> {
         match self.waits_since.map(|since| now.saturating_duration_since(since)) {
-            Some(time) if time > self.limit => Err(time),
+            Some(time) if time > self.limit * (1 + u32::from(self.again)) => Err(time),
             _ => Ok(()),
         }
     }
@@ -93,6 +104,7 @@ impl Resumption {
         self.began = true;
         if let Some(since) = self.waits_since.take_if(|since| sent >= *since) {
             self.longest = self.longest.max(now.saturating_duration_since(since));
+            self.again = false;
         }
     }
 }

@@ -5,13 +5,18 @@ use std::fmt;
 
 use peerage_peerconnection::Queues;
 
-/// The most that media of one end may have under way: what the peer may ask for again, which is five seconds of it, and a
-/// second that waits beside that. Pictures of 800 kbit/s, sound of 30 kbit/s, and headers.
-const MEDIA_BYTES: usize = 6 * (900_000 + 60_000) / 8;
+/// Pictures of 800 kbit/s, sound of 30 kbit/s, and headers, in a second.
+const SECOND_BYTES: usize = (900_000 + 60_000) / 8;
 /// The packets of it: pictures are cut into 1,200 bytes at most, and little ones are a packet each.
-const MEDIA_PACKETS: usize = 6 * (110 + 50);
-/// What is remembered of each packet that waits for others, beside its payload.
-const SLOT_BYTES: usize = 256;
+const SECOND_PACKETS: usize = 110 + 50;
+/// Seconds of media that wait to be sent: one, and what the peer may ask for again, which is five.
+const TO_SEND: usize = 6;
+/// Seconds of media that wait for what is missing: the path may hold back eight (`Fault::Pause`) and deliver them at once;
+/// what is missing is asked for in the five that follow, the last of it may come one later, and one waits at the peer.
+const TO_COMPLETE: usize = 8 + 5 + 1 + 1;
+/// What is remembered of each packet that waits for others, beside its payload: 160 bytes, in a list that doubles as it grows.
+const SLOT_BYTES: usize = 2 * 160;
+const SECOND_MEMORY: usize = SECOND_BYTES + SLOT_BYTES * SECOND_PACKETS;
 /// Messages that are handed over before the application asks for them.
 const MESSAGE_BYTES: usize = 320 << 10;
 /// All that one end has to send on data channels.
@@ -28,11 +33,11 @@ pub(crate) fn check(queues: &Queues) -> Result<(), String> {
         ("bytes of messages", queues.message_bytes, MESSAGE_BYTES),
         ("frames", queues.frames, EVENTS),
         ("received packets", queues.received_packets, 0),
-        ("packets to send", queues.packets_to_send, MEDIA_PACKETS),
-        ("bytes to send", queues.bytes_to_send, MEDIA_BYTES),
+        ("packets to send", queues.packets_to_send, TO_SEND * SECOND_PACKETS),
+        ("bytes to send", queues.bytes_to_send, TO_SEND * SECOND_BYTES),
         ("RTCP packets to send", queues.rtcp_to_send, RTCP_PACKETS),
-        ("bytes incomplete", queues.incomplete_bytes, MEDIA_BYTES + SLOT_BYTES * MEDIA_PACKETS),
-        ("packets missing", queues.missing_packets, MEDIA_PACKETS),
+        ("bytes incomplete", queues.incomplete_bytes, TO_COMPLETE * SECOND_MEMORY),
+        ("packets missing", queues.missing_packets, TO_COMPLETE * SECOND_PACKETS),
         ("bytes of messages to send", queues.data_to_send, DATA_BYTES),
         ("bytes of messages incomplete", queues.data_incomplete, DATA_BYTES),
     ] {

@@ -453,11 +453,12 @@ impl FrameAssembler {
         complete.then_some(first)
     }
 
-    /// RTP timestamp of the newest keyframe whose beginning is held, whether the rest is there or not.
-    pub fn newest_keyframe(&self) -> Option<u32> {
+    /// The newest keyframe whose beginning is held, whether the rest is there or not: the sequence number of its first
+    /// packet, and its RTP timestamp.
+    pub fn newest_keyframe(&self) -> Option<(u64, u32)> {
         let (first, _) = self.candidate?;
         let slot = self.slots.get(usize::try_from(first - self.base).ok()?)?;
-        slot.as_ref().map(|slot| slot.timestamp)
+        slot.as_ref().map(|slot| (first, slot.timestamp))
     }
 
     /// The sequence numbers that are missing before the newest packet, oldest first.

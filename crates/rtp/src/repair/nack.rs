@@ -334,6 +334,12 @@ impl NackGenerator {
         self.missing.front().map(|missing| missing.seen)
     }
 
+    /// The oldest packet that is missed.
+    #[must_use]
+    pub fn first_missing(&self) -> Option<SequenceNumber> {
+        self.missing.front().map(|missing| SequenceNumber(missing.number as u16))
+    }
+
     /// Packets that are missed now.
     #[must_use]
     pub fn missing(&self) -> usize {
