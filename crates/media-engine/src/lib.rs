@@ -1,4 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod audio;
+pub mod codec;
 pub mod files;
+pub mod video;

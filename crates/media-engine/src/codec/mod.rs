@@ -1,0 +1,12 @@
+//! Encoders and decoders behind four small traits, so that everything else of the engine is written once for all codecs.
+//! Which of them exist is said by the crate's features; which is used, by negotiation.
+
+mod audio;
+mod error;
+mod video;
+
+pub use audio::{AudioDecoder, AudioEncoder, AudioTarget, Concealment};
+pub use error::CodecError;
+pub use video::{
+    EncodedPicture, PictureRequest, VideoDecoder, VideoEncoder, VideoEncoderInfo, VideoTarget,
+};
