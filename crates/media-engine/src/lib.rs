@@ -4,4 +4,5 @@
 pub mod audio;
 pub mod codec;
 pub mod files;
+pub mod track;
 pub mod video;
