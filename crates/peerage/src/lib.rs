@@ -7,6 +7,7 @@ extern crate self as peerage;
 
 mod data_channel;
 mod driver;
+mod encoder_requests;
 mod endpoint;
 mod error;
 mod event;
@@ -42,6 +43,7 @@ pub use peerage_peerconnection::{
 pub use peerage_rtp as rtp;
 
 pub use crate::data_channel::DataChannel;
+pub use crate::encoder_requests::EncoderRequests;
 pub use crate::endpoint::{Endpoint, EndpointConfig};
 pub use crate::error::{Error, SendError, TrySendError};
 pub use crate::event::Event;

@@ -15,6 +15,7 @@ use peerage_peerconnection::{
 use tokio::sync::{Mutex, mpsc};
 
 use crate::Error;
+use crate::encoder_requests::{EncoderRequests, Requests};
 use crate::lifeline::Lifeline;
 use crate::target_bitrate::{Bitrates, TargetBitrate};
 
@@ -42,6 +43,7 @@ pub struct RtpTransceiver {
     kind: MediaKind,
     received: Received,
     bitrates: Bitrates,
+    requests: Requests,
 }
 
 impl RtpTransceiver {
@@ -51,8 +53,9 @@ impl RtpTransceiver {
         kind: MediaKind,
         received: Received,
         bitrates: Bitrates,
+        requests: Requests,
     ) -> Self {
-        Self { lifeline, handle, kind, received, bitrates }
+        Self { lifeline, handle, kind, received, bitrates, requests }
     }
 
     /// Whether it is a transceiver of this connection.
@@ -164,6 +167,13 @@ impl RtpTransceiver {
     /// What its encodings may send, to be looked at and watched.
     pub fn target_bitrate(&self) -> TargetBitrate {
         TargetBitrate::new(self.bitrates.clone())
+    }
+
+    /// What is asked of its encoders from now on: keyframes, codec, size. For a thread that encodes; the same is told by
+    /// [`Event::KeyframeRequested`](crate::Event::KeyframeRequested) and
+    /// [`Event::EncodingChanged`](crate::Event::EncodingChanged).
+    pub fn encoder_requests(&self) -> EncoderRequests {
+        EncoderRequests::new(self.requests.clone())
     }
 
     /// What the encoder of an encoding is to make now, 0 without simulcast: rate, size, frames a second, layers and codec.

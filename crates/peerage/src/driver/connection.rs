@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use super::ConnectionId;
 use super::routes::{MAX_ROUTES_PER_CONNECTION, Path, Routes};
 use crate::data_channel::{ChannelParts, ChannelShared, ReceiveBudget};
+use crate::encoder_requests::Requester;
 use crate::lifeline::Lifeline;
 use crate::peer_connection::Snapshot;
 use crate::rtp_transceiver::{FRAME_QUEUE, PACKET_QUEUE, Received};
@@ -70,12 +71,14 @@ struct Media {
     received: Received,
     /// What its encodings may send.
     bitrates: watch::Sender<Vec<u64>>,
+    /// What their encoders are asked for.
+    requester: Requester,
     /// Sources of which a picture was not read: what follows is dropped until a keyframe comes.
     skipping: Vec<u32>,
 }
 
 impl Media {
-    fn new(kind: MediaKind, bitrates: Vec<u64>) -> Self {
+    fn new(kind: MediaKind, bitrates: Vec<u64>, requester: Requester) -> Self {
         let (frames, frames_out) = mpsc::channel(FRAME_QUEUE);
         let (packets, packets_out) = mpsc::channel(PACKET_QUEUE);
         let received = Received {
@@ -83,7 +86,7 @@ impl Media {
             packets: Arc::new(Mutex::new(packets_out)),
         };
         let (bitrates, _) = watch::channel(bitrates);
-        Self { kind, frames, packets, received, bitrates, skipping: Vec::new() }
+        Self { kind, frames, packets, received, bitrates, requester, skipping: Vec::new() }
     }
 }
 
@@ -198,14 +201,18 @@ impl Connection {
         let pc = &self.pc;
         let media = self.media.entry(handle).or_insert_with(|| {
             let known = (0..).map_while(|encoding| pc.target_bitrate(handle, encoding));
-            Media::new(kind, known.collect())
+            let bitrates: Vec<_> = known.collect();
+            let targets = (0..bitrates.len()).map(|encoding| pc.encoding_target(handle, encoding));
+            let requester = Requester::new(targets);
+            Media::new(kind, bitrates, requester)
         });
         let (received, bitrates) = (media.received.clone(), media.bitrates.subscribe());
+        let requests = media.requester.subscribe();
         if self.pc.connection_state() == ConnectionState::Closed {
             // Without its sender: nobody is to wait for frames that cannot come.
             self.media.remove(&handle);
         }
-        RtpTransceiver::new(lifeline, handle, kind, received, bitrates)
+        RtpTransceiver::new(lifeline, handle, kind, received, bitrates, requests)
     }
 
     /// The handle for an event; `None` if the transceiver is gone, or nobody is left to see it.
@@ -381,11 +388,18 @@ impl Connection {
                     }
                 }
                 proto::Event::EncodingChanged { transceiver, encoding } => {
+                    if let Some(media) = self.media.get(&transceiver) {
+                        let target = self.pc.encoding_target(transceiver, encoding);
+                        media.requester.target(encoding, target);
+                    }
                     if let Some(transceiver) = self.transceiver(transceiver) {
                         self.emit(Event::EncodingChanged { transceiver, encoding });
                     }
                 }
                 proto::Event::KeyframeRequested { transceiver, encoding } => {
+                    if let Some(media) = self.media.get(&transceiver) {
+                        media.requester.keyframe(encoding);
+                    }
                     if let Some(transceiver) = self.transceiver(transceiver) {
                         self.emit(Event::KeyframeRequested { transceiver, encoding });
                     }
