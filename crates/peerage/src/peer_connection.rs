@@ -220,6 +220,18 @@ impl PeerConnection {
         .await
     }
 
+    /// Asks for new DTLS associations with the next negotiation, and with them for an ICE restart (RFC 8842 §5.5).
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn renew_dtls(&self) -> Result<(), Error> {
+        self.call(|connection, now| {
+            connection.pc.renew_dtls(now);
+            Ok(())
+        })
+        .await
+    }
+
     /// Closes the connection: the peer is told, channels close, what is still queued is given up.
     pub async fn close(&self) {
         let _ = self

@@ -241,6 +241,16 @@ impl DataChannels {
         }
     }
 
+    /// Takes the id of a channel back that the application did not choose.
+    pub(crate) fn unassign_id(&mut self, handle: DataChannelHandle) {
+        let Some(channel) = self.get_mut(handle).filter(|channel| !channel.negotiated) else {
+            return;
+        };
+        if let Some(id) = channel.id.take() {
+            self.streams.remove(id);
+        }
+    }
+
     /// Takes a channel out; its id is free again.
     pub(crate) fn remove(&mut self, handle: DataChannelHandle) -> Option<Channel> {
         self.get(handle)?;

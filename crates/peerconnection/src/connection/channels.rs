@@ -522,7 +522,11 @@ impl PeerConnection {
     }
 
     /// Takes the channel away and says so.
-    fn finish_channel(&mut self, handle: DataChannelHandle, error: Option<(ErrorDetail, String)>) {
+    pub(super) fn finish_channel(
+        &mut self,
+        handle: DataChannelHandle,
+        error: Option<(ErrorDetail, String)>,
+    ) {
         let Some(channel) = self.channels.remove(handle) else { return };
         self.partial_bytes -= channel.partial.len();
         if let (Some(id), Some(sctp)) = (channel.id, self.sctp.as_deref_mut()) {

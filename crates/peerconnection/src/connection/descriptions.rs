@@ -5,7 +5,7 @@ use std::time::Instant;
 use peerage_crypto::Rng;
 use peerage_ice::{Credentials, GatheringState};
 use peerage_log::End;
-use peerage_sdp::Setup;
+use peerage_sdp::{Setup, TlsId};
 
 use super::PeerConnection;
 use crate::config::{Configuration, HeaderEncryption};
@@ -13,12 +13,13 @@ use crate::description::{OfferOptions, SdpType, SessionDescription};
 use crate::error::{Error, ErrorDetail};
 use crate::event::Event;
 use crate::jsep::{
-    LocalParameters, LocalTransports, MediaParameters, RemoteDescription, TransportParameters,
+    LocalParameters, LocalTransports, MediaParameters, RemoteDescription, RemoteTransport,
+    TransportParameters,
 };
 use crate::state::SignalingState;
 use crate::transport::dtls::DtlsParameters;
 use crate::transport::sctp::{SCTP_PORT, SctpParameters};
-use crate::transport::set::{Transport, TransportId, Transports};
+use crate::transport::set::{Transport, TransportId, Transports, random_tls_id};
 
 impl PeerConnection {
     /// `createOffer`.
@@ -130,8 +131,9 @@ impl PeerConnection {
             SdpType::Rollback => self.roll_back(now),
             SdpType::Offer => {
                 let mut offer = self.parse(SdpType::Offer, description.sdp)?;
-                let mut source =
-                    Source::new(now, &mut self.transports, &mut self.rng, &self.config);
+                let settled = self.settled_transports();
+                let source = Source::new(now, &mut self.transports, &mut self.rng, &self.config);
+                let mut source = Source { settled, ..source };
                 self.negotiation.check_remote_offer(&mut offer, &mut source)?;
                 self.check_room(&offer)?;
                 if self.negotiation.state() == SignalingState::HaveLocalOffer {
@@ -218,6 +220,15 @@ impl PeerConnection {
         self.check_negotiation = true;
     }
 
+    /// The next offer asks for new DTLS associations (RFC 8842 §5.5), and with them for new ICE credentials, as
+    /// [`restart_ice`](Self::restart_ice) does; [`Event::NegotiationNeeded`] follows. A peer that knows no `a=tls-id`, as
+    /// browsers do not, goes on with those that there are.
+    pub fn renew_dtls(&mut self, now: Instant) {
+        self.restart_ice(now);
+        let transports = self.transports.iter().filter(|transport| transport.in_use);
+        self.to_renew = transports.map(|transport| transport.tls_id.clone()).collect();
+    }
+
     // --- making descriptions ---
 
     /// Those of which a final answer has settled how they are.
@@ -250,8 +261,13 @@ impl PeerConnection {
             },
             header_encryption: self.config.settings.header_encryption,
         };
+        let to_renew = match kind {
+            Kind::Offer => self.to_renew.as_slice(),
+            // RFC 8829 §5.3.2: an answer changes it only if the offer does.
+            Kind::Answer => &[],
+        };
         let source = Source::new(now, &mut self.transports, &mut self.rng, &self.config);
-        let mut source = Source { restarts, settled, ..source };
+        let mut source = Source { restarts, settled, to_renew, ..source };
         match kind {
             Kind::Offer => self.negotiation.create_offer(&parameters, &mut source),
             Kind::Answer => self.negotiation.create_answer(&parameters, &mut source),
@@ -285,6 +301,10 @@ impl PeerConnection {
                 transport.ice.agent.restart_with(now, described.credentials.clone());
                 transport.next_credentials = None;
             }
+            if let Some(id) = described.tls_id.as_ref().filter(|id| **id != transport.tls_id) {
+                transport.tls_id = id.clone();
+                transport.next_tls_id = None;
+            }
             if restart || transport.ice.agent.gathering_state() == GatheringState::New {
                 for request in transport.ice.start_gathering(now) {
                     self.events.push_back(Event::ResolveHost {
@@ -308,6 +328,9 @@ impl PeerConnection {
         self.settle_transports(now);
         for place in 0..self.transports.len() {
             self.apply_transport(now, place);
+        }
+        if let Some(remote) = self.negotiation.agreed_data() {
+            self.check_sctp_port(now, remote);
         }
         self.assign_channel_ids();
         for place in 0..self.transports.len() {
@@ -343,9 +366,11 @@ impl PeerConnection {
             Setup::Passive => false,
             _ => theirs.setup == Some(Setup::Passive),
         };
-        transport
-            .dtls
-            .negotiated(DtlsParameters { is_client, fingerprints: theirs.fingerprints.clone() });
+        transport.dtls.negotiated(DtlsParameters {
+            is_client,
+            fingerprints: theirs.fingerprints.clone(),
+            tls_ids: (ours.tls_id.clone(), theirs.tls_id.clone()),
+        });
     }
 
     /// Lets go of transports that no description names, which is what becomes of those that an answer has bundled into
@@ -387,6 +412,14 @@ impl PeerConnection {
         for place in restarted {
             let _ = self.transports[place].ice.agent.rollback_restart(now);
             self.pump_ice(now, place);
+        }
+        // An association that was asked for is not to come.
+        for transport in self.transports.iter_mut() {
+            let current = self.negotiation.current_local.as_ref();
+            let described = current.and_then(|current| current.transport(transport.id));
+            if let Some(id) = described.and_then(|described| described.tls_id.as_ref()) {
+                transport.tls_id.clone_from(id);
+            }
         }
     }
 
@@ -439,6 +472,8 @@ struct Source<'a> {
     /// Those that are to restart ICE.
     restarts: Vec<TransportId>,
     settled: Vec<TransportId>,
+    /// The `a=tls-id` of associations that are to be replaced.
+    to_renew: &'a [TlsId],
 }
 
 impl<'a> Source<'a> {
@@ -448,7 +483,15 @@ impl<'a> Source<'a> {
         rng: &'a mut Rng,
         config: &'a Configuration,
     ) -> Self {
-        Self { now, transports, rng, config, restarts: Vec::new(), settled: Vec::new() }
+        Self {
+            now,
+            transports,
+            rng,
+            config,
+            restarts: Vec::new(),
+            settled: Vec::new(),
+            to_renew: &[],
+        }
     }
 }
 
@@ -464,16 +507,37 @@ impl LocalTransports for Source<'_> {
             }
             false => self.transports[place].ice.agent.local_credentials().clone(),
         };
-        let agent = &self.transports[place].ice.agent;
+        let transport = &mut self.transports[place];
+        let tls_id = match self.to_renew.contains(&transport.tls_id) {
+            true => next_tls_id(transport, self.rng),
+            false => transport.tls_id.clone(),
+        };
+        let agent = &transport.ice.agent;
         let same_generation = credentials == *agent.local_credentials();
         Some(TransportParameters {
             credentials,
-            tls_id: self.transports[place].tls_id.clone(),
+            tls_id,
             dtls_client,
             candidates: if same_generation { agent.local_candidates() } else { Vec::new() },
             end_of_candidates: same_generation
                 && agent.gathering_state() == GatheringState::Complete,
         })
+    }
+
+    fn answering(&mut self, theirs: &RemoteTransport) -> Option<TransportParameters> {
+        let mut own = self.parameters(theirs.id)?;
+        let place = self.transports.position(theirs.id)?;
+        let transport = &mut self.transports[place];
+        if own.dtls_client.is_some() && transport.dtls.is_another(theirs) {
+            // RFC 8842 §5.3: a new id, and the roles are free again.
+            own.tls_id = next_tls_id(transport, self.rng);
+            own.dtls_client = None;
+        }
+        Some(own)
+    }
+
+    fn dtls_client(&self, id: TransportId) -> Option<bool> {
+        settled_role(self.transports, &self.settled, id)
     }
 
     fn fresh(&mut self, is_named: &dyn Fn(TransportId) -> bool) -> Option<TransportId> {
@@ -490,7 +554,13 @@ impl LocalTransports for Source<'_> {
 /// may still be followed by another.
 fn settled_role(transports: &Transports, settled: &[TransportId], id: TransportId) -> Option<bool> {
     let dtls = &transports[transports.position(id)?].dtls;
-    dtls.is_client().filter(|_| settled.contains(&id) || dtls.has_begun())
+    let agreed = dtls.agreed().map(|agreed| agreed.is_client);
+    agreed.filter(|_| settled.contains(&id) || dtls.has_begun())
+}
+
+/// The `a=tls-id` of an association to come: that of a description that was made but not set is used again.
+fn next_tls_id(transport: &mut Transport, rng: &mut Rng) -> TlsId {
+    transport.next_tls_id.get_or_insert_with(|| random_tls_id(rng)).clone()
 }
 
 /// Which of the two is to be made.

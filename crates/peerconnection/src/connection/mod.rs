@@ -24,6 +24,7 @@ mod parameters;
 mod queues;
 #[cfg(test)]
 mod renegotiation_tests;
+mod renewal;
 #[cfg(test)]
 mod source_tests;
 mod states;
@@ -46,7 +47,7 @@ use peerage_crypto::{
     Certificate, CertificateParams, Fingerprint, HashAlgorithm, Rng, default_provider,
 };
 use peerage_sctp::Association;
-use peerage_sdp::Text;
+use peerage_sdp::{Text, TlsId};
 
 use self::held_opens::HeldOpens;
 use self::states::ReportedStates;
@@ -82,6 +83,8 @@ pub struct PeerConnection {
     closed: bool,
     negotiation: Negotiation,
     fingerprints: Vec<Fingerprint>,
+    /// The `a=tls-id` of DTLS associations that the next offer is to replace.
+    to_renew: Vec<TlsId>,
     /// Whether `poll_event` is to look whether negotiation is needed: once for all changes made in between
     /// (webrtc-pc §4.7.3).
     check_negotiation: bool,
@@ -94,6 +97,8 @@ pub struct PeerConnection {
     sctp: Option<Box<Association>>,
     /// The association when it is over: it says its last word again where that was lost.
     ended_sctp: Option<Box<Association>>,
+    /// The peer's port of the association, as the peer said it.
+    sctp_port: Option<u16>,
     max_segments: usize,
 
     transceivers: Transceivers,
@@ -164,6 +169,7 @@ impl PeerConnection {
             closed: false,
             negotiation,
             fingerprints,
+            to_renew: Vec::new(),
             check_negotiation: false,
             states: ReportedStates::default(),
             transports: Transports::new(first, cname.clone(), clock, bitrates),
@@ -171,6 +177,7 @@ impl PeerConnection {
             early: EarlyPackets::default(),
             sctp: None,
             ended_sctp: None,
+            sctp_port: None,
             max_segments: config.settings.max_gso_segments,
             transceivers: Transceivers::default(),
             transforms: Transforms::default(),

@@ -281,6 +281,7 @@ impl PeerConnection {
         let waiting =
             |t: &Transport| matches!(t.dtls.state(), DtlsState::New | DtlsState::Connecting);
         let waits = match place {
+            Some(place) if self.is_of_next_association(place, data) => true,
             Some(place) if self.transports[place].dtls.has_begun() => {
                 self.open_record(now, place, data);
                 return;
@@ -341,11 +342,11 @@ impl PeerConnection {
 
     /// Begins the DTLS handshake if descriptions and a path are there.
     pub(super) fn start_dtls(&mut self, now: Instant, place: usize) {
-        let transport = &mut self.transports[place];
-        if transport.path.is_none() {
+        if self.transports[place].path.is_none() {
             return;
         }
-        match transport.dtls.start(now, &mut self.rng) {
+        self.renew_association(now, place);
+        match self.transports[place].dtls.start(now, &mut self.rng) {
             Ok(true) => {
                 self.update_states();
                 self.replay_early(now);
@@ -364,6 +365,10 @@ impl PeerConnection {
                     self.update_states();
                     self.start_srtp(now, place);
                     self.associate(now);
+                    if let Some(sctp) = self.sctp.as_deref_mut().filter(|_| has_data) {
+                        // One from before goes on at once.
+                        sctp.path_restored(now);
+                    }
                 }
                 DtlsEvent::Closed => {
                     self.transports[place].rtp.disconnected();
@@ -403,9 +408,13 @@ impl PeerConnection {
 
     /// Keys SRTP once DTLS is up. Without a common profile there is no media.
     fn start_srtp(&mut self, now: Instant, place: usize) {
+        if std::mem::take(&mut self.transports[place].another_peer) {
+            self.transports[place].rtp.disconnected();
+            self.configure_rtp(now);
+        }
         let transport = &mut self.transports[place];
         match transport.dtls.srtp() {
-            None => {}
+            None => transport.rtp.disconnected(),
             Some(Ok(srtp)) => transport.rtp.connected(now, srtp, &self.transceivers),
             Some(Err(error)) => self.dtls_error(error.to_string()),
         }
@@ -421,6 +430,7 @@ impl PeerConnection {
             let association =
                 sctp::associate(now, &self.config.settings, remote, overhead, &mut self.rng);
             self.sctp = Some(Box::new(association));
+            self.sctp_port = Some(remote.port);
         }
     }
 

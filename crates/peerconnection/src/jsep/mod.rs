@@ -13,4 +13,4 @@ pub(crate) use local::LocalBody;
 pub(crate) use media::{AgreedMedia, MediaParameters};
 pub(crate) use negotiation::{LocalParameters, Negotiation};
 pub(crate) use placement::{LocalTransports, TransportParameters};
-pub(crate) use remote::{MAX_CANDIDATES, RemoteDescription, RemoteSection};
+pub(crate) use remote::{MAX_CANDIDATES, RemoteDescription, RemoteSection, RemoteTransport};

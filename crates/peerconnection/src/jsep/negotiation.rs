@@ -380,7 +380,7 @@ impl Negotiation {
         let mut transports = Vec::new();
         for theirs in &offer.transports {
             let lives = sections.iter().any(|section| section.transport == Some(theirs.id));
-            if let Some(own) = source.parameters(theirs.id).filter(|_| lives) {
+            if let Some(own) = source.answering(theirs).filter(|_| lives) {
                 let setup = answer_setup(theirs.setup, own.dtls_client);
                 let mut transport = local_transport(theirs.id, own, parameters, setup);
                 if theirs.tls_id.is_none() {
@@ -529,7 +529,7 @@ impl Negotiation {
         source: &mut dyn LocalTransports,
     ) -> Result<(), Error> {
         assign_offered(self.current(), offer, source);
-        verify::offer(offer, self.current_remote.as_ref())
+        verify::offer(offer, self.current_remote.as_ref(), &|id| source.dtls_client(id))
     }
 
     /// Sets a remote offer that was checked, after any rollback.
@@ -552,7 +552,8 @@ impl Negotiation {
         };
         assign_answered(offer, &mut answer)?;
         let current = self.current_local.as_ref().zip(self.current_remote.as_ref());
-        verify::answer(offer, &answer, current, dtls_client)?;
+        let before = self.pending_remote.as_ref().or(self.current_remote.as_ref());
+        verify::answer(offer, &answer, (current, before), dtls_client)?;
         if answer.kind == SdpType::PrAnswer {
             self.pending_remote = Some(answer);
             self.state = SignalingState::HaveRemotePrAnswer;

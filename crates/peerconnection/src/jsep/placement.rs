@@ -6,7 +6,7 @@ use peerage_ice::{Candidate, Credentials};
 use peerage_sdp::{MediaKind, TlsId, Word};
 
 use super::local::{BeforeBundle, LocalDescription, LocalSection};
-use super::remote::RemoteDescription;
+use super::remote::{RemoteDescription, RemoteTransport};
 use crate::config::BundlePolicy;
 use crate::description::SdpType;
 use crate::error::Error;
@@ -30,6 +30,10 @@ pub(crate) struct TransportParameters {
 pub(crate) trait LocalTransports {
     /// What a transport is described by; `None` if there is none of this id.
     fn parameters(&mut self, id: TransportId) -> Option<TransportParameters>;
+    /// The same for an answer to what the peer says of it, which may ask for a new DTLS association.
+    fn answering(&mut self, theirs: &RemoteTransport) -> Option<TransportParameters>;
+    /// Its DTLS role, once settled.
+    fn dtls_client(&self, id: TransportId) -> Option<bool>;
     /// A transport that no description has; `None` if there would be too many.
     fn fresh(&mut self, is_named: &dyn Fn(TransportId) -> bool) -> Option<TransportId>;
 }

@@ -5,17 +5,22 @@ use peerage_sdp::{Setup, Word};
 use super::local::{LocalDescription, LocalTransport};
 use super::remote::{RemoteDescription, RemoteTransport};
 use crate::error::Error;
+use crate::transport::dtls::is_same_set;
 use crate::transport::set::TransportId;
 
 fn invalid(section: impl Into<String>, reason: impl Into<String>) -> Error {
     Error::InvalidDescription { section: section.into(), reason: reason.into() }
 }
 
-/// Checks an answer of the peer against our offer.
+/// Checks an answer of the peer against our offer, against what was agreed before, and against the last description of the
+/// peer that said something of DTLS, which may be a provisional answer.
 pub(super) fn answer(
     offer: &LocalDescription,
     answer: &RemoteDescription,
-    current: Option<(&LocalDescription, &RemoteDescription)>,
+    (current, before): (
+        Option<(&LocalDescription, &RemoteDescription)>,
+        Option<&RemoteDescription>,
+    ),
     dtls_client: &dyn Fn(TransportId) -> Option<bool>,
 ) -> Result<(), Error> {
     if answer.sections.len() != offer.sections.len() {
@@ -64,16 +69,18 @@ pub(super) fn answer(
     }
     for theirs in &answer.transports {
         if let Some(ours) = offer.transport(theirs.id) {
-            setup_of_answer(theirs, dtls_client(theirs.id))?;
+            setup_of_answer(theirs)?;
+            let last = before.and_then(|before| before.transport(theirs.id));
+            association(last, theirs, dtls_client(theirs.id).map(|client| !client))?;
             if let Some((local, remote)) = current {
                 restarts_alike(ours, theirs, local, remote)?;
             }
         }
     }
-    current.map_or(Ok(()), |(_, remote)| same_sctp(remote, answer))
+    Ok(())
 }
 
-fn setup_of_answer(theirs: &RemoteTransport, dtls_client: Option<bool>) -> Result<(), Error> {
+fn setup_of_answer(theirs: &RemoteTransport) -> Result<(), Error> {
     match theirs.setup {
         Some(Setup::ActPass) => {
             Err(invalid("a=setup", "an answer must not say actpass (RFC 8842 §5.3)"))
@@ -81,14 +88,43 @@ fn setup_of_answer(theirs: &RemoteTransport, dtls_client: Option<bool>) -> Resul
         Some(Setup::HoldConn) => {
             Err(invalid("a=setup", "holdconn cannot be used here (RFC 8842 §5.3)"))
         }
-        Some(Setup::Active) if dtls_client == Some(true) => {
-            Err(invalid("a=setup", "the DTLS roles must not change (RFC 8842 §5.5)"))
-        }
-        Some(Setup::Passive) if dtls_client == Some(false) => {
-            Err(invalid("a=setup", "the DTLS roles must not change (RFC 8842 §5.5)"))
-        }
         _ => Ok(()),
     }
+}
+
+/// A new DTLS association needs new ICE credentials of the peer (RFC 8842 §6; RFC 8829 §5.8.3, §5.11): packets of the old one
+/// and of the new one cannot be told apart otherwise, and an answerer that does not accept that refuses (RFC 8842 §5.3).
+/// `peer_is_client` is the role of the peer, once settled.
+fn association(
+    last: Option<&RemoteTransport>,
+    now: &RemoteTransport,
+    peer_is_client: Option<bool>,
+) -> Result<(), Error> {
+    if last.is_some_and(|last| last.credentials != now.credentials) {
+        return Ok(());
+    }
+    match (now.setup, peer_is_client) {
+        (Some(Setup::Active), Some(false)) | (Some(Setup::Passive), Some(true)) => {
+            return Err(invalid(
+                "a=setup",
+                "the DTLS roles must not change without an ICE restart (RFC 8842 §3.1, §6)",
+            ));
+        }
+        _ => {}
+    }
+    let Some(last) = last else { return Ok(()) };
+    if let (Some(last), Some(now)) = (&last.tls_id, &now.tls_id)
+        && last != now
+    {
+        return Err(invalid("a=tls-id", "it changed without an ICE restart (RFC 8842 §6)"));
+    }
+    if !is_same_set(&last.fingerprints, &now.fingerprints) {
+        return Err(invalid(
+            "a=fingerprint",
+            "the fingerprints changed without an ICE restart (RFC 8842 §6)",
+        ));
+    }
+    Ok(())
 }
 
 /// Both ends restart ICE of a transport, or neither does.
@@ -112,7 +148,7 @@ fn restarts_alike(
             "a=ice-ufrag",
             "the answer restarts ICE but the offer did not (RFC 8445 §9)",
         )),
-        _ => same_association(their_last, theirs),
+        _ => Ok(()),
     }
 }
 
@@ -120,6 +156,7 @@ fn restarts_alike(
 pub(super) fn offer(
     offer: &RemoteDescription,
     current: Option<&RemoteDescription>,
+    dtls_client: &dyn Fn(TransportId) -> Option<bool>,
 ) -> Result<(), Error> {
     if offer.transports.iter().any(|transport| transport.setup == Some(Setup::HoldConn)) {
         return Err(invalid("a=setup", "holdconn cannot be used here (RFC 8842 §5.2)"));
@@ -147,33 +184,9 @@ pub(super) fn offer(
         }
     }
     for now in &offer.transports {
-        current.transport(now.id).map_or(Ok(()), |last| same_association(last, now))?;
-    }
-    same_sctp(current, offer)
-}
-
-/// A new DTLS association on a living connection (RFC 8842 §5.5) is not made: the peer must keep its certificate.
-fn same_association(last: &RemoteTransport, now: &RemoteTransport) -> Result<(), Error> {
-    let same_id = match (&last.tls_id, &now.tls_id) {
-        (Some(last), Some(now)) => last == now,
-        _ => true,
-    };
-    if !same_id || last.fingerprints != now.fingerprints {
-        return Err(Error::NotSupported(
-            "a new DTLS association on a living connection (RFC 8842 §5.5)",
-        ));
+        if let Some(last) = current.transport(now.id) {
+            association(Some(last), now, dtls_client(now.id).map(|client| !client))?;
+        }
     }
     Ok(())
-}
-
-/// Nor is a new SCTP association.
-fn same_sctp(last: &RemoteDescription, now: &RemoteDescription) -> Result<(), Error> {
-    match (&last.data, &now.data) {
-        (Some(last), Some(now)) if last.index == now.index && last.sctp.port != now.sctp.port => {
-            Err(Error::NotSupported(
-                "a new SCTP association on a living connection (RFC 8841 §9.3)",
-            ))
-        }
-        _ => Ok(()),
-    }
 }

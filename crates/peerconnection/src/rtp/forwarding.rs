@@ -136,7 +136,7 @@ impl RtpTransport {
         encoding: usize,
         packet: &OutgoingPacket,
     ) -> Result<(), Error> {
-        let Some(srtp) = &self.srtp else { return Ok(()) };
+        let Some(srtp) = self.srtp.as_ref().filter(|_| !self.held) else { return Ok(()) };
         let overhead = srtp.sender.rtp_overhead();
         let Some(stream) = self.senders.of_encoding(transceiver, encoding) else {
             return Err(Error::InvalidState {

@@ -30,6 +30,7 @@ mod fuzzing;
 mod goodbye;
 mod incoming;
 mod keyframe_requests;
+mod keys;
 mod limits;
 mod load;
 mod log;
@@ -143,6 +144,10 @@ enum Target {
 /// See the module.
 pub(crate) struct RtpTransport {
     srtp: Option<SrtpTransport>,
+    /// The keys are those of an association that is over: nothing is sent with them.
+    held: bool,
+    /// There were keys before, perhaps others.
+    was_keyed: bool,
     extensions: ExtensionMap,
     header_encryption: HeaderEncryption,
     routing: Routing,
@@ -235,6 +240,8 @@ impl RtpTransport {
         let unix = clock.1.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
             srtp: None,
+            held: false,
+            was_keyed: false,
             extensions: ExtensionMap::new(),
             header_encryption: HeaderEncryption::Disable,
             routing: Routing::default(),
@@ -303,11 +310,15 @@ impl RtpTransport {
         self.srtp = Some(srtp);
         self.prepare_rate(now, transceivers);
         self.schedule_reports(now);
+        if std::mem::replace(&mut self.was_keyed, true) {
+            self.keys_changed(now);
+        }
     }
 
     /// DTLS is over and with it the keys: nothing more is sent or taken, and what was kept for it is let go.
     pub(crate) fn disconnected(&mut self) {
         self.srtp = None;
+        self.held = false;
         self.receivers.clear();
         self.recount();
         self.forwarding.clear();
@@ -491,7 +502,7 @@ impl RtpTransport {
 
     /// When the next packet is to leave, while there is a path.
     pub(crate) fn poll_send_timeout(&self) -> Option<Instant> {
-        self.rate.as_ref()?.poll_send_timeout()
+        self.rate.as_ref().filter(|_| !self.held)?.poll_send_timeout()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {

@@ -30,7 +30,7 @@ impl RtpTransport {
         frame: &Frame,
         mtu: usize,
     ) -> Result<(), Error> {
-        let Some(srtp) = &self.srtp else { return Ok(()) };
+        let Some(srtp) = self.srtp.as_ref().filter(|_| !self.held) else { return Ok(()) };
         let overhead = srtp.sender.rtp_overhead();
         // RFC 7874 §3: the tone is not to be heard in the audio as well.
         if !self.playouts.is_empty() && self.is_tone_playing(now, transceiver) {
@@ -93,7 +93,7 @@ impl RtpTransport {
         now: Instant,
         buf: &mut Vec<u8>,
     ) -> Option<(usize, Option<Ecn>)> {
-        let srtp = self.srtp.as_mut()?;
+        let srtp = self.srtp.as_mut().filter(|_| !self.held)?;
         let start = buf.len();
         while let Some(packet) = self.rtcp.pop_front() {
             buf.extend_from_slice(&packet);

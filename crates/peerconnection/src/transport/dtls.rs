@@ -9,10 +9,12 @@ use peerage_dtls::{
     AlertDescription, ApplicationData, Config, Endpoint, HandshakeSummary, ProtocolVersion,
     SrtpProtectionProfile,
 };
+use peerage_sdp::{Setup, TlsId};
 
 use crate::config::Settings;
 use crate::error::{Error, ErrorDetail};
 use crate::event::Handshake;
+use crate::jsep::RemoteTransport;
 use crate::state::DtlsState;
 use crate::transport::srtp::SrtpTransport;
 
@@ -32,12 +34,37 @@ pub(crate) enum DtlsEvent {
 pub(crate) struct DtlsParameters {
     pub(crate) is_client: bool,
     pub(crate) fingerprints: Vec<Fingerprint>,
+    /// `a=tls-id` of ours and of the peer's, where they say it.
+    pub(crate) tls_ids: (Option<TlsId>, Option<TlsId>),
+}
+
+impl DtlsParameters {
+    /// Whether they are of another association (RFC 8842 §3.1). An id of ours counts only where the peer has one as well: it
+    /// cannot tell from it otherwise that a new association is wanted.
+    fn are_of_another(&self, other: &Self) -> bool {
+        let (ours, theirs) = &self.tls_ids;
+        let is_other = |one: &Option<TlsId>, other: &Option<TlsId>| {
+            one.as_ref().zip(other.as_ref()).is_some_and(|(one, other)| one != other)
+        };
+        self.is_client != other.is_client
+            || !is_same_set(&self.fingerprints, &other.fingerprints)
+            || is_other(theirs, &other.tls_ids.1)
+            || (other.tls_ids.1.is_some() && is_other(ours, &other.tls_ids.0))
+    }
+}
+
+/// Whether two descriptions name the same certificates: their order says nothing (RFC 8122 §5).
+pub(crate) fn is_same_set(one: &[Fingerprint], other: &[Fingerprint]) -> bool {
+    let within = |of: &[Fingerprint], all: &[Fingerprint]| of.iter().all(|f| all.contains(f));
+    within(one, other) && within(other, one)
 }
 
 /// See the module.
 pub(crate) struct DtlsTransport {
     config: Arc<Config>,
     parameters: Option<DtlsParameters>,
+    /// Those of the association that is to take the place of this one, once ICE has a path for it.
+    next: Option<DtlsParameters>,
     endpoint: Option<Box<Endpoint>>,
     state: DtlsState,
     handshake: Option<Handshake>,
@@ -96,6 +123,7 @@ impl DtlsTransport {
         Self {
             config,
             parameters: None,
+            next: None,
             endpoint: None,
             state: DtlsState::New,
             handshake: None,
@@ -135,12 +163,58 @@ impl DtlsTransport {
         self.parameters.as_ref().map(|parameters| parameters.is_client)
     }
 
+    /// What was agreed on last: of the association that is to come, if there is one.
+    pub(crate) fn agreed(&self) -> Option<&DtlsParameters> {
+        self.next.as_ref().or(self.parameters.as_ref())
+    }
+
     /// Takes what an answer, provisional or final, has settled. While no handshake runs a later answer may still
-    /// change it.
+    /// change it. Afterwards, what differs is of another association, which waits for [`Self::renew`].
     pub(crate) fn negotiated(&mut self, parameters: DtlsParameters) {
-        if self.endpoint.is_none() && self.state == DtlsState::New {
+        let Some(current) = self.parameters.as_mut().filter(|_| self.state != DtlsState::New)
+        else {
             self.parameters = Some(parameters);
+            return;
+        };
+        if current.are_of_another(&parameters) {
+            self.next = Some(parameters);
+        } else {
+            // Ids that were not there before may be there now.
+            current.tls_ids = parameters.tls_ids;
+            self.next = None;
         }
+    }
+
+    /// Whether the peer describes another association than the one that was agreed on last: another certificate, another
+    /// `a=tls-id`, or another role (RFC 8842 §3.1).
+    pub(crate) fn is_another(&self, theirs: &RemoteTransport) -> bool {
+        let Some(agreed) = self.agreed() else { return false };
+        let is_client = match theirs.setup {
+            Some(Setup::Active) => false,
+            Some(Setup::Passive) => true,
+            _ => agreed.is_client,
+        };
+        agreed.are_of_another(&DtlsParameters {
+            is_client,
+            fingerprints: theirs.fingerprints.clone(),
+            tls_ids: (None, theirs.tls_id.clone()),
+        })
+    }
+
+    /// Whether another association is to take the place of this one.
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// Lets go of this association for the next one, whose handshake has not begun then. Says whether the peer has another
+    /// certificate there; `None` if there is no next one. The peer is told nothing: it was by the descriptions.
+    pub(crate) fn renew(&mut self) -> Option<bool> {
+        let next = self.next.take()?;
+        let before = std::mem::replace(self, Self::over(Arc::clone(&self.config)));
+        let is_same = |old: &DtlsParameters| is_same_set(&old.fingerprints, &next.fingerprints);
+        let another = !before.parameters.as_ref().is_some_and(is_same);
+        self.parameters = Some(next);
+        Some(another)
     }
 
     /// Begins the handshake if the descriptions are there and it has not begun. Call once there is a path.

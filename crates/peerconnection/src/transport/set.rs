@@ -63,7 +63,11 @@ pub(crate) struct Transport {
     /// The selected pair as last told: its addresses, and our ufrag of its generation.
     pub(crate) selected_pair: Option<(SocketAddr, SocketAddr, String)>,
     pub(crate) tls_id: TlsId,
+    /// That of an association to come, named in a description that is not set yet.
+    pub(crate) next_tls_id: Option<TlsId>,
     pub(crate) dtls: DtlsTransport,
+    /// The association that begins is with another peer than the one before.
+    pub(crate) another_peer: bool,
     /// The state of DTLS as last reported.
     pub(crate) reported: DtlsState,
     /// A sealed datagram that did not fit the last batch, or the goodbye of an association that ended.
@@ -474,7 +478,9 @@ impl Transport {
             pair_changes: 0,
             selected_pair: None,
             tls_id,
+            next_tls_id: None,
             dtls,
+            another_peer: false,
             reported: DtlsState::New,
             held_back: Vec::new(),
             held_back_ecn: None,

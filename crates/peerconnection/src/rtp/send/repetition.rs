@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use peerage_congestion::{Class, DataSize, Padding, choose_padding};
-use peerage_rtp::repair::Retransmission;
+use peerage_rtp::repair::{Retransmission, SendHistory, SendHistoryConfig};
 use peerage_rtp::{PayloadType, SequenceNumber};
 
 use super::{RETRANSMISSION_ROOM, SendStream, rtx_of};
@@ -110,6 +110,13 @@ impl SendStream {
         let class = Class::Retransmission;
         let (header, repeats) = (header.into(), Some(number));
         Some(Packet { number: None, repeats, class, header, ..original.clone() })
+    }
+
+    /// What was sent is not sent again: the keys have changed.
+    pub(in crate::rtp) fn forget_sent(&mut self) {
+        if let Some(history) = &mut self.history {
+            *history = SendHistory::new(SendHistoryConfig::default());
+        }
     }
 
     /// Frames are left out until a keyframe comes, and nothing before it is sent again.
