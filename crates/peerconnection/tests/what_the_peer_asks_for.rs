@@ -6,8 +6,8 @@ mod common;
 use common::{Pair, Peer, frames, vp8};
 use peerage_peerconnection::media::MediaKind;
 use peerage_peerconnection::{
-    Frame, RtpEncodingParameters, SessionDescription, TransceiverDirection, TransceiverHandle,
-    TransceiverInit,
+    Event, Frame, RtpEncodingParameters, SessionDescription, TransceiverDirection,
+    TransceiverHandle, TransceiverInit,
 };
 use std::time::{Duration, Instant};
 
@@ -153,4 +153,61 @@ fn bandwidth_of_the_description_bounds_what_is_sent() {
     // All layers together.
     let layers = targets("b=TIAS:240000\r\n", &RIDS);
     assert!(layers[0] > 0 && layers.iter().sum::<u64>() <= 240_000, "{layers:?}");
+}
+
+/// What `a` may send of audio and of video, where the answer has these lines before its first section and in its first one.
+fn call_with(session: &str, audio: &str) -> (Pair, [TransceiverHandle; 2]) {
+    let mut pair = Pair::new(75);
+    let now = pair.now;
+    let handles = [MediaKind::Audio, MediaKind::Video]
+        .map(|kind| pair.a.pc.add_transceiver(now, kind, TransceiverInit::send_only()).unwrap());
+    pair.a.pc.set_local_description(now, None).unwrap();
+    pair.b.pc.set_remote_description(now, pair.a.pc.local_description().unwrap()).unwrap();
+    pair.b.pc.set_local_description(now, None).unwrap();
+    let mut answer = pair.b.pc.local_description().unwrap();
+    answer.sdp = answer.sdp.replacen("t=0 0\r\n", &format!("{session}t=0 0\r\n"), 1);
+    answer.sdp = answer.sdp.replacen("a=mid:0", &format!("{audio}a=mid:0"), 1);
+    pair.a.pc.set_remote_description(now, answer).unwrap();
+    pair.connect();
+    (pair, handles)
+}
+
+#[test]
+fn bandwidth_of_the_session_bounds_all_together() {
+    let targets = |session: &str| {
+        let (pair, handles) = call_with(session, "");
+        handles.map(|handle| pair.a.pc.target_bitrate(handle, 0).unwrap())
+    };
+    let free = targets("");
+    assert!(free.iter().sum::<u64>() > 250_000, "{free:?}");
+    let kept = targets("b=TIAS:120000\r\n");
+    assert!(kept.iter().all(|rate| *rate > 0), "{kept:?}");
+    assert!((90_000..=120_000).contains(&kept.iter().sum::<u64>()), "{kept:?}");
+    assert_eq!(targets("b=AS:0\r\n"), [0, 0]);
+    // It gives audio no more than it has without.
+    assert_eq!(targets("b=TIAS:10000000\r\n"), free);
+}
+
+#[test]
+fn packet_times_of_the_description_are_told() {
+    let (mut pair, [audio, video]) = call_with("", "a=ptime:40\r\na=maxptime:60\r\n");
+    let times = |pair: &mut Pair, handle| {
+        let sent = pair.a.pc.get_parameters(pair.now, handle).unwrap().packet_times;
+        assert_eq!(pair.a.pc.encoding_target(handle, 0).unwrap().packet_times, sent);
+        (sent.preferred, sent.max)
+    };
+    let milliseconds = |time| Some(Duration::from_millis(time));
+    assert_eq!(times(&mut pair, audio), (milliseconds(40), milliseconds(60)));
+    assert_eq!(times(&mut pair, video), (None, None));
+    // Another offer may say something else, and encoders hear of it.
+    let now = pair.now;
+    pair.a.events.clear();
+    pair.b.pc.set_local_description(now, None).unwrap();
+    let mut offer = pair.b.pc.local_description().unwrap();
+    offer.sdp = offer.sdp.replacen("a=mid:0", "a=ptime:120\r\na=maxptime:100\r\na=mid:0", 1);
+    pair.a.pc.set_remote_description(now, offer).unwrap();
+    pair.a.pc.set_local_description(now, None).unwrap();
+    pair.drain();
+    assert_eq!(times(&mut pair, audio), (milliseconds(100), milliseconds(100)));
+    assert!(pair.a.has(&Event::EncodingChanged { transceiver: audio, encoding: 0 }));
 }

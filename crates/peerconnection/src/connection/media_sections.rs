@@ -167,6 +167,14 @@ impl PeerConnection {
                 codec.codec.rtcp_feedback.retain(|feedback| *feedback != Feedback::TransportCc);
             }
         }
+        // What the session's description leaves to all is shared out among the transports that send.
+        let sending = |media: &&AgreedMedia| media.agreement.direction.sends();
+        let mut senders: Vec<_> = agreed.iter().filter(sending).map(|m| m.transport).collect();
+        senders.sort_unstable();
+        senders.dedup();
+        for bandwidth in agreed.iter_mut().filter_map(|media| media.session_bandwidth.as_mut()) {
+            *bandwidth /= senders.len().max(1) as u64;
+        }
         for transport in self.transports.iter_mut() {
             let id = transport.id;
             let own: Vec<_> = agreed.extract_if(.., |media| media.transport == id).collect();

@@ -218,6 +218,8 @@ pub(crate) struct AgreedMedia {
     pub(crate) mixed_headers: bool,
     /// Both ends take encrypted header extensions (RFC 9335 §4).
     pub(crate) header_encryption: HeaderEncryption,
+    /// What the session's `b=` leaves to all sections together, in bits a second of payload (RFC 8866 §5.8).
+    pub(crate) session_bandwidth: Option<u64>,
 }
 
 /// All m-sections of media that both descriptions use.
@@ -226,6 +228,7 @@ pub(super) fn agreed(local: &LocalDescription, remote: &RemoteDescription) -> Ve
         true => local.header_encryption,
         false => HeaderEncryption::Disable,
     };
+    let session_bandwidth = remote.bandwidth;
     let mixed_headers = local.extmap_allow_mixed && remote.extmap_allow_mixed;
     let agree = |(ours, theirs): (&LocalSection, &RemoteSection)| {
         let LocalBody::Media(section) = &ours.body else { return None };
@@ -243,6 +246,7 @@ pub(super) fn agreed(local: &LocalDescription, remote: &RemoteDescription) -> Ve
             remote: remote.clone(),
             mixed_headers,
             header_encryption,
+            session_bandwidth,
         })
     };
     local.sections.iter().zip(&remote.sections).filter_map(agree).collect()

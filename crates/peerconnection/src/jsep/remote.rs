@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use crate::config::BundlePolicy;
 use crate::description::SdpType;
 use crate::error::Error;
-use crate::media::{Capabilities, RemoteMedia};
+use crate::media::{Capabilities, RemoteMedia, bandwidth_of};
 use crate::transport::sctp::{DEFAULT_MAX_MESSAGE_SIZE, SCTP_PORT, SctpParameters};
 use crate::transport::set::{MAX_TRANSPORTS, TransportId};
 
@@ -35,6 +35,8 @@ pub(crate) struct RemoteDescription {
     pub(crate) extmap_allow_mixed: bool,
     /// All sections of media take encrypted header extensions (RFC 9335 §4).
     pub(crate) cryptex: bool,
+    /// What `b=` of the session leaves, in bits a second of payload.
+    pub(crate) bandwidth: Option<u64>,
     pub(crate) sections: Vec<RemoteSection>,
     pub(crate) bundles: Vec<Vec<Word>>,
     pub(crate) data: Option<RemoteData>,
@@ -106,6 +108,7 @@ impl RemoteDescription {
             .filter(|group| group.semantics == GroupSemantics::Bundle)
             .map(|group| group.mids.iter().filter_map(|mid| Word::new(mid).ok()).collect())
             .collect();
+        let bandwidth = bandwidth_of(&session.bandwidths);
         let mut sections: Vec<RemoteSection> =
             session.sections().map(RemoteSection::read).collect();
         check_bundles(&bundles, &sections)?;
@@ -164,6 +167,7 @@ impl RemoteDescription {
             ice2: option("ice2"),
             extmap_allow_mixed,
             cryptex,
+            bandwidth,
             sections,
             bundles,
             data,

@@ -10,6 +10,7 @@ mod format;
 pub(crate) mod fuzzing;
 mod header_extension;
 mod matching;
+mod packet_times;
 mod payload_types;
 mod section;
 
@@ -23,8 +24,11 @@ pub(crate) use matching::{
     apply_preferences, check_preferences, dictionary_match, has_common_codec,
     parameters as codec_parameters, same_format,
 };
+pub use packet_times::PacketTimes;
 pub use payload_types::PayloadTypes;
-pub(crate) use section::{Agreement, accept, answer, check_bundle, offer, unrestricted};
+pub(crate) use section::{
+    Agreement, accept, answer, bandwidth_of, check_bundle, offer, unrestricted,
+};
 pub use section::{
     AnswerIntent, LocalMedia, LocalSource, OfferIntent, RemoteMedia, RemoteSource, SimulcastFormat,
     SimulcastLayers, SimulcastStream,

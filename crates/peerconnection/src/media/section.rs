@@ -16,9 +16,9 @@ pub(crate) use answer::answer;
 pub use local::{LocalMedia, LocalSource};
 pub use offer::OfferIntent;
 pub(crate) use offer::offer;
-pub(crate) use remote::check_bundle;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use remote::restrictions_are_known;
 pub use remote::{RemoteMedia, RemoteSource};
+pub(crate) use remote::{bandwidth_of, check_bundle};
 pub(crate) use simulcast::unrestricted;
 pub use simulcast::{SimulcastFormat, SimulcastLayers, SimulcastStream};

@@ -4,7 +4,7 @@
 use rustc_hash::FxHashMap;
 
 use super::RtpTransport;
-use crate::media::RtpCodec;
+use crate::media::{PacketTimes, RtpCodec};
 use crate::transceiver::{RtpEncodingParameters, TransceiverHandle, Transceivers};
 
 /// What the encoder of one encoding is to make: what the application has set of it (webrtc-pc §5.2.5), what was agreed on
@@ -26,6 +26,8 @@ pub struct EncodingTarget {
     pub codec: RtpCodec,
     /// Its payload type.
     pub payload_type: u8,
+    /// How long packets are to last, as the peer would have it. Each [`Frame`](crate::Frame) of audio is one packet.
+    pub packet_times: PacketTimes,
 }
 
 impl EncodingTarget {
@@ -48,6 +50,7 @@ struct Settings {
     scalability_mode: Option<String>,
     codec: RtpCodec,
     payload_type: u8,
+    packet_times: PacketTimes,
 }
 
 /// See the module.
@@ -64,10 +67,10 @@ impl RtpTransport {
         let mut known = FxHashMap::default();
         for stream in self.senders.iter_mut() {
             let of = (stream.transceiver(), stream.encoding());
-            let sender = transceivers.get(of.0).map(|transceiver| &transceiver.sender);
-            let Some(parameters) = sender.and_then(|sender| sender.encodings.get(of.1)) else {
-                continue;
-            };
+            let Some(transceiver) = transceivers.get(of.0) else { continue };
+            let Some(parameters) = transceiver.sender.encodings.get(of.1) else { continue };
+            let agreed = transceiver.agreed.as_deref();
+            let packet_times = agreed.map(|agreed| agreed.packet_times).unwrap_or_default();
             stream.prefer(parameters.codec.as_ref());
             let Some((codec, payload_type)) = stream.preferred() else { continue };
             let RtpEncodingParameters { active, max_framerate, .. } = *parameters;
@@ -80,6 +83,7 @@ impl RtpTransport {
                     scalability_mode: parameters.scalability_mode.clone(),
                     codec: codec.clone(),
                     payload_type,
+                    packet_times,
                 },
             );
         }
@@ -112,6 +116,7 @@ impl RtpTransport {
             scalability_mode: settings.scalability_mode,
             codec: settings.codec,
             payload_type: settings.payload_type,
+            packet_times: settings.packet_times,
         })
     }
 

@@ -178,6 +178,8 @@ pub(crate) struct RtpTransport {
     bitrates: GccConfig,
     /// What decides on it.
     controller: ControllerMaker,
+    /// What the session's description leaves to all of them, in bits a second of payload.
+    session_bandwidth: Option<u64>,
     /// What each encoding may use of it.
     targets: Targets,
     /// What encoders are to do beside that.
@@ -262,6 +264,7 @@ impl RtpTransport {
             rate: None,
             bitrates,
             controller: ControllerMaker::default(),
+            session_bandwidth: None,
             targets: Targets::default(),
             encodings: Encodings::default(),
             keyframes_wanted: Vec::new(),
@@ -351,6 +354,7 @@ impl RtpTransport {
         self.tells_reference = agreed.iter().all(|media| {
             !media.remote.lists_extended_reports || media.remote.receiver_reference_time
         });
+        self.session_bandwidth = agreed.first().and_then(|media| media.session_bandwidth);
         self.extensions = ExtensionMap::new();
         for extension in agreed.iter().flat_map(|media| &media.agreement.extensions) {
             // An identifier that cannot be used was not agreed on.

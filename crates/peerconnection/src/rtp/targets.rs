@@ -97,6 +97,7 @@ impl Targets {
         transceivers: &Transceivers,
         rate: &RateControl,
         bounds: GccConfig,
+        session: Option<u64>,
     ) -> DataRate {
         let before = std::mem::take(self);
         let overhead = rate.overhead();
@@ -125,6 +126,15 @@ impl Targets {
                         _ => within,
                     }
                 }
+            };
+            let within = match session {
+                // None has more than all together.
+                Some(session) => {
+                    let headers = if audio { stream.load.audio_headers(overhead) } else { 0 };
+                    let most = DataRate::from_bps(session.saturating_add(headers));
+                    Encoding { min: within.min.min(most), max: within.max.min(most) }
+                }
+                None => within,
             };
             left = described
                 .filter(|_| parameters.active)
@@ -230,7 +240,9 @@ impl RtpTransport {
         }
         self.arrange_encodings(transceivers);
         let Some(rate) = self.rate.as_deref_mut() else { return };
-        let demand = self.targets.arrange(self.senders.iter(), transceivers, rate, self.bitrates);
+        let (bounds, session) = (self.bitrates, self.session_bandwidth);
+        let streams = self.senders.iter();
+        let demand = self.targets.arrange(streams, transceivers, rate, bounds, session);
         rate.set_demand(now, demand);
         self.update_targets(now, true);
     }
@@ -244,11 +256,25 @@ impl RtpTransport {
             return;
         }
         targets.updated = Some(now);
-        let allocations = targets.allocator.allocate(rate.media_rate(now));
         let overhead = rate.overhead();
+        let (mut all, mut part_of_fixed) = (rate.media_rate(now), 1.0);
+        if let Some(bandwidth) = self.session_bandwidth {
+            let audio = targets.entries.iter().filter(|entry| entry.audio);
+            let headers = audio.filter_map(|entry| self.senders.get(entry.ssrc));
+            let headers: u64 = headers.map(|stream| stream.load.audio_headers(overhead)).sum();
+            let most = DataRate::from_bps(bandwidth.saturating_add(headers));
+            let fixed = targets.entries.iter().map(|entry| match entry.share {
+                Share::Fixed(rate) => rate.as_bps(),
+                Share::Allocated(_) => 0,
+            });
+            let fixed = DataRate::from_bps(fixed.sum());
+            all = all.min(most - fixed.min(most));
+            part_of_fixed = (most.as_bps() as f64 / fixed.as_bps().max(1) as f64).min(1.0);
+        }
+        let allocations = targets.allocator.allocate(all);
         for (index, entry) in targets.entries.iter_mut().enumerate() {
             let share = match entry.share {
-                Share::Fixed(rate) => rate,
+                Share::Fixed(rate) => rate.scaled(part_of_fixed),
                 Share::Allocated(place) => allocations[place].rate,
             };
             let Some(stream) = self.senders.get_mut(entry.ssrc) else { continue };

@@ -5,8 +5,8 @@ use peerage_sdp::{Direction, Text};
 
 use super::{RtpEncodingParameters, Transceiver};
 use crate::media::{
-    Agreement, NegotiatedCodec, RtpCodec, RtpCodecParameters, RtpHeaderExtension, RtxPayloadTypes,
-    codec_parameters,
+    Agreement, NegotiatedCodec, PacketTimes, RtpCodec, RtpCodecParameters, RtpHeaderExtension,
+    RtxPayloadTypes, codec_parameters,
 };
 
 /// `RTCRtpSendParameters`: what a sender sends, and how. Of these the encodings may be changed.
@@ -24,6 +24,8 @@ pub struct RtpSendParameters {
     pub header_extensions: Vec<RtpHeaderExtension>,
     /// `rtcp`.
     pub rtcp: RtcpParameters,
+    /// How long packets of this media are to last, as the peer would have it: for whoever encodes audio.
+    pub packet_times: PacketTimes,
 }
 
 /// `RTCRtpReceiveParameters`: what a receiver takes.
@@ -86,6 +88,7 @@ impl Transceiver {
                 cname: Some(cname.to_string()),
                 reduced_size: agreed.is_some_and(|agreed| agreed.rtcp_rsize),
             },
+            packet_times: agreed.map(|agreed| agreed.packet_times).unwrap_or_default(),
         }
     }
 
@@ -111,6 +114,7 @@ impl RtpSendParameters {
             ("codecs", self.codecs == last.codecs),
             ("header_extensions", self.header_extensions == last.header_extensions),
             ("rtcp", self.rtcp == last.rtcp),
+            ("packet_times", self.packet_times == last.packet_times),
         ];
         match same.into_iter().find(|(_, same)| !same) {
             Some((field, _)) => Err(field),

@@ -7,6 +7,7 @@ use super::remote::RemoteMedia;
 use super::simulcast::SimulcastLayers;
 use crate::media::header_extension::{self, RtpHeaderExtension, intersect};
 use crate::media::matching::{self, NegotiatedCodec};
+use crate::media::packet_times::PacketTimes;
 
 /// What both ends have agreed on for one section, as we see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(crate) struct Agreement {
     pub simulcast: Option<SimulcastLayers>,
     /// RTCP may be sent in reduced size.
     pub rtcp_rsize: bool,
+    /// How long packets are to last that the peer gets.
+    pub packet_times: PacketTimes,
 }
 
 /// What the peer's answer to our section agrees to; `None` if it rejects the section, or leaves no codec that carries
@@ -58,6 +61,7 @@ pub(crate) fn accept(offer: &LocalMedia, answer: &RemoteMedia) -> Option<Agreeme
         rids,
         simulcast: simulcast.filter(|simulcast| !simulcast.is_empty()),
         rtcp_rsize: offer.rtcp_rsize && answer.rtcp_rsize,
+        packet_times: PacketTimes::new(answer.ptime, answer.max_ptime),
     })
 }
 

@@ -9,6 +9,7 @@ use super::simulcast::SimulcastLayers;
 use crate::media::capabilities::{CodecCapability, RtpHeaderExtensionCapability};
 use crate::media::header_extension::{self, HeaderExtensionIds, intersect};
 use crate::media::matching::{self, NegotiatedCodec, Order};
+use crate::media::packet_times::PacketTimes;
 use crate::media::payload_types::PayloadTypes;
 
 /// What our transceiver wants of the section.
@@ -81,6 +82,7 @@ pub(crate) fn answer(
         rids: media.rids.clone(),
         simulcast: media.simulcast.clone(),
         rtcp_rsize: media.rtcp_rsize,
+        packet_times: PacketTimes::new(offer.ptime, offer.max_ptime),
     };
     Some(Answer { media, agreement })
 }

@@ -2,8 +2,8 @@
 //! the RFCs want, or older forms of it.
 
 use peerage_sdp::{
-    Attribute, Direction, Feedback, Protocol, Rid, RidDirection, Section, SsrcAttribute, SsrcGroup,
-    SsrcGroupSemantics, Text, Word,
+    Attribute, Bandwidth, Direction, Feedback, Field, Protocol, Rid, RidDirection, Section,
+    SsrcAttribute, SsrcGroup, SsrcGroupSemantics, Text, Word,
 };
 
 use rustc_hash::FxHashSet;
@@ -159,7 +159,7 @@ impl RemoteMedia {
             rtcp_mux: section.rtcp_mux(),
             rtcp_mux_only: section.rtcp_mux_only(),
             rtcp_rsize: section.rtcp_rsize(),
-            bandwidth: read_bandwidth(section),
+            bandwidth: bandwidth_of(&section.bandwidths),
             ptime,
             max_ptime,
             lists_extended_reports: section.unknown("rtcp-xr").is_some(),
@@ -344,9 +344,10 @@ fn read_groups(section: Section<'_>) -> Vec<SsrcGroup> {
         .collect()
 }
 
-fn read_bandwidth(section: Section<'_>) -> Option<u64> {
+/// Bits a second of payload that `b=` lines leave, of a section or of a session.
+pub(crate) fn bandwidth_of(lines: &[Field<Bandwidth>]) -> Option<u64> {
     let of_kind = |kind: &str| {
-        section.bandwidths.iter().find(|line| line.kind.eq_ignore_ascii_case(kind)).map(|b| b.value)
+        lines.iter().find(|line| line.kind.eq_ignore_ascii_case(kind)).map(|b| b.value)
     };
     of_kind("TIAS").or_else(|| of_kind("AS").map(payload_of_as))
 }
