@@ -9,9 +9,9 @@ if ! command -v cargo >/dev/null; then
   exit 1
 fi
 
-# OpenSSL is built from source by its crate: a C compiler, make and perl. libFuzzer wants a C++ compiler.
+# OpenSSL and libopus are built from source by their crates: a C compiler, make and perl; cmake. libFuzzer wants a C++ compiler.
 missing=()
-for pair in cc:gcc c++:g++ make:make perl:perl; do
+for pair in cc:gcc c++:g++ cmake:cmake make:make perl:perl; do
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 if [ ${#missing[@]} -gt 0 ]; then

@@ -74,6 +74,22 @@ pub trait AudioDecoder: Send {
     ) -> Result<bool, CodecError> {
         Ok(false)
     }
+    /// How far the coarse sound of the past that a packet also has (DRED) goes back, to be decoded by
+    /// [`decode_deep_redundancy`](Self::decode_deep_redundancy) until the next call. Zero where it has none.
+    fn deep_redundancy(&mut self, _packet: &[u8]) -> Duration {
+        Duration::ZERO
+    }
+    /// Decodes `missing` of the coarse sound that begins `before` the packet that
+    /// [`deep_redundancy`](Self::deep_redundancy) saw last. False where there is none; `out` is silence then. What was
+    /// decoded before has to reach to there: several lost packets are decoded in their order.
+    fn decode_deep_redundancy(
+        &mut self,
+        _before: Duration,
+        _missing: Duration,
+        _out: &mut AudioBlock,
+    ) -> Result<bool, CodecError> {
+        Ok(false)
+    }
     /// What [`conceal`](Self::conceal) does.
     fn concealment(&self) -> Concealment {
         Concealment::None
@@ -86,4 +102,29 @@ pub trait AudioDecoder: Send {
     }
     /// Forgets what was decoded: another stream begins.
     fn reset(&mut self);
+}
+
+/// Makes sure that a block is what an encoder takes.
+#[allow(dead_code, reason = "each codec is a feature")]
+pub(super) fn check_block(
+    codec: &'static str,
+    encoder: &impl AudioEncoder,
+    block: &AudioBlock,
+) -> Result<(), CodecError> {
+    let (rate, channels) = (encoder.rate(), encoder.channels());
+    let duration = encoder.packet_duration();
+    if (block.rate(), block.channels(), block.duration()) == (rate, channels, duration) {
+        return Ok(());
+    }
+    Err(CodecError::Argument {
+        codec,
+        what: "the block",
+        value: format!(
+            "{:?} at {} samples a second in {} channels",
+            block.duration(),
+            block.rate(),
+            block.channels()
+        ),
+        expected: format!("{duration:?} at {rate} in {channels}"),
+    })
 }

@@ -3,6 +3,8 @@
 
 mod audio;
 mod error;
+#[cfg(feature = "opus")]
+pub mod opus;
 mod video;
 
 pub use audio::{AudioDecoder, AudioEncoder, AudioTarget, Concealment};
