@@ -6,6 +6,8 @@ mod error;
 #[cfg(feature = "opus")]
 pub mod opus;
 mod video;
+#[cfg(feature = "vpx")]
+pub mod vpx;
 
 pub use audio::{AudioDecoder, AudioEncoder, AudioTarget, Concealment};
 pub use error::CodecError;

@@ -1,6 +1,7 @@
 //! What a codec of pictures does.
 
 use bytes::Bytes;
+use peerage_rtp::payload::FrameInfo;
 
 use super::CodecError;
 use crate::video::VideoFrame;
@@ -48,6 +49,12 @@ pub struct EncodedPicture {
     pub spatial_layer: u8,
     /// No other picture refers to it.
     pub discardable: bool,
+    /// It refers to the lowest temporal layer only, so that whoever gets less may join its layer here.
+    pub layer_sync: bool,
+    /// It is predicted from the spatial layer below it in the same picture.
+    pub inter_layer_predicted: bool,
+    /// No further spatial layer of the same picture follows.
+    pub end_of_picture: bool,
 }
 
 impl EncodedPicture {
@@ -61,6 +68,25 @@ impl EncodedPicture {
             temporal_layer: 0,
             spatial_layer: 0,
             discardable: false,
+            layer_sync: false,
+            inter_layer_predicted: false,
+            end_of_picture: true,
+        }
+    }
+
+    /// What a packetiser is told of it. `layers` are how many temporal and spatial layers the stream has.
+    pub fn frame_info(&self, timestamp: u32, layers: (u8, u8)) -> FrameInfo {
+        FrameInfo {
+            keyframe: Some(self.keyframe),
+            timestamp,
+            discardable: self.discardable,
+            temporal_layer: (layers.0 > 1).then_some(self.temporal_layer),
+            layer_sync: self.layer_sync,
+            spatial_layer: (layers.1 > 1).then_some(self.spatial_layer),
+            inter_layer_predicted: self.inter_layer_predicted,
+            end_of_picture: self.end_of_picture,
+            dimensions: Some(self.dimensions),
+            ..FrameInfo::default()
         }
     }
 }

@@ -61,6 +61,37 @@ impl I420 {
         (fits && data.len() == Self::len(width, height)).then_some(Self { width, height, data })
     }
 
+    /// Copies planes whose rows begin `strides` bytes apart, as decoders have them; `None` unless all samples are there, and
+    /// width and height are as [`black`](Self::black) takes them.
+    pub fn from_strided(
+        width: u16,
+        height: u16,
+        planes: [&[u8]; 3],
+        strides: [usize; 3],
+    ) -> Option<Self> {
+        let sizes = 1..=MAX_DIMENSION;
+        if !sizes.contains(&width) || !sizes.contains(&height) {
+            return None;
+        }
+        let mut data = Vec::with_capacity(Self::len(width, height));
+        for (index, (plane, stride)) in planes.into_iter().zip(strides).enumerate() {
+            let shift = usize::from(index > 0);
+            let columns = (usize::from(width) + shift) >> shift;
+            let rows = (usize::from(height) + shift) >> shift;
+            if stride < columns || plane.len() < stride * (rows - 1) + columns {
+                return None;
+            }
+            if stride == columns {
+                data.extend_from_slice(&plane[..columns * rows]);
+                continue;
+            }
+            for row in plane.chunks(stride).take(rows) {
+                data.extend_from_slice(&row[..columns]);
+            }
+        }
+        Some(Self { width, height, data })
+    }
+
     fn len(width: u16, height: u16) -> usize {
         let sizes = 1..=MAX_DIMENSION;
         assert!(sizes.contains(&width) && sizes.contains(&height), "{width}x{height}");
@@ -157,5 +188,15 @@ mod tests {
         assert_eq!(I420::from_planes(5, 3, picture.as_bytes().to_vec()), Some(picture));
         assert_eq!(I420::from_planes(5, 4, vec![0; 27]), None);
         assert_eq!(I420::from_planes(0, 0, vec![]), None);
+    }
+
+    #[test]
+    fn padding_of_rows_is_left_out() {
+        let (y, u, v) = ([1, 2, 3, 0, 4, 5, 6], [7, 8, 0, 0, 0, 0], [9, 10]);
+        let picture = I420::from_strided(3, 2, [&y, &u, &v], [4, 3, 2]).unwrap();
+        assert_eq!(picture.as_bytes(), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!(I420::from_strided(3, 2, [&y[..6], &u, &v], [4, 3, 2]), None);
+        assert_eq!(I420::from_strided(3, 2, [&y, &u, &v], [2, 3, 2]), None);
+        assert_eq!(I420::from_strided(0, 2, [&y, &u, &v], [4, 3, 2]), None);
     }
 }

@@ -1,0 +1,49 @@
+//! Decoding.
+
+use std::time::Duration;
+
+use peerage_vpx::{Codec, Decoder};
+
+use super::error;
+use crate::codec::{CodecError, VideoDecoder};
+use crate::video::{I420, VideoFrame};
+
+/// Samples of luma that a picture may have: 4096x2304. A peer cannot have more memory taken for it.
+pub const MAX_LUMA: u32 = 4096 * 2304;
+
+/// Decodes VP8 or VP9 (profile 0). A picture of VP9 with spatial layers is handed over with all its layers one after the other,
+/// and comes out in the size of the highest.
+#[derive(Debug)]
+pub struct VpxDecoder {
+    decoder: Decoder,
+}
+
+impl VpxDecoder {
+    /// A decoder with so many threads (1 is enough for 720p).
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError::Library`] where libvpx was built without this codec.
+    pub fn new(codec: Codec, threads: u32) -> Result<Self, CodecError> {
+        Ok(Self { decoder: Decoder::new(codec, threads, MAX_LUMA).map_err(error)? })
+    }
+}
+
+impl VideoDecoder for VpxDecoder {
+    fn implementation(&self) -> String {
+        format!("libvpx {}", peerage_vpx::version())
+    }
+
+    fn decode(&mut self, data: &[u8]) -> Result<Option<VideoFrame>, CodecError> {
+        let codec = self.decoder.codec().name();
+        let Some(picture) = self.decoder.decode(data).map_err(error)? else { return Ok(None) };
+        let size = |value: u32| u16::try_from(value).unwrap_or(0);
+        let (width, height) = (size(picture.width), size(picture.height));
+        let picture = I420::from_strided(width, height, picture.planes, picture.strides)
+            .ok_or_else(|| CodecError::Damaged {
+                codec,
+                reason: format!("a picture of {}x{}", picture.width, picture.height),
+            })?;
+        Ok(Some(VideoFrame::new(picture, Duration::ZERO)))
+    }
+}

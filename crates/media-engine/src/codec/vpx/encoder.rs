@@ -1,0 +1,292 @@
+//! Encoding.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use peerage_vpx::{
+    Codec, Encoder, EncoderConfig, Flags, LayerRates, MAX_SPATIAL_LAYERS, MAX_TEMPORAL_LAYERS,
+    Packet, Planes,
+};
+
+use super::{error, temporal};
+use crate::codec::{
+    CodecError, EncodedPicture, PictureRequest, VideoEncoder, VideoEncoderInfo, VideoTarget,
+};
+use crate::video::VideoFrame;
+
+/// The clock that libvpx is given, of RTP video (RFC 7741 §4.1).
+const CLOCK: u64 = 90_000;
+
+/// A longer time between two pictures counts as this one: after a pause the next picture must not get the rate of all of it.
+const LONGEST_STEP: Duration = Duration::from_millis(250);
+
+/// Milliseconds of the target rate that the decoder's buffer is thought to hold, hold at first, and ideally hold. libwebrtc has
+/// 1000, 500 and 600; with those, the second after a fall from 800 to 250 kbit/s still has 30 % too much, with these 6 %.
+const BUFFER: (u32, u32, u32) = (600, 300, 400);
+
+/// Percent of the rate that the spatial layers get, by how many there are.
+const SPATIAL_SHARES: [&[u64]; MAX_SPATIAL_LAYERS] = [&[100], &[25, 75], &[8, 25, 67]];
+
+/// What pictures show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Content {
+    /// What a camera sees: rather a worse picture than a late one.
+    #[default]
+    Camera,
+    /// A screen: text stays readable, pictures may be left out.
+    Screen,
+}
+
+/// How pictures are encoded. What may change with every picture is in [`VideoTarget`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VpxConfig {
+    /// Which codec.
+    pub codec: Codec,
+    /// Temporal layers, 1 to 3; each doubles the rate of pictures.
+    pub temporal_layers: u8,
+    /// Spatial layers, 1 to 3; each doubles width and height. VP9 only.
+    pub spatial_layers: u8,
+    /// Threads, 1 to 16.
+    pub threads: u32,
+    /// What pictures show.
+    pub content: Content,
+    /// Whether pictures are left out where the rate is exceeded otherwise.
+    pub drop_frames: bool,
+    /// libvpx's `cpu-used`; chosen by codec and size where `None`.
+    pub speed: Option<i32>,
+}
+
+impl VpxConfig {
+    /// A camera's pictures, without layers, by one thread.
+    pub fn new(codec: Codec) -> Self {
+        Self {
+            codec,
+            temporal_layers: 1,
+            spatial_layers: 1,
+            threads: 1,
+            content: Content::Camera,
+            drop_frames: true,
+            speed: None,
+        }
+    }
+
+    fn check(&self) -> Result<(), CodecError> {
+        let codec = self.codec.name();
+        let spatial = if self.codec == Codec::Vp8 { 1 } else { MAX_SPATIAL_LAYERS };
+        for (what, value, most) in [
+            ("the number of temporal layers", self.temporal_layers, MAX_TEMPORAL_LAYERS),
+            ("the number of spatial layers", self.spatial_layers, spatial),
+        ] {
+            if !(1..=most).contains(&usize::from(value)) {
+                let (value, expected) = (value.to_string(), format!("1 to {most}"));
+                return Err(CodecError::Argument { codec, what, value, expected });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Encodes VP8 or VP9.
+#[derive(Debug)]
+pub struct VpxEncoder {
+    config: VpxConfig,
+    target: VideoTarget,
+    /// Made for the size of the first picture, and anew for each other size.
+    encoder: Option<Encoder>,
+    /// The time of the last picture on its source's clock.
+    last: Option<Duration>,
+    /// The same on libvpx's clock.
+    time: u64,
+    /// The place of the next picture in the pattern of temporal layers.
+    index: u32,
+    packets: Vec<Packet>,
+}
+
+impl VpxEncoder {
+    /// An encoder; it allocates when the first picture comes.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError::Argument`] for layers that the codec does not have.
+    pub fn new(config: VpxConfig) -> Result<Self, CodecError> {
+        config.check()?;
+        let target = VideoTarget::default();
+        let (time, index) = (0, 0);
+        Ok(Self { config, target, encoder: None, last: None, time, index, packets: Vec::new() })
+    }
+
+    fn settings(&self, width: u16, height: u16) -> EncoderConfig {
+        let VpxConfig { codec, temporal_layers, spatial_layers, threads, content, .. } =
+            self.config;
+        let screen = content == Content::Screen;
+        let area = u32::from(width) * u32::from(height);
+        let layered = temporal_layers > 1 || spatial_layers > 1;
+        let (buffer, buffer_initial, buffer_optimal) = BUFFER;
+        // Half of what the buffer ideally holds, in percent of the average picture.
+        let intra = f64::from(buffer_optimal) * 0.5 * f64::from(self.target.framerate) / 10.0;
+        let (quantizers, deviation, speed) = match codec {
+            Codec::Vp8 => (if screen { (12, 56) } else { (2, 56) }, (100, 15), -6),
+            Codec::Vp9 => {
+                let speed = if area > 1280 * 720 { 8 } else { 7 };
+                (if screen { (8, 52) } else { (2, 52) }, (50, 50), speed)
+            }
+        };
+        EncoderConfig {
+            width: width.into(),
+            height: height.into(),
+            threads: threads.clamp(1, 16),
+            temporal_layers: temporal_layers.into(),
+            spatial_layers: spatial_layers.into(),
+            rates: self.rates(),
+            drop_frame_threshold: if self.config.drop_frames { 30 } else { 0 },
+            min_quantizer: quantizers.0,
+            max_quantizer: quantizers.1,
+            undershoot: deviation.0,
+            overshoot: deviation.1,
+            buffer,
+            buffer_initial,
+            buffer_optimal,
+            error_resilient: layered,
+            speed: self.config.speed.unwrap_or(speed),
+            max_intra_percent: (intra as u32).max(300),
+            static_threshold: match codec {
+                Codec::Vp8 if screen => 100,
+                Codec::Vp8 => 1,
+                Codec::Vp9 => 0,
+            },
+            noise_sensitivity: 0,
+            screen,
+        }
+    }
+
+    fn rates(&self) -> LayerRates {
+        let mut rates = LayerRates::default();
+        let temporal = temporal::shares(self.config.temporal_layers);
+        let spatial = SPATIAL_SHARES[usize::from(self.config.spatial_layers) - 1];
+        for (rates, spatial) in rates.iter_mut().zip(spatial) {
+            for (rate, temporal) in rates.iter_mut().zip(temporal) {
+                let share = u128::from(self.target.bitrate) * u128::from(spatial * temporal);
+                let kilobits = (share / 10_000_000).clamp(1, 1_000_000);
+                *rate = u32::try_from(kilobits).unwrap_or(1);
+            }
+        }
+        rates
+    }
+
+    /// The encoder for pictures of a size.
+    fn prepare(&mut self, width: u16, height: u16) -> Result<(), CodecError> {
+        let fits = self.encoder.as_ref().is_some_and(|encoder| {
+            let config = encoder.config();
+            (config.width, config.height) == (width.into(), height.into())
+        });
+        if !fits {
+            self.encoder = None;
+            let settings = self.settings(width, height);
+            self.encoder = Some(Encoder::new(self.config.codec, settings).map_err(error)?);
+            self.index = 0;
+        }
+        Ok(())
+    }
+
+    /// How long the picture lasts, and when it is, on libvpx's clock.
+    fn advance(&mut self, time: Duration) -> (i64, u32) {
+        let nominal = (CLOCK as f64 / f64::from(self.target.framerate)) as u32;
+        if let Some(last) = self.last.replace(time) {
+            let step = time.saturating_sub(last).min(LONGEST_STEP);
+            self.time += ((step.as_micros() as u64 * CLOCK) / 1_000_000).max(1);
+        }
+        (self.time as i64, nominal.max(1))
+    }
+}
+
+impl VideoEncoder for VpxEncoder {
+    fn info(&self) -> VideoEncoderInfo {
+        VideoEncoderInfo {
+            implementation: format!("libvpx {}", peerage_vpx::version()),
+            // On the scales of the bitstreams, 0 to 127 and 0 to 255.
+            quantizer_range: Some(match self.config.codec {
+                Codec::Vp8 => (29, 95),
+                Codec::Vp9 => (149, 205),
+            }),
+        }
+    }
+
+    fn set_target(&mut self, target: VideoTarget) -> Result<(), CodecError> {
+        let codec = self.config.codec.name();
+        let wrong = |what, value: String, expected: &str| {
+            Err(CodecError::Argument { codec, what, value, expected: expected.to_owned() })
+        };
+        if target.bitrate < 1000 {
+            return wrong("the bitrate", target.bitrate.to_string(), "1000 bits a second and more");
+        }
+        if !(1.0..=240.0).contains(&target.framerate) {
+            return wrong("the rate of pictures", target.framerate.to_string(), "1 to 240");
+        }
+        if target == self.target {
+            return Ok(());
+        }
+        self.target = target;
+        let Some(config) = self.encoder.as_ref().map(Encoder::config) else { return Ok(()) };
+        let (width, height) = (config.width as u16, config.height as u16);
+        let settings = self.settings(width, height);
+        match &mut self.encoder {
+            Some(encoder) => encoder.configure(settings).map_err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn encode(
+        &mut self,
+        frame: &VideoFrame,
+        request: PictureRequest,
+        out: &mut Vec<EncodedPicture>,
+    ) -> Result<(), CodecError> {
+        let (width, height) = (frame.picture.width(), frame.picture.height());
+        self.prepare(width, height)?;
+        let (time, duration) = self.advance(frame.time);
+        let Some(encoder) = &mut self.encoder else { return Ok(()) };
+        let vp8 = self.config.codec == Codec::Vp8;
+        let layers = self.config.temporal_layers;
+        let keyframe = request.keyframe || self.index == 0;
+        let place = if keyframe { 0 } else { self.index };
+        let step = temporal::step(layers, place);
+        let flags = Flags { keyframe, ..if vp8 { step.flags } else { Flags::default() } };
+        let (y, u, v) = frame.picture.planes();
+        self.packets.clear();
+        encoder
+            .encode(Planes { y, u, v }, time, duration, flags, &mut self.packets)
+            .map_err(error)?;
+        if self.packets.is_empty() {
+            return Ok(());
+        }
+        self.index = place + 1;
+        let quantizer = encoder.quantizer();
+        let last = self.packets.len() - 1;
+        for (at, packet) in self.packets.drain(..).enumerate() {
+            let temporal_layer = packet.temporal_layer;
+            let size = |value: u32, whole: u16| match u16::try_from(value) {
+                Ok(value @ 1..) => value,
+                _ => whole,
+            };
+            let top = temporal_layer > 0 && temporal_layer + 1 == layers;
+            out.push(EncodedPicture {
+                dimensions: (size(packet.dimensions.0, width), size(packet.dimensions.1, height)),
+                quantizer,
+                temporal_layer,
+                spatial_layer: packet.spatial_layer,
+                discardable: if vp8 { step.discardable } else { top },
+                // VP9's pattern of three layers is 0 2 1 2, in which the second picture of the top layer refers to the middle one.
+                layer_sync: if vp8 {
+                    step.layer_sync
+                } else {
+                    temporal_layer > 0 && place % 4 != 3
+                },
+                inter_layer_predicted: packet.keyframe && packet.spatial_layer > 0,
+                end_of_picture: at == last,
+                ..EncodedPicture::new(Bytes::from(packet.data), packet.keyframe, (width, height))
+            });
+        }
+        Ok(())
+    }
+}
