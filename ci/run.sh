@@ -9,11 +9,13 @@ if ! command -v cargo >/dev/null; then
   exit 1
 fi
 
-# OpenSSL and libopus are built from source by their crates: a C compiler, make and perl; cmake. libFuzzer wants a C++ compiler.
+# OpenSSL, libopus and OpenH264 are built from source by their crates: a C compiler, make and perl; cmake; nasm and a C++ compiler,
+# which libFuzzer wants too. libvpx is the system's.
 missing=()
-for pair in cc:gcc c++:g++ cmake:cmake make:make perl:perl; do
+for pair in cc:gcc c++:g++ cmake:cmake make:make nasm:nasm perl:perl pkg-config:pkg-config; do
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
+pkg-config --exists vpx 2>/dev/null || missing+=(libvpx-dev)
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     timeout 300 apt-get update -q

@@ -31,6 +31,8 @@ enum Stage {
     Lock,
     /// `cargo xtask test`
     Test,
+    /// The tests of the media engine with all its codecs
+    Media,
     /// `cargo xtask vectors`
     Vectors,
     /// `cargo deny check`: licences, bans, sources, advisories
@@ -42,6 +44,9 @@ enum Stage {
     /// The interop grid
     Interop,
 }
+
+/// Features of the media engine that are not in the default build: they want libraries of the system, or time.
+const MEDIA: &str = "opus,vpx";
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let started = Instant::now();
@@ -79,6 +84,9 @@ fn run_stage(stage: Stage, tally: &mut Tally) -> Result<()> {
             Step::new("lock file", 5).run(cargo().args(["fetch", "--locked", "--quiet"])).map(drop)
         }
         Stage::Test => Ok(()),
+        Stage::Media => Step::new("media engine", 15)
+            .run(cargo().args(["test", "--quiet", "-p", "peerage-media", "--features", MEDIA]))
+            .map(drop),
         Stage::Vectors => vectors::replay(&vectors::Args::default(), tally),
         Stage::Deny => deny(),
         Stage::Examples => examples(tally),

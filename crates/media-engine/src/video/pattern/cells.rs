@@ -38,7 +38,7 @@ impl Region {
 
     /// The lower left quarter of a picture, where a [`MovingClock`](super::MovingClock) shows its number.
     pub fn lower_left(width: u16, height: u16) -> Self {
-        let y = height / 2 & !1;
+        let y = (height / 2) & !1;
         Self { x: 0, y, width: (width / 2).max(1), height: height - y }
     }
 
