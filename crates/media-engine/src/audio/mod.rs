@@ -2,6 +2,7 @@
 
 mod block;
 mod frame;
+pub mod jitter;
 
 pub use block::AudioBlock;
 pub use frame::AudioFrame;
