@@ -15,22 +15,35 @@ enum State {
     Arrived,
 }
 
+/// Half a cache line: there are thousands of them, and each is cold by the time that it is looked at.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
-    id: u64,
     sent: Option<Instant>,
-    size: DataSize,
-    probe: Option<ProbeClusterId>,
+    /// The low bits, which tell all apart that share a slot for four thousand million packets.
+    id: u32,
+    /// In bytes.
+    size: u32,
+    /// The burst it belongs to, if any.
+    probe: u32,
     state: State,
+    probes: bool,
+}
+
+impl Slot {
+    fn size(&self) -> DataSize {
+        DataSize::from_bytes(self.size.into())
+    }
 }
 
 /// Slots of the first packets; more are made as the rate asks for them.
 const FIRST_SLOTS: usize = 256;
 /// Reports are not expected later than this: a packet so old gives its slot away.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Packets for which room is made at a time.
+const AT_A_TIME: u64 = 16;
 
 const EMPTY: Slot =
-    Slot { id: 0, sent: None, size: DataSize::ZERO, probe: None, state: State::Empty };
+    Slot { sent: None, id: 0, size: 0, probe: 0, state: State::Empty, probes: false };
 
 /// Send times of the last packets. Reports about older ones, about packets never sent, and second reports about the
 /// same arrival give nothing and are counted.
@@ -39,6 +52,8 @@ pub struct SendHistory {
     slots: Vec<Slot>,
     capacity: usize,
     ignored: u64,
+    /// The slots of the packets before this one are known to be free, or those of packets that are not waited for any more.
+    free_to: u64,
 }
 
 impl SendHistory {
@@ -46,7 +61,7 @@ impl SendHistory {
     /// seconds of 10 Mbit/s in full packets. Memory is taken as it is needed: for three seconds of what is sent.
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.clamp(1, 65_536).next_power_of_two();
-        Self { slots: Vec::new(), capacity, ignored: 0 }
+        Self { slots: Vec::new(), capacity, ignored: 0, free_to: 0 }
     }
 
     fn index(&self, id: u64) -> usize {
@@ -56,8 +71,19 @@ impl SendHistory {
     fn grow(&mut self, len: usize) {
         let old = std::mem::replace(&mut self.slots, vec![EMPTY; len]);
         for slot in old.into_iter().filter(|slot| slot.sent.is_some()) {
-            let index = self.index(slot.id);
+            let index = self.index(slot.id.into());
             self.slots[index] = slot;
+        }
+    }
+
+    /// Grows if the slots of the next packets are those of packets whose reports may still come. The last of them was sent
+    /// last: it alone is looked at, since slots are cold memory by the time that their turn comes.
+    fn make_room(&mut self, now: Instant, id: u64) {
+        let taken = self.slots[self.index(id + AT_A_TIME - 1)].sent;
+        if taken.is_some_and(|sent| now.saturating_duration_since(sent) < PATIENCE) {
+            self.grow(2 * self.slots.len());
+        } else {
+            self.free_to = id + AT_A_TIME;
         }
     }
 
@@ -65,19 +91,17 @@ impl SendHistory {
     pub fn on_packet_sent(&mut self, now: Instant, packet: &SentPacket) {
         if self.slots.is_empty() {
             self.grow(FIRST_SLOTS.min(self.capacity));
-        } else if self.slots.len() < self.capacity {
-            let taken = self.slots[self.index(packet.id)].sent;
-            if taken.is_some_and(|sent| now.saturating_duration_since(sent) < PATIENCE) {
-                self.grow(2 * self.slots.len());
-            }
+        } else if self.slots.len() < self.capacity && packet.id >= self.free_to {
+            self.make_room(now, packet.id);
         }
         let index = self.index(packet.id);
         self.slots[index] = Slot {
-            id: packet.id,
             sent: Some(now),
-            size: packet.size,
-            probe: packet.probe,
+            id: packet.id as u32,
+            size: u32::try_from(packet.size.as_bytes()).unwrap_or(u32::MAX),
+            probe: packet.probe.map_or(0, |cluster| cluster.0),
             state: State::InFlight,
+            probes: packet.probe.is_some(),
         };
     }
 
@@ -90,8 +114,8 @@ impl SendHistory {
         let first = ids.start.max(ids.end.saturating_sub(self.slots.len() as u64));
         for id in first..ids.end {
             let slot = &self.slots[self.index(id)];
-            if slot.id == id && slot.state == State::InFlight {
-                sum += slot.size;
+            if slot.id == id as u32 && slot.state == State::InFlight {
+                sum += slot.size();
             }
         }
         sum
@@ -111,7 +135,7 @@ impl SendHistory {
         }
         let index = self.index(id);
         let slot = &mut self.slots[index];
-        let (Some(sent), true) = (slot.sent, slot.id == id) else {
+        let (Some(sent), true) = (slot.sent, slot.id == id as u32) else {
             self.ignored += 1;
             return None;
         };
@@ -124,7 +148,8 @@ impl SendHistory {
                 return None;
             }
         };
-        Some(PacketResult { sent, arrived, size: slot.size, ecn, probe: slot.probe, was_lost })
+        let probe = slot.probes.then_some(ProbeClusterId(slot.probe));
+        Some(PacketResult { sent, arrived, size: slot.size(), ecn, probe, was_lost })
     }
 
     /// Reports that told nothing new: repeated, too late, or about packets never sent.

@@ -279,10 +279,11 @@ impl<T> Pacer<T> {
     }
 
     fn advance(&mut self, now: Instant) {
-        let since = self.updated.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
-        if since.is_zero() && self.updated.is_some() {
+        // What leaves, leaves in bursts: most calls are of the moment of the call before.
+        if self.updated.is_some_and(|at| now <= at) {
             return;
         }
+        let since = self.updated.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         self.updated = Some(now);
         let seconds = since.as_secs_f64();
         self.debt = (self.debt - self.effective_rate(now).as_f64() * seconds).max(0.0);

@@ -17,13 +17,22 @@ pub(crate) struct InFlight {
     marks: Vec<u64>,
     start: Option<Instant>,
     newest: u64,
+    /// When the last packet was sent: those of a burst leave at one moment.
+    last_sent: Option<Instant>,
     total: u64,
     reported: u64,
 }
 
 impl Default for InFlight {
     fn default() -> Self {
-        Self { marks: vec![0; MARKS], start: None, newest: 0, total: 0, reported: 0 }
+        Self {
+            marks: vec![0; MARKS],
+            start: None,
+            newest: 0,
+            last_sent: None,
+            total: 0,
+            reported: 0,
+        }
     }
 }
 
@@ -36,14 +45,16 @@ impl InFlight {
     }
 
     pub(crate) fn on_sent(&mut self, now: Instant, size: DataSize) {
-        self.start.get_or_insert(now);
-        let mark = self.mark(now).max(self.newest);
-        for passed in (self.newest + 1..=mark).take(MARKS) {
-            self.marks[passed as usize % MARKS] = self.total;
+        if self.last_sent != Some(now) {
+            self.start.get_or_insert(now);
+            let mark = self.mark(now).max(self.newest);
+            for passed in (self.newest + 1..=mark).take(MARKS) {
+                self.marks[passed as usize % MARKS] = self.total;
+            }
+            (self.newest, self.last_sent) = (mark, Some(now));
         }
-        self.newest = mark;
         self.total = self.total.saturating_add(size.as_bytes());
-        self.marks[mark as usize % MARKS] = self.total;
+        self.marks[self.newest as usize % MARKS] = self.total;
     }
 
     /// The last packet that is accounted for was sent then.

@@ -47,6 +47,9 @@ struct Observation {
 struct Partial {
     first_sent: Instant,
     last_sent: Instant,
+    /// What is sent from then on completes it, where it has packets enough, and in any case.
+    due: Instant,
+    overdue: Instant,
     packets: u32,
     lost: u32,
     bits: f64,
@@ -98,8 +101,8 @@ impl LossBased {
         for result in results {
             self.count(result);
             let complete = self.partial.is_some_and(|partial| {
-                let span = partial.last_sent.saturating_duration_since(partial.first_sent);
-                (partial.packets >= MIN_PACKETS && span >= MIN_SPAN) || span >= MAX_SPAN
+                (partial.packets >= MIN_PACKETS && partial.last_sent >= partial.due)
+                    || partial.last_sent >= partial.overdue
             });
             if complete {
                 self.close();
@@ -112,6 +115,8 @@ impl LossBased {
         let partial = self.partial.get_or_insert(Partial {
             first_sent: result.sent,
             last_sent: result.sent,
+            due: result.sent + MIN_SPAN,
+            overdue: result.sent + MAX_SPAN,
             packets: 0,
             lost: 0,
             bits: 0.0,
@@ -121,7 +126,10 @@ impl LossBased {
             partial.lost = partial.lost.saturating_sub(1);
             return;
         }
-        partial.first_sent = partial.first_sent.min(result.sent);
+        if result.sent < partial.first_sent {
+            partial.first_sent = result.sent;
+            (partial.due, partial.overdue) = (result.sent + MIN_SPAN, result.sent + MAX_SPAN);
+        }
         partial.last_sent = partial.last_sent.max(result.sent);
         partial.packets = partial.packets.saturating_add(1);
         partial.lost += u32::from(result.arrived.is_none());

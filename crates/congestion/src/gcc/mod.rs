@@ -145,6 +145,8 @@ pub struct Gcc {
     remote_limit: Option<DataRate>,
     demand: DataRate,
     last_sent: Option<Instant>,
+    /// When the last packet that a report told of was sent, and the same in microseconds.
+    last_result: Option<(Instant, i64)>,
     last_feedback: Option<Instant>,
     /// How far apart reports come, smoothed.
     report_interval: Duration,
@@ -193,6 +195,7 @@ impl Gcc {
             remote_limit: None,
             demand: DataRate::MAX,
             last_sent: None,
+            last_result: None,
             last_feedback: None,
             report_interval: REPORT_INTERVALS.0,
             unreported_since: None,
@@ -316,7 +319,11 @@ impl Gcc {
             self.stats.lost = self.stats.lost.saturating_sub(1);
         }
         self.stats.ecn_ce += u64::from(result.ecn == Ecn::Ce);
-        let sent = self.micros(result.sent);
+        let sent = match self.last_result {
+            Some((at, micros)) if at == result.sent => micros,
+            _ => self.micros(result.sent),
+        };
+        self.last_result = Some((result.sent, sent));
         let arrived = i64::try_from(arrived.as_micros()).unwrap_or(i64::MAX);
         self.queue.push(sent, arrived);
         self.throughput.push(arrived, result.size);
@@ -432,14 +439,18 @@ impl Gcc {
 
 impl Controller for Gcc {
     fn on_packet_sent(&mut self, now: Instant, packet: &SentPacket) {
-        self.epoch.get_or_insert(now);
-        let paused =
-            self.last_sent.is_some_and(|last| now.saturating_duration_since(last) > STREAM_PAUSE);
-        if paused {
-            self.arrivals = ArrivalGroups::default();
-            self.trendline = Trendline::default();
+        // Packets of a burst leave at one moment.
+        if self.last_sent != Some(now) {
+            self.epoch.get_or_insert(now);
+            let paused = self
+                .last_sent
+                .is_some_and(|last| now.saturating_duration_since(last) > STREAM_PAUSE);
+            if paused {
+                self.arrivals = ArrivalGroups::default();
+                self.trendline = Trendline::default();
+            }
+            self.last_sent = Some(now);
         }
-        self.last_sent = Some(now);
         self.unreported_since.get_or_insert(now);
         self.in_flight.on_sent(now, packet.size);
         if packet.probe.is_some() {

@@ -92,9 +92,9 @@ pub(crate) struct ProbeController {
 impl ProbeController {
     /// The next burst to send.
     pub(crate) fn poll(&mut self) -> Option<ProbeCluster> {
-        let first = self.pending[0].take();
+        let first = self.pending[0].take()?;
         self.pending.rotate_left(1);
-        first
+        Some(first)
     }
 
     /// Begins anew on another path. Numbers go on, so that late reports are not mistaken.

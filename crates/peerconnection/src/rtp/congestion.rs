@@ -54,7 +54,7 @@ pub(super) struct RateControl {
     losses: (u64, u64),
     /// The peer reports on packets.
     reported: bool,
-    pacer: Pacer<Packet>,
+    pacer: Pacer<Box<Packet>>,
     history: SendHistory,
     /// The transport-wide number of the next packet, without wraps.
     next_number: u64,
@@ -81,7 +81,7 @@ pub(super) struct RateControl {
 /// What is to be sent now.
 pub(super) enum Due {
     /// A packet, and the burst it belongs to.
-    Packet(Packet, Option<ProbeClusterId>),
+    Packet(Box<Packet>, Option<ProbeClusterId>),
     /// So much padding; [`RateControl::padded`] is to be told what it came to.
     Padding(DataSize, Option<ProbeClusterId>),
 }
@@ -179,7 +179,7 @@ impl RateControl {
     }
 
     /// Queues a packet; false if there is no room.
-    pub(super) fn enqueue(&mut self, now: Instant, mut packet: Packet) -> bool {
+    pub(super) fn enqueue(&mut self, now: Instant, mut packet: Box<Packet>) -> bool {
         packet.queued = Some(now);
         let size = self.size_of(packet.len() as u64 + self.srtp_overhead);
         self.pacer.enqueue(now, packet.class, size, packet).is_ok()
@@ -202,8 +202,8 @@ impl RateControl {
     }
 
     /// Keeps the packets that `keep` says.
-    pub(super) fn retain(&mut self, keep: impl FnMut(&Packet) -> bool) {
-        self.pacer.retain(keep);
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Packet) -> bool) {
+        self.pacer.retain(|packet| keep(packet));
     }
 
     // --- what leaves ---

@@ -144,7 +144,8 @@ impl RtpTransport {
                 reason: "nothing is sent on this encoding, as agreed with the peer",
             });
         };
-        let class = stream.class(packet.choice());
+        let codec = stream.codec_of(packet)?;
+        let class = codec.class;
         // RFC 7874 §3: the tone is not to be heard in the audio as well. So it is with frames.
         if class == Class::Audio
             && self.playouts.iter().any(|playout| playout.sounds_on(now, transceiver))
@@ -157,7 +158,7 @@ impl RtpTransport {
                 "{MAX_QUEUED_PACKETS} packets wait to be sent already"
             )));
         };
-        rate.enqueue(now, stream.packet(now, packet, overhead)?);
+        rate.enqueue(now, stream.packet(now, packet, codec, overhead)?);
         Ok(())
     }
 

@@ -87,7 +87,7 @@ impl Load {
         let payload = packet.payload_len() as f64;
         self.payload_len = match self.payload_len {
             0.0 => payload,
-            average => average + (payload - average) / AVERAGED_PACKETS,
+            average => average + (payload - average) * (1.0 / AVERAGED_PACKETS),
         };
     }
 

@@ -29,6 +29,7 @@ mod frame_extensions;
 mod fuzzing;
 mod goodbye;
 mod incoming;
+mod kept;
 mod keyframe_requests;
 mod keys;
 mod limits;
@@ -193,7 +194,7 @@ pub(crate) struct RtpTransport {
     /// What flows beside the streams that the peer's estimate is about.
     beside: Beside,
     /// The packets of the frame that is being cut.
-    outgoing: VecDeque<Packet>,
+    outgoing: VecDeque<Box<Packet>>,
     /// Packets that were sealed together and have not been handed out yet.
     sealed: SealedPackets,
     /// What became of packets that came together; kept for its memory.

@@ -154,14 +154,14 @@ impl RtpTransport {
                 return Some((ssrc, buf.len() - start, mark));
             }
             let numbered = packet.write(self.clock.at(now), rate.number(), buf);
-            let stream = self.senders.get(packet.ssrc);
-            if let Some(stream) = stream {
+            let stream = self.senders.get_mut(packet.ssrc);
+            if let Some(stream) = &stream {
                 packet.write_offset(&mut buf[start..], |timestamp| {
                     stream.ticks_since(now, timestamp)
                 });
             }
-            self.log.rtp_sent(now, &buf[start..], stream, (probe, padding), &self.extensions);
-            let stream = self.senders.get_mut(packet.ssrc);
+            let cause = (probe, padding);
+            self.log.rtp_sent(now, &buf[start..], stream.as_deref(), cause, &self.extensions);
             let by_stream = stream.as_ref().is_some_and(|stream| stream.load.by_stream);
             let mark = if by_stream { rate.mark() } else { None };
             let sealed = match &mut tags {

@@ -7,7 +7,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use peerage_congestion::Class;
 use peerage_rtp::extension::{ExtensionKind, ExtensionWriter, Mid, RtpStreamId};
-use peerage_rtp::{ExtensionMap, NtpTime, RtpHeader, RtpPacket, SequenceNumber, Ssrc};
+use peerage_rtp::{
+    ExtensionMap, NtpTime, RtpHeader, RtpPacket, RtpTimestamp, SequenceNumber, Ssrc,
+};
 use smallvec::SmallVec;
 
 /// Headers beyond this are allocated: a mid, a rid, times and numbers have room.
@@ -33,6 +35,37 @@ pub(super) struct Packet {
     pub(super) header_len: u16,
     pub(super) payload: Bytes,
     pub(super) places: Places,
+    /// The header is that of all packets of the stream, but for its first fields.
+    pub(super) has_common_header: bool,
+}
+
+/// Packets on their way are passed on as pointers, not copied from queue to queue; what has left makes room for the next. Each
+/// stream has a few.
+#[derive(Debug, Default)]
+pub(super) struct SparePackets(Vec<Box<Packet>>);
+
+/// More than leave at one moment, most often.
+const MAX_SPARE_PACKETS: usize = 32;
+
+impl SparePackets {
+    /// A packet in the place of one that is gone, if there is one.
+    pub(super) fn place(&mut self, packet: Packet) -> Box<Packet> {
+        match self.0.pop() {
+            Some(mut place) => {
+                *place = packet;
+                place
+            }
+            None => Box::new(packet),
+        }
+    }
+
+    /// Takes a packet that nobody needs any more. Its payload is let go at once.
+    pub(super) fn keep(&mut self, mut packet: Box<Packet>) {
+        if self.0.len() < MAX_SPARE_PACKETS {
+            packet.payload = Bytes::new();
+            self.0.push(packet);
+        }
+    }
 }
 
 /// Where in a header the values of the moment go.
@@ -104,7 +137,16 @@ impl Packet {
     pub(super) fn into_sealed(self, sealed: Bytes) -> Self {
         let header_len = (sealed.len() - self.payload_len()) as u16;
         let (header, class) = (SmallVec::new(), Class::Retransmission);
-        Self { number: None, class, queued: None, header, header_len, payload: sealed, ..self }
+        Self {
+            number: None,
+            class,
+            queued: None,
+            header,
+            header_len,
+            payload: sealed,
+            has_common_header: false,
+            ..self
+        }
     }
 
     /// Whether it is sealed: its payload is all of it, and nothing of it may be changed.
@@ -120,6 +162,12 @@ impl Packet {
     pub(super) fn identity(&self) -> (Ssrc, SequenceNumber) {
         let word = |at: usize| u16::from_be_bytes([self.header[at], self.header[at + 1]]);
         (Ssrc(u32::from(word(8)) << 16 | u32::from(word(10))), SequenceNumber(word(2)))
+    }
+
+    /// The timestamp in the header.
+    pub(super) fn timestamp(&self) -> RtpTimestamp {
+        let header = &self.header;
+        RtpTimestamp(u32::from_be_bytes([header[4], header[5], header[6], header[7]]))
     }
 
     /// Bytes before SRTP.
@@ -222,6 +270,7 @@ impl HeaderTemplate {
             header_len,
             payload,
             places,
+            has_common_header: true,
         }
     }
 
@@ -278,6 +327,7 @@ impl HeaderTemplate {
             header_len,
             payload,
             places,
+            has_common_header: false,
         }
     }
 }

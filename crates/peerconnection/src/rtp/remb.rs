@@ -18,6 +18,8 @@ const SILENCE: Duration = Duration::from_secs(3);
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Flow {
     since: Option<Instant>,
+    /// The end of the window.
+    until: Option<Instant>,
     bytes: usize,
     /// Bits a second in the window before.
     bitrate: Option<f64>,
@@ -26,10 +28,12 @@ pub(super) struct Flow {
 impl Flow {
     /// A packet is sent.
     pub(super) fn add(&mut self, now: Instant, bytes: usize) {
-        let elapsed = now.saturating_duration_since(*self.since.get_or_insert(now));
-        if elapsed >= WINDOW {
-            self.bitrate = Some(8.0 * self.bytes as f64 / elapsed.as_secs_f64());
-            (self.since, self.bytes) = (Some(now), 0);
+        if self.until.is_none_or(|until| now >= until) {
+            if let Some(since) = self.since {
+                let elapsed = now.saturating_duration_since(since);
+                self.bitrate = Some(8.0 * self.bytes as f64 / elapsed.as_secs_f64());
+            }
+            (self.since, self.until, self.bytes) = (Some(now), Some(now + WINDOW), 0);
         }
         self.bytes += bytes;
     }

@@ -22,9 +22,10 @@ use super::arena::Arena;
 use super::counters::OutboundCounters;
 use super::fec::{FecCodecs, FecSender, is_protection};
 use super::frame::{Choice, Frame};
+use super::kept::Kept;
 use super::keyframe_requests::KeyframeRequests;
 use super::load::Load;
-use super::packet::{HeaderTemplate, Packet};
+use super::packet::{HeaderTemplate, Packet, SparePackets};
 use super::packets::{OutgoingPacket, write_levels};
 use super::routing::red_block;
 use super::scalability::Layers;
@@ -78,6 +79,17 @@ impl Codec {
     fn class(&self) -> Class {
         if self.format.is_video() { Class::Video } else { Class::Audio }
     }
+}
+
+/// What a packet of the application is to know of its codec.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UsedCodec {
+    pub(super) class: Class,
+    payload_type: PayloadType,
+    clock_rate: u32,
+    /// It has retransmissions.
+    repairable: bool,
+    red: Option<PayloadType>,
 }
 
 /// By what telephone events are sent.
@@ -169,6 +181,14 @@ fn renumber_red(payload: &[u8], to: PayloadType) -> Option<SmallVec<[u8; 16]>> {
     }
 }
 
+/// Ticks of a clock in a time.
+pub(super) fn ticks(time: Duration, clock_rate: u32) -> u64 {
+    let clock_rate = u64::from(clock_rate);
+    // In 64 bits, since it is asked for each packet. Below 2^52, the part of a second.
+    let part = u64::from(time.subsec_micros()) * clock_rate / 1_000_000;
+    time.as_secs().wrapping_mul(clock_rate).wrapping_add(part)
+}
+
 /// The number of the first packet of parity, by that of the first of media: below 2^15 as well.
 fn first_of_parity(first: u64) -> SequenceNumber {
     SequenceNumber((first ^ 0x2a5b) as u16)
@@ -188,15 +208,16 @@ pub(super) struct SendStream {
     /// A codec has none though the peer asks for lost packets.
     any_without_rtx: bool,
     codecs: Vec<Codec>,
-    /// Place of the codec of the application's last packet, as that of the next one is the same almost always.
-    last_codec: usize,
+    /// The codec of the application's last packet, as that of the next one is the same almost always.
+    used: Option<(Choice, UsedCodec)>,
     /// The codec of the last frame and its packetiser.
     current: Option<(PayloadType, Packetizer)>,
     options: PacketizerOptions,
     /// The layers within the stream that VP9's headers tell of, and those that they tell of from the next keyframe on.
     layers: Layers,
     next_layers: Layers,
-    history: Option<SendHistory<Packet>>,
+    history: Option<SendHistory<Kept>>,
+    spare: SparePackets,
     rtx: RtxSender,
     /// What protects it, where the peer takes that.
     fec: Option<Box<FecSender>>,
@@ -249,7 +270,7 @@ impl SendStream {
             repairable: false,
             any_without_rtx: false,
             codecs: Vec::new(),
-            last_codec: 0,
+            used: None,
             current: None,
             options: PacketizerOptions {
                 picture_id: (rng.u32() & 0x7fff) as u16,
@@ -260,6 +281,7 @@ impl SendStream {
             layers: Layers::NONE,
             next_layers: Layers::NONE,
             history: None,
+            spare: SparePackets::default(),
             rtx: RtxSender::new(Ssrc(rtx), SequenceNumber((rng.u32() & 0x7fff) as u16)),
             fec: None,
             fec_source: (Ssrc(fec_source((ssrc, rtx))), first_of_parity(first)),
@@ -304,6 +326,7 @@ impl SendStream {
             })
         });
         self.codecs = codecs.collect();
+        self.used = None;
         self.find_red_blocks(media);
         self.any_without_rtx = self.codecs.iter().any(|codec| codec.nack && codec.rtx.is_none());
         if !self.codecs.iter().any(|codec| codec.nack) {
@@ -342,6 +365,7 @@ impl SendStream {
         let found = codecs.clone().find(is_it).or_else(|| codecs.find(named));
         let chosen = found.map(|codec| codec.place);
         self.codecs.sort_by_key(|codec| (Some(codec.place) != chosen, codec.place));
+        self.used = None;
     }
 
     /// What frames are sent as that name no codec, and its payload type.
@@ -467,10 +491,7 @@ impl SendStream {
             // What is sent beside the media is not meant by default.
             Choice::First => codecs.find(|codec| codec.is_media()),
             Choice::Number(number) => codecs.find(|codec| codec.payload_type.get() == number),
-            Choice::Format(format) => match self.codecs.get(self.last_codec) {
-                Some(last) if last.codec == format => Some(last),
-                _ => codecs.find(|codec| codec.codec == format),
-            },
+            Choice::Format(format) => codecs.find(|codec| codec.codec == format),
             Choice::Media(format) => match self.codecs.iter().find(|codec| codec.is_media()) {
                 Some(first) if self.carries(first, format) => Some(first),
                 _ => codecs.find(|codec| codec.codec == format),
@@ -548,7 +569,7 @@ impl SendStream {
         frame: &Frame,
         room: usize,
         (loss, round_trip): (f64, Duration),
-        out: &mut VecDeque<Packet>,
+        out: &mut VecDeque<Box<Packet>>,
     ) -> Result<(), Error> {
         if std::mem::take(&mut self.source_changed) && self.last.is_some() {
             self.offset = self.timestamp_at(now).0.wrapping_sub(frame.timestamp);
@@ -589,6 +610,7 @@ impl SendStream {
         let timestamp = RtpTimestamp(frame.timestamp.wrapping_add(self.offset));
         let (header, arena, next) = (&self.header, &mut self.arena, &mut self.next);
         let (load, anchor, ssrc) = (&mut self.load, &mut self.anchor, self.ssrc);
+        let spare = &mut self.spare;
         let mut emit = |parts: &[&[u8]], marker: bool| {
             let payload = arena.copy(parts);
             let sequence_number = SequenceNumber(*next as u16);
@@ -597,7 +619,7 @@ impl SendStream {
             let fields = RtpHeader { marker, payload_type, sequence_number, timestamp, ssrc };
             let packet = header.packet(class, fields, payload);
             load.count(&packet);
-            out.push_back(packet);
+            out.push_back(spare.place(packet));
         };
         // Redundancy is told by how far back it lies (RFC 2198 §3).
         let red_info = (format == PayloadFormat::Red)
@@ -641,7 +663,7 @@ impl SendStream {
         first: usize,
         timestamp: RtpTimestamp,
         keyframe: bool,
-        out: &mut VecDeque<Packet>,
+        out: &mut VecDeque<Box<Packet>>,
     ) {
         let Some(fec) = &mut self.fec else { return };
         fec.protect(out.range_mut(first..), keyframe, &mut self.arena);
@@ -665,17 +687,16 @@ impl SendStream {
     pub(super) fn timestamp_at(&self, now: Instant) -> (u32, u32) {
         let clock_rate = self.clock_rate();
         let Some((timestamp, at, _)) = self.last else { return (self.offset, clock_rate) };
-        let since = now.saturating_duration_since(at).as_micros();
-        let ticks = (since * u128::from(clock_rate) / 1_000_000).max(1);
+        let ticks = ticks(now.saturating_duration_since(at), clock_rate).max(1);
         (timestamp.wrapping_add(ticks as u32), clock_rate)
     }
 
     /// Ticks since the moment that a timestamp on the wire stands for, by the mapping of sender reports (RFC 5450 §3).
     pub(super) fn ticks_since(&self, now: Instant, timestamp: u32) -> i32 {
         let Some((last, at, clock_rate)) = self.last else { return 0 };
-        let since = now.saturating_duration_since(at).as_micros();
-        let ticks = (since * u128::from(clock_rate) / 1_000_000) as u32;
-        last.wrapping_add(ticks).wrapping_sub(timestamp) as i32
+        let since =
+            if now == at { 0 } else { ticks(now.saturating_duration_since(at), clock_rate) };
+        last.wrapping_add(since as u32).wrapping_sub(timestamp) as i32
     }
 
     /// How telephone events are sent: at the rate of the audio where the peer takes that (RFC 4733 §2.1).
@@ -693,7 +714,7 @@ impl SendStream {
         now: Instant,
         payload_type: PayloadType,
         event: &EventPacket,
-    ) -> Packet {
+    ) -> Box<Packet> {
         // The clock goes on from here if no audio was sent yet.
         if self.last.is_none() {
             self.last = Some((event.timestamp, now, self.clock_rate()));
@@ -704,7 +725,7 @@ impl SendStream {
         let payload = self.arena.copy(&[&event.report.write()]);
         self.next += 1;
         self.shift_anchor();
-        self.header.packet(Class::Audio, fields, payload)
+        self.spare.place(self.header.packet(Class::Audio, fields, payload))
     }
 
     /// A number was taken beside those of the application, which go on after it.
@@ -722,13 +743,8 @@ impl SendStream {
         }
     }
 
-    /// Makes a packet of one of the application's; `overhead` is what SRTP adds.
-    pub(super) fn packet(
-        &mut self,
-        now: Instant,
-        packet: &OutgoingPacket,
-        overhead: usize,
-    ) -> Result<Packet, Error> {
+    /// The codec of a packet of the application's.
+    pub(super) fn codec_of(&mut self, packet: &OutgoingPacket) -> Result<UsedCodec, Error> {
         let choice = match (packet.choice(), self.counters.payload_type) {
             // It says nothing, least of all that the codec changes.
             (Choice::First, Some(last))
@@ -738,10 +754,32 @@ impl SendStream {
             }
             (choice, _) => choice,
         };
+        if let Some((last, codec)) = self.used
+            && last == choice
+        {
+            return Ok(codec);
+        }
         let codec = self.codec(choice)?;
-        let (payload_type, clock_rate) = (codec.payload_type, codec.clock_rate);
-        let red = codec.red.filter(|_| matches!(choice, Choice::Format(_)));
-        let (class, repairable) = (codec.class(), codec.rtx.is_some());
+        let used = UsedCodec {
+            class: codec.class(),
+            payload_type: codec.payload_type,
+            clock_rate: codec.clock_rate,
+            repairable: codec.rtx.is_some(),
+            red: codec.red.filter(|_| matches!(choice, Choice::Format(_))),
+        };
+        self.used = Some((choice, used));
+        Ok(used)
+    }
+
+    /// Makes a packet of one of the application's, that goes by [its codec](Self::codec_of); `overhead` is what SRTP adds.
+    pub(super) fn packet(
+        &mut self,
+        now: Instant,
+        packet: &OutgoingPacket,
+        codec: UsedCodec,
+        overhead: usize,
+    ) -> Result<Box<Packet>, Error> {
+        let UsedCodec { class, payload_type, clock_rate, repairable, red } = codec;
         let number = match packet.sequence {
             None => {
                 self.shift_anchor();
@@ -773,7 +811,7 @@ impl SendStream {
         let sequence_number = SequenceNumber(number as u16);
         let ssrc = self.ssrc;
         let fields = RtpHeader { marker, payload_type, sequence_number, timestamp, ssrc };
-        let mut made = if packet.extensions.is_empty() && packet.contributing.is_empty() {
+        let made = if packet.extensions.is_empty() && packet.contributing.is_empty() {
             self.header.packet(class, fields, payload)
         } else {
             let most = packet.contributing.len().min(MAX_CSRCS);
@@ -785,6 +823,7 @@ impl SendStream {
                 write_levels(contributing, writer, map);
             })
         };
+        let mut made = self.spare.place(made);
         made.header.extend_from_slice(renumbered.as_deref().unwrap_or(&packet.prefix));
         if made.len() + RETRANSMISSION_ROOM + overhead > MAX_FORWARDED {
             return Err(Error::Operation(format!(
@@ -793,10 +832,6 @@ impl SendStream {
             )));
         }
         self.repairable = repairable;
-        if self.counters.payload_type != Some(payload_type.get()) {
-            let used = self.codecs.iter().position(|codec| codec.payload_type == payload_type);
-            self.last_codec = used.unwrap_or(0);
-        }
         self.counters.payload_type = Some(payload_type.get());
         if class == Class::Video && marker {
             self.counters.frame(now, FrameFacts::default(), true);

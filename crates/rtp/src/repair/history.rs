@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashMap;
+
 use crate::number::SequenceNumber;
 
 /// How much is kept.
@@ -38,22 +40,25 @@ pub enum Retransmission<'a, P> {
     Unknown,
 }
 
-#[derive(Debug)]
-struct Slot<P> {
-    number: SequenceNumber,
-    packet: Option<P>,
-    sent: Instant,
+/// Of what was sent again.
+#[derive(Debug, Default)]
+struct Repeats {
     /// When it was last sent again.
-    resent: Option<Instant>,
+    last: Option<Instant>,
     /// It was handed out to be sent again, and has not left yet.
     waits: bool,
-    retransmissions: u32,
+    count: u32,
 }
 
-impl<P> Slot<P> {
-    fn new(number: SequenceNumber, packet: Option<P>, sent: Instant) -> Self {
-        Self { number, packet, sent, resent: None, waits: false, retransmissions: 0 }
-    }
+/// Small: there are a thousand of each stream, and each is cold memory by the time that its turn comes.
+#[derive(Debug)]
+struct Slot<P> {
+    packet: Option<P>,
+    /// When, in microseconds since the first packet.
+    sent: u64,
+    number: SequenceNumber,
+    /// It was handed out to be sent again.
+    repeated: bool,
 }
 
 /// What a stream sent last, in packets of the type `P`.
@@ -63,6 +68,11 @@ pub struct SendHistory<P> {
     slots: Vec<Slot<P>>,
     mask: usize,
     last: Option<SequenceNumber>,
+    /// When the first packet was sent, and when the last one was, the latter in microseconds since the first as well.
+    epoch: Option<Instant>,
+    now: Option<(Instant, u64)>,
+    /// Of those in the slots that were sent again: few.
+    repeats: FxHashMap<u16, Repeats>,
 }
 
 impl<P> SendHistory<P> {
@@ -70,27 +80,52 @@ impl<P> SendHistory<P> {
     #[must_use]
     pub fn new(config: SendHistoryConfig) -> Self {
         let capacity = config.packets.clamp(1, 16_384).next_power_of_two();
-        Self { config, slots: Vec::new(), mask: capacity - 1, last: None }
+        Self {
+            config,
+            slots: Vec::new(),
+            mask: capacity - 1,
+            last: None,
+            epoch: None,
+            now: None,
+            repeats: FxHashMap::default(),
+        }
     }
 
-    /// Keeps a packet that is sent now, whole. It takes the place of the one that was sent a history's length before.
-    pub fn insert(&mut self, now: Instant, number: SequenceNumber, packet: P) {
+    fn micros(&self, at: Instant) -> u64 {
+        let since = self.epoch.map_or(Duration::ZERO, |epoch| at.saturating_duration_since(epoch));
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Keeps a packet that is sent now, whole. It takes the place of the one that was sent a history's length before, which
+    /// it gives back: its memory may serve again.
+    pub fn insert(&mut self, now: Instant, number: SequenceNumber, packet: P) -> Option<P> {
+        self.epoch.get_or_insert(now);
+        let sent = match self.now {
+            // Packets of a burst leave at one moment.
+            Some((at, micros)) if at == now => micros,
+            _ => self.now.insert((now, self.micros(now))).1,
+        };
         let index = usize::from(number.0) & self.mask;
         while self.slots.len() <= index {
-            self.slots.push(Slot::new(number, None, now));
+            self.slots.push(Slot { packet: None, sent, number, repeated: false });
         }
-        self.slots[index] = Slot::new(number, Some(packet), now);
         if self.last.is_none_or(|last| number.is_newer_than(last)) {
             self.last = Some(number);
         }
+        let slot = &mut self.slots[index];
+        if std::mem::take(&mut slot.repeated) {
+            self.repeats.remove(&slot.number.0);
+        }
+        (slot.sent, slot.number) = (sent, number);
+        slot.packet.replace(packet)
     }
 
     /// A packet that is kept.
     #[must_use]
     pub fn get(&self, now: Instant, number: SequenceNumber) -> Option<&P> {
         let slot = self.slots.get(usize::from(number.0) & self.mask)?;
-        let kept = slot.number == number
-            && now.saturating_duration_since(slot.sent) <= self.config.max_age;
+        let age = Duration::from_micros(self.micros(now).saturating_sub(slot.sent));
+        let kept = slot.number == number && age <= self.config.max_age;
         slot.packet.as_ref().filter(|_| kept)
     }
 
@@ -108,34 +143,37 @@ impl<P> SendHistory<P> {
         }
         let slot = &mut self.slots[usize::from(number.0) & self.mask];
         let Some(packet) = &slot.packet else { return Retransmission::Unknown };
-        if slot.waits {
+        let repeats = self.repeats.entry(number.0).or_default();
+        slot.repeated = true;
+        if repeats.waits {
             return Retransmission::Waiting;
         }
-        if slot.retransmissions >= self.config.max_retransmissions {
+        if repeats.count >= self.config.max_retransmissions {
             return Retransmission::Exhausted;
         }
         // What was sent again less than a round trip ago may still arrive. The first transmission is known to be lost.
-        if slot.resent.is_some_and(|resent| now.saturating_duration_since(resent) < round_trip) {
+        if repeats.last.is_some_and(|last| now.saturating_duration_since(last) < round_trip) {
             return Retransmission::TooSoon;
         }
-        slot.waits = true;
-        slot.retransmissions += 1;
+        repeats.waits = true;
+        repeats.count += 1;
         Retransmission::Send(packet)
     }
 
-    /// A packet that was handed out to be sent again has left.
+    /// A packet that was handed out to be sent again, or as padding, has left.
     pub fn resent(&mut self, now: Instant, number: SequenceNumber) {
         let slot = self.slots.get_mut(usize::from(number.0) & self.mask);
-        if let Some(slot) = slot.filter(|slot| slot.number == number) {
-            (slot.resent, slot.waits) = (Some(now), false);
+        if let Some(slot) = slot.filter(|slot| slot.number == number && slot.packet.is_some()) {
+            slot.repeated = true;
+            let repeats = self.repeats.entry(number.0).or_default();
+            (repeats.last, repeats.waits) = (Some(now), false);
         }
     }
 
     /// How often a packet that is kept was handed out to be sent again.
     #[must_use]
     pub fn retransmissions(&self, number: SequenceNumber) -> u32 {
-        let slot = self.slots.get(usize::from(number.0) & self.mask);
-        slot.filter(|slot| slot.number == number).map_or(0, |slot| slot.retransmissions)
+        self.repeats.get(&number.0).map_or(0, |repeats| repeats.count)
     }
 
     /// A recent packet that `fits`, to be sent again as padding: more use than zeros. The newest that was not sent again
@@ -149,7 +187,7 @@ impl<P> SendHistory<P> {
             let Some(packet) = self.get(now, number).filter(|packet| fits(packet)) else {
                 continue;
             };
-            if self.slots[usize::from(number.0) & self.mask].resent.is_none() {
+            if self.repeats.get(&number.0).is_none_or(|repeats| repeats.last.is_none()) {
                 return Some(packet);
             }
             fallback = fallback.or(Some(packet));
@@ -160,8 +198,9 @@ impl<P> SendHistory<P> {
     /// Forgets everything, when the stream's SSRC changes.
     pub fn clear(&mut self) {
         for slot in &mut self.slots {
-            slot.packet = None;
+            (slot.packet, slot.repeated) = (None, false);
         }
+        self.repeats.clear();
         self.last = None;
     }
 }
@@ -224,6 +263,7 @@ mod tests {
         assert_eq!(history.get(now, SequenceNumber((last - 127) as u16)), Some(&(last - 127)));
         assert_eq!(history.get(now, SequenceNumber((last - 128) as u16)), None);
         assert_eq!(history.slots.len(), 128);
+        assert!(history.repeats.is_empty());
         assert_eq!(history.padding(now, |_| true), Some(&last));
         assert_eq!(history.padding(now, |n| *n < last - 100), None);
         history.clear();

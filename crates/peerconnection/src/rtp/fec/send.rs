@@ -153,7 +153,7 @@ impl FecSender {
     /// [`take_parity`](Self::take_parity) gives what is to follow them.
     pub(in crate::rtp) fn protect<'a>(
         &mut self,
-        packets: impl Iterator<Item = &'a mut Packet>,
+        packets: impl Iterator<Item = &'a mut Box<Packet>>,
         keyframe: bool,
         arena: &mut Arena,
     ) {
@@ -209,7 +209,7 @@ impl FecSender {
         header: &HeaderTemplate,
         (ssrc, timestamp): (Ssrc, RtpTimestamp),
         next: &mut u64,
-        out: &mut VecDeque<Packet>,
+        out: &mut VecDeque<Box<Packet>>,
     ) -> u64 {
         let mut taken = 0;
         for payload in self.ready.drain(..) {
@@ -231,7 +231,7 @@ impl FecSender {
                 }
             };
             // It is not kept: nobody is sent parity again.
-            out.push_back(Packet { number: None, ..packet });
+            out.push_back(Box::new(Packet { number: None, ..packet }));
         }
         taken
     }

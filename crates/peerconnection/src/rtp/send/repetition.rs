@@ -9,6 +9,7 @@ use peerage_rtp::repair::{Retransmission, SendHistory, SendHistoryConfig};
 use peerage_rtp::{PayloadType, SequenceNumber};
 
 use super::{RETRANSMISSION_ROOM, SendStream, rtx_of};
+use crate::rtp::kept::Kept;
 use crate::rtp::packet::Packet;
 
 impl SendStream {
@@ -31,8 +32,9 @@ impl SendStream {
     }
 
     /// Keeps a packet that was sent, `sealed` being what went out.
-    pub(in crate::rtp) fn sent(&mut self, now: Instant, packet: Packet, sealed: &[u8]) {
-        let waited = packet.queued.map(|at| now.saturating_duration_since(at));
+    pub(in crate::rtp) fn sent(&mut self, now: Instant, packet: Box<Packet>, sealed: &[u8]) {
+        let queued = packet.queued.filter(|&at| at != now);
+        let waited = queued.map(|at| now.saturating_duration_since(at));
         let counters = &mut self.counters;
         // Padding is no payload (RFC 3550 §6.4.1).
         let is_padding = packet.number.is_none() && packet.payload.is_empty();
@@ -54,17 +56,23 @@ impl SendStream {
                 counters.retransmitted_packets += 1;
                 counters.retransmitted_bytes += payload_len as u64;
             }
+            self.spare.keep(packet);
             return;
         };
         // The marker ends a picture; of audio it says something else, and nobody asks.
         counters.frames_sent += u32::from(packet.header[1] >> 7);
         let repeats = self.repeats_as_sealed(PayloadType::from_low_bits(packet.header[1]));
         let packet = match repeats {
-            true => packet.into_sealed(self.arena.copy(&[sealed])),
+            true => self.spare.place(packet.into_sealed(self.arena.copy(&[sealed]))),
             false => packet,
         };
-        if let Some(history) = &mut self.history {
-            history.insert(now, number, packet);
+        let Some(history) = &mut self.history else {
+            self.spare.keep(packet);
+            return;
+        };
+        let kept = Kept::new(packet, &mut self.spare);
+        if let Some(gone) = history.insert(now, number, kept) {
+            gone.release(&mut self.spare);
         }
     }
 
@@ -75,7 +83,7 @@ impl SendStream {
         now: Instant,
         number: SequenceNumber,
         round_trip: Duration,
-    ) -> Option<Packet> {
+    ) -> Option<Box<Packet>> {
         if self.repair_from.is_some_and(|first| first.is_newer_than(number)) {
             return None;
         }
@@ -96,10 +104,12 @@ impl SendStream {
         &mut self,
         now: Instant,
         number: SequenceNumber,
-    ) -> Option<Packet> {
-        let original = self.history.as_ref()?.get(now, number)?;
+    ) -> Option<Box<Packet>> {
+        let kept = self.history.as_ref()?.get(now, number)?;
+        let original = kept.unpack(&self.header, self.ssrc);
         if original.is_sealed() {
-            return Some(Packet { repeats: Some(number), ..original.clone() });
+            let again = Packet { repeats: Some(number), ..original };
+            return Some(self.spare.place(again));
         }
         let payload_type = PayloadType::from_low_bits(original.header[1]);
         // Sealed again under the same number it would give the keystream away (RFC 3711 §9.1).
@@ -109,7 +119,8 @@ impl SendStream {
         self.rtx.encapsulate(&original.header, rtx, extensions, &mut header).ok()?;
         let class = Class::Retransmission;
         let (header, repeats) = (header.into(), Some(number));
-        Some(Packet { number: None, repeats, class, header, ..original.clone() })
+        let again = Packet { number: None, repeats, class, header, ..original };
+        Some(self.spare.place(again))
     }
 
     /// What was sent is not sent again: the keys have changed.
@@ -131,17 +142,20 @@ impl SendStream {
     }
 
     /// A packet of about this size that says nothing new, in the stream of retransmissions.
-    pub(in crate::rtp) fn pad(&mut self, now: Instant, wanted: DataSize) -> Option<Packet> {
+    pub(in crate::rtp) fn pad(&mut self, now: Instant, wanted: DataSize) -> Option<Box<Packet>> {
         let extensions = self.header.extensions();
         let history = self.history.as_ref()?;
         let most = usize::try_from(wanted.as_bytes().saturating_mul(2)).unwrap_or(usize::MAX);
-        let offered = history.padding(now, |packet| packet.len() <= most.max(300));
+        let common = &self.header;
+        let offered = history.padding(now, |packet| packet.len(common) <= most.max(300));
         let any = offered.or_else(|| history.padding(now, |_| true))?;
+        let offered = offered.map(|packet| packet.len(common).into());
+        let any = any.unpack(common, self.ssrc);
         // What is kept as it was sealed is no padding.
         let payload_type = PayloadType::from_low_bits(*any.header.get(1)?);
         let rtx = rtx_of(&self.codecs, self.fec.as_deref(), payload_type)?;
         let mut header = Vec::with_capacity(any.header.len() + usize::from(u8::MAX));
-        let payload = match choose_padding(wanted, offered.map(|packet| packet.len().into())) {
+        let payload = match choose_padding(wanted, offered) {
             Padding::Retransmission => {
                 self.rtx.encapsulate(&any.header, rtx, extensions, &mut header).ok()?;
                 any.payload.clone()
@@ -152,6 +166,7 @@ impl SendStream {
             }
         };
         let (header, class) = (header.into(), Class::Padding);
-        Some(Packet { number: None, class, queued: None, header, payload, ..any.clone() })
+        let padding = Packet { number: None, class, queued: None, header, payload, ..any };
+        Some(self.spare.place(padding))
     }
 }

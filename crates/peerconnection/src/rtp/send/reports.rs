@@ -5,7 +5,7 @@ use std::time::Instant;
 use peerage_rtp::rtcp::{ReportBlock, SenderInfo};
 use peerage_rtp::{RtpTimestamp, Ssrc};
 
-use super::{Codec, MAX_LATE_PACKETS, SendStream};
+use super::{Codec, MAX_LATE_PACKETS, SendStream, ticks};
 use crate::rtp::counters::PacketReports;
 use crate::rtp::snapshot::Outbound;
 
@@ -65,8 +65,7 @@ impl SendStream {
     /// What a sender report says; `None` before the first packet.
     pub(in crate::rtp) fn sender_info(&self, now: Instant, ntp: u64) -> Option<SenderInfo> {
         let (timestamp, at, clock_rate) = self.last.filter(|_| self.counters.packets > 0)?;
-        let since = now.saturating_duration_since(at);
-        let ticks = since.as_micros() * u128::from(clock_rate) / 1_000_000;
+        let ticks = ticks(now.saturating_duration_since(at), clock_rate);
         Some(SenderInfo {
             ntp,
             rtp_timestamp: RtpTimestamp(timestamp.wrapping_add(ticks as u32)),
