@@ -15,6 +15,7 @@ mod budget;
 mod bursts;
 mod congestion;
 mod counters;
+mod descriptors;
 mod dtmf;
 mod ecn;
 mod encodings;

@@ -1,15 +1,16 @@
 //! RTP packets as the application hands them in and gets them: the level of forwarding servers (SFUs), without frames.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use peerage_rtp::extension::{
     AbsoluteCaptureTime, AudioLevel, ColorSpace, ExtensionKind, ExtensionWriter, HeaderExtension,
     MixerToClientAudioLevels, PlayoutDelay, VideoContentType, VideoLayersAllocation,
     VideoOrientation, VideoTiming,
 };
-use peerage_rtp::forward::{PayloadPrefix, Rewritten, SourcePacket};
+use peerage_rtp::forward::{ChosenPacket, LayeredPacket, PayloadPrefix, Rewritten, SourcePacket};
 use peerage_rtp::payload::PayloadFormat;
 use peerage_rtp::{ExtensionMap, RtpPacket, Ssrc};
 use peerage_sdp::Word;
@@ -83,6 +84,22 @@ impl ReceivedPacket {
     }
 }
 
+/// So that [`LayerReader`](peerage_rtp::forward::LayerReader) and
+/// [`LayerSelector`](peerage_rtp::forward::LayerSelector) take it as it is, or behind an [`Arc`], for each receiver to share.
+impl LayeredPacket for ReceivedPacket {
+    fn source(&self) -> SourcePacket<'_> {
+        Self::source(self)
+    }
+
+    fn marker(&self) -> bool {
+        self.marker
+    }
+
+    fn dependency_descriptor(&self) -> Option<&[u8]> {
+        self.extensions.dependency_descriptor.as_deref()
+    }
+}
+
 /// An RTP packet to be sent. Source, mid, rid, send time and transport-wide number are put in by the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -150,8 +167,19 @@ impl OutgoingPacket {
         self.sequence = Some(to.sequence);
         self.timestamp = to.timestamp;
         self.prefix.clone_from(&to.prefix);
-        self.payload = self.payload.slice(to.prefix.len().min(self.payload.len())..);
+        self.payload.advance(to.prefix.len().min(self.payload.len()));
         self
+    }
+
+    /// The packet of the layers that a receiver gets, to be sent on: with the marker, and where it has to be another the
+    /// dependency descriptor, that are right for those layers.
+    pub fn of_layers<P: Borrow<ReceivedPacket>>(chosen: &ChosenPacket<P>) -> Self {
+        let mut packet = Self::forward(chosen.packet.borrow());
+        packet.marker = chosen.marker;
+        if let Some(descriptor) = &chosen.descriptor {
+            packet.extensions.dependency_descriptor = Some(descriptor.clone());
+        }
+        packet
     }
 
     pub(super) fn choice(&self) -> Choice {

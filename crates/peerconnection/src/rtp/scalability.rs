@@ -2,6 +2,7 @@
 //! receivers of them (RFC 9628 §4.2.1).
 
 use peerage_rtp::payload::FrameInfo;
+use peerage_rtp::scalability::ScalabilityMode;
 
 use crate::error::Error;
 use crate::transceiver::RtpEncodingParameters;
@@ -17,12 +18,20 @@ pub(super) struct Layers {
     shifted: bool,
     /// There is a mode.
     stated: bool,
+    /// The mode, where it is one whose pattern is known.
+    pub(super) mode: Option<ScalabilityMode>,
 }
 
 impl Layers {
     /// A stream without layers.
-    pub(super) const NONE: Self =
-        Self { spatial: 1, temporal: 1, flexible: false, shifted: false, stated: false };
+    pub(super) const NONE: Self = Self {
+        spatial: 1,
+        temporal: 1,
+        flexible: false,
+        shifted: false,
+        stated: false,
+        mode: None,
+    };
 
     /// What the parameters say; a mode that is not known counts as none.
     pub(super) fn new(parameters: &RtpEncodingParameters) -> Self {
@@ -31,10 +40,10 @@ impl Layers {
     }
 
     /// `L3T2`, `S2T1h`, `L2T3_KEY`, `L2T2_KEY_SHIFT` and the like.
-    fn parse(mode: &str) -> Option<Self> {
-        let (layers, suffix) = match mode.split_once('_') {
+    fn parse(name: &str) -> Option<Self> {
+        let (layers, suffix) = match name.split_once('_') {
             Some((layers, suffix)) => (layers, Some(suffix)),
-            None => (mode, None),
+            None => (name, None),
         };
         let layers = layers.strip_suffix('h').unwrap_or(layers);
         let &[b'L' | b'S', spatial @ b'1'..=b'3', b'T', temporal @ b'1'..=b'3'] = layers.as_bytes()
@@ -47,7 +56,8 @@ impl Layers {
             Some(_) => return None,
         };
         let (spatial, temporal) = (spatial - b'0', temporal - b'0');
-        Some(Self { spatial, temporal, flexible: false, shifted, stated: true })
+        let mode = ScalabilityMode::parse(name);
+        Some(Self { spatial, temporal, flexible: false, shifted, stated: true, mode })
     }
 
     /// What is written of a VP9 frame, where that differs from what the application says: without a mode the stream has one

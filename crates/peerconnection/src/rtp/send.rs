@@ -20,6 +20,7 @@ use smallvec::SmallVec;
 
 use super::arena::Arena;
 use super::counters::OutboundCounters;
+use super::descriptors::{self, Descriptors};
 use super::fec::{FecCodecs, FecSender, is_protection};
 use super::frame::{Choice, Frame};
 use super::kept::Kept;
@@ -216,6 +217,7 @@ pub(super) struct SendStream {
     /// The layers within the stream that VP9's headers tell of, and those that they tell of from the next keyframe on.
     layers: Layers,
     next_layers: Layers,
+    descriptors: Descriptors,
     history: Option<SendHistory<Kept>>,
     spare: SparePackets,
     rtx: RtxSender,
@@ -280,6 +282,7 @@ impl SendStream {
             },
             layers: Layers::NONE,
             next_layers: Layers::NONE,
+            descriptors: Descriptors::default(),
             history: None,
             spare: SparePackets::default(),
             rtx: RtxSender::new(Ssrc(rtx), SequenceNumber((rng.u32() & 0x7fff) as u16)),
@@ -553,6 +556,7 @@ impl SendStream {
         if self.last.is_none() || self.is_keyframe(frame) {
             let Layers { spatial, temporal, flexible, .. } = self.next_layers;
             self.layers = self.next_layers;
+            self.descriptors.set_mode(self.layers.mode);
             self.options.vp9_flexible = flexible;
             self.options.vp9_temporal_layers = temporal;
             self.options.vp9_spatial_layers = spatial;
@@ -588,10 +592,23 @@ impl SendStream {
         let protects =
             self.fec.as_mut().is_some_and(|fec| fec.begin_frame(format, repeats, loss, round_trip));
         let protection = self.fec.as_ref().filter(|_| protects);
+        let longest = descriptors::longest(self.header.extensions())
+            .filter(|_| format.is_video() && self.layers.mode.is_some());
+        let descriptors = match longest {
+            Some(longest) => {
+                self.descriptors.of_frame(self.is_keyframe(frame), &frame.info, longest)
+            }
+            None => None,
+        };
         let extensions = &frame.extensions;
-        let header_len = match extensions.is_empty() {
+        let header_len = match extensions.is_empty() && descriptors.is_none() {
             true => self.header.len(),
-            false => self.header.len_with(|writer, map| extensions.write_of_frame(writer, map)),
+            false => self.header.len_with(|writer, map| {
+                extensions.write_of_frame(writer, map);
+                if let Some(descriptors) = &descriptors {
+                    descriptors::put(descriptors.longest(), writer, map);
+                }
+            }),
         };
         // The peer may have chosen a mid of any length.
         let mut max_payload = room.saturating_sub(header_len + RETRANSMISSION_ROOM);
@@ -625,10 +642,22 @@ impl SendStream {
         let red_info = (format == PayloadFormat::Red)
             .then(|| FrameInfo { timestamp: timestamp.0, ..frame.info.clone() });
         let info = red_info.as_ref().or(layers_info.as_ref()).unwrap_or(&frame.info);
-        packetizer
-            .packetize(&frame.data, info, max_payload, &mut emit)
-            .map_err(|error| Error::Operation(error.to_string()))?;
-        if !extensions.is_empty() && out.len() > first {
+        if let Err(error) = packetizer.packetize(&frame.data, info, max_payload, &mut emit) {
+            self.descriptors.frame_lost();
+            return Err(Error::Operation(error.to_string()));
+        }
+        let packets = out.len() - first;
+        if let Some(descriptors) = &descriptors {
+            for (index, packet) in out.range_mut(first..).enumerate() {
+                let at_an_end = index == 0 || index + 1 == packets;
+                self.header.extend(packet, |writer, map| {
+                    if at_an_end {
+                        extensions.write_of_frame(writer, map);
+                    }
+                    descriptors::put(descriptors.of_packet(index, packets), writer, map);
+                });
+            }
+        } else if !extensions.is_empty() && out.len() > first {
             // Receivers look for some with the first packet of a frame, for others with the last.
             let last = out.len() - 1;
             for index in [first, last].into_iter().take(1 + usize::from(last > first)) {
