@@ -77,6 +77,11 @@ pub(crate) async fn use_codec_of(transceiver: &RtpTransceiver, path: &Path) -> R
         IvfHeader::AV1 => "AV1",
         other => return Err(format!("{}: codec {other:?}", path.display()).into()),
     };
+    use_codec(transceiver, codec).await
+}
+
+/// Lets a transceiver send one codec of video.
+pub(crate) async fn use_codec(transceiver: &RtpTransceiver, codec: &str) -> Result<()> {
     let mut codecs = Capabilities::default().rtp_codecs(MediaKind::Video);
     codecs.retain(|have| have.is(codec) || have.is("rtx"));
     Ok(transceiver.set_codec_preferences(codecs).await?)
