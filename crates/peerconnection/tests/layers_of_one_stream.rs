@@ -80,7 +80,7 @@ fn each_packet_says_what_it_belongs_to() {
         let mut reader = LayerReader::new(PayloadFormat::Vp9);
         // A second keyframe brings the templates again.
         for index in 0..16 {
-            send(&mut pair, video, picture(index, index % 12 == 0, spatial_layers));
+            send(&mut pair, video, picture(index, index.is_multiple_of(12), spatial_layers));
             pair.run_for(FRAME_TIME);
         }
         pair.run_for(Duration::from_secs(1));
@@ -92,7 +92,8 @@ fn each_packet_says_what_it_belongs_to() {
             let bytes = bytes.expect("each packet has one");
             // App. A.8.1: the first bit of the extended fields.
             let has_templates = bytes.get(3).is_some_and(|flags| flags & 0x80 != 0);
-            assert_eq!(has_templates, index % 12 == 0 && seen[index].is_empty(), "{mode}: {index}");
+            let is_first = index.is_multiple_of(12) && seen[index].is_empty();
+            assert_eq!(has_templates, is_first, "{mode}: {index}");
             reader.insert(packet);
             let (layers, packet) = reader.poll().expect("its templates are there");
             let Layer { spatial, temporal } = layers.layer().expect("it is told");
@@ -270,7 +271,7 @@ fn each_viewer_gets_the_layers_that_it_is_to_have() {
                 viewers[1].selector.set_wanted(Layer { spatial: 2, temporal: 1 });
             }
             // The pattern of temporal layers begins with a keyframe.
-            let keyframe = index % 4 == 0 && std::mem::take(&mut keyframe_due);
+            let keyframe = index.is_multiple_of(4) && std::mem::take(&mut keyframe_due);
             send(&mut publisher, camera, picture(index, keyframe, 3));
             publisher.run_for(FRAME_TIME);
             while let Some(packet) = publisher.b.pc.poll_rtp() {

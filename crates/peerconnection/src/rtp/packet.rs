@@ -42,7 +42,9 @@ pub(super) struct Packet {
 /// Packets on their way are passed on as pointers, not copied from queue to queue; what has left makes room for the next. Each
 /// stream has a few.
 #[derive(Debug, Default)]
-pub(super) struct SparePackets(Vec<Box<Packet>>);
+pub(super) struct SparePackets(
+    #[expect(clippy::vec_box, reason = "what is passed on is the pointer")] Vec<Box<Packet>>,
+);
 
 /// More than leave at one moment, most often.
 const MAX_SPARE_PACKETS: usize = 32;
