@@ -265,7 +265,7 @@ fn each_viewer_gets_the_layers_that_it_is_to_have() {
             Viewer::new(11, mode, Layer { spatial: 0, temporal: 0 }),
         ];
         let (mut keyframe_due, mut events) = (true, 0);
-        for index in 0..120 {
+        for index in 0..120_u32 {
             if index == 60 {
                 viewers[0].selector.set_wanted(Layer { spatial: 1, temporal: 0 });
                 viewers[1].selector.set_wanted(Layer { spatial: 2, temporal: 1 });
