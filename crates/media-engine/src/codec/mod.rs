@@ -2,7 +2,12 @@
 //! Which of them exist is said by the crate's features; which is used, by negotiation.
 
 mod audio;
+pub mod comfort_noise;
 mod error;
+#[cfg(feature = "g711")]
+pub mod g711;
+#[cfg(feature = "g722")]
+pub mod g722;
 #[cfg(feature = "opus")]
 pub mod opus;
 mod video;
