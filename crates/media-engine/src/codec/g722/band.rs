@@ -38,7 +38,7 @@ pub(super) fn saturate(value: i32) -> i32 {
 
 /// Twice a 16-bit value times another, of which the upper half is kept.
 fn product(coefficient: i32, value: i32) -> i32 {
-    coefficient * saturate(2 * value) >> 15
+    (coefficient * saturate(2 * value)) >> 15
 }
 
 impl Band {
@@ -65,7 +65,7 @@ impl Band {
             Side::Low => (18_432, 8),
             Side::High => (22_528, 10),
         };
-        self.log_scale = ((self.log_scale * 127 >> 7) + step).clamp(0, most);
+        self.log_scale = (((self.log_scale * 127) >> 7) + step).clamp(0, most);
         let mantissa = ILB[(self.log_scale >> 6 & 31) as usize];
         let exponent = shift - (self.log_scale >> 11);
         let scale = if exponent < 0 { mantissa << -exponent } else { mantissa >> exponent };
@@ -83,12 +83,12 @@ impl Band {
         let first = saturate(self.poles[0] << 2);
         let first = if same(partial, self.partial[0]) { -first } else { first }.min(32_767);
         let sign = if same(partial, self.partial[1]) { 128 } else { -128 };
-        let second = (first >> 7) + sign + (self.poles[1] * 32_512 >> 15);
+        let second = (first >> 7) + sign + ((self.poles[1] * 32_512) >> 15);
         let second = second.clamp(-12_288, 12_288);
 
         // UPPOL1.
         let sign = if same(partial, self.partial[0]) { 192 } else { -192 };
-        let first = saturate(sign + (self.poles[0] * 32_640 >> 15));
+        let first = saturate(sign + ((self.poles[0] * 32_640) >> 15));
         let limit = saturate(15_360 - second);
         self.poles = [first.clamp(-limit, limit), second];
 
@@ -96,7 +96,7 @@ impl Band {
         let step = if difference == 0 { 0 } else { 128 };
         for (zero, &past) in self.zeros.iter_mut().zip(&self.differences) {
             let step = if same(past, difference) { step } else { -step };
-            *zero = saturate(step + (*zero * 32_640 >> 15));
+            *zero = saturate(step + ((*zero * 32_640) >> 15));
         }
 
         // DELAYA.

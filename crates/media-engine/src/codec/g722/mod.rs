@@ -83,29 +83,30 @@ impl G722Encoder {
         // level goes up, but that the two lowest of the negative ones are 63 and 62.
         let difference = saturate(low - self.low.prediction);
         let magnitude = if difference < 0 { !difference } else { difference };
-        let level =
-            (1..30).find(|&level| magnitude < Q6[level] * self.low.scale >> 12).unwrap_or(30) as u8;
+        let level = (1..30)
+            .find(|&level| magnitude < (Q6[level] * self.low.scale) >> 12)
+            .unwrap_or(30) as u8;
         let low_code = match (difference < 0, level) {
             (true, 1 | 2) => 64 - level,
             (true, level) => 34 - level,
             (false, level) => 62 - level,
         };
         let four = usize::from(low_code >> 2);
-        let quantised = self.low.scale * QM4[four] >> 15;
+        let quantised = (self.low.scale * QM4[four]) >> 15;
         self.low.adapt_scale(Side::Low, W_LOW[four]);
         self.low.update(quantised);
 
         // QUANTH.
         let difference = saturate(high - self.high.prediction);
         let magnitude = if difference < 0 { !difference } else { difference };
-        let outer = magnitude >= 564 * self.high.scale >> 12;
+        let outer = magnitude >= (564 * self.high.scale) >> 12;
         let high_code = match (difference < 0, outer) {
             (true, false) => 1,
             (true, true) => 0,
             (false, false) => 3,
             (false, true) => 2,
         };
-        let quantised = self.high.scale * QM2[usize::from(high_code)] >> 15;
+        let quantised = (self.high.scale * QM2[usize::from(high_code)]) >> 15;
         self.high.adapt_scale(Side::High, W_HIGH[usize::from(high_code)]);
         self.high.update(quantised);
         high_code << 6 | low_code
@@ -165,15 +166,15 @@ impl G722Decoder {
     fn pair(&mut self, code: u8) -> [i32; 2] {
         // INVQBL and RECONS with all six bits, LIMIT; INVQAL for the predictor with four.
         let low_code = usize::from(code & 0x3f);
-        let low = self.low.prediction + (self.low.scale * QM6[low_code] >> 15);
+        let low = self.low.prediction + ((self.low.scale * QM6[low_code]) >> 15);
         let low = low.clamp(-16_384, 16_383);
-        let quantised = self.low.scale * QM4[low_code >> 2] >> 15;
+        let quantised = (self.low.scale * QM4[low_code >> 2]) >> 15;
         self.low.adapt_scale(Side::Low, W_LOW[low_code >> 2]);
         self.low.update(quantised);
 
         // INVQAH, RECONS and LIMIT.
         let high_code = usize::from(code >> 6);
-        let quantised = self.high.scale * QM2[high_code] >> 15;
+        let quantised = (self.high.scale * QM2[high_code]) >> 15;
         let high = (self.high.prediction + quantised).clamp(-16_384, 16_383);
         self.high.adapt_scale(Side::High, W_HIGH[high_code]);
         self.high.update(quantised);
