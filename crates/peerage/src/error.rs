@@ -47,6 +47,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The system gave no thread to encode or decode in.
+    #[error("cannot begin a thread for a track: {0}")]
+    Thread(#[source] std::io::Error),
     /// There is no tokio runtime to run the driver on.
     #[error("no tokio runtime here: call this from within one (for example under #[tokio::main])")]
     NoRuntime,

@@ -9,6 +9,8 @@ mod data_channel;
 mod driver;
 mod encoder_requests;
 mod endpoint;
+#[cfg(feature = "engine")]
+pub mod engine;
 mod error;
 mod event;
 mod interfaces;
@@ -21,6 +23,9 @@ mod target_bitrate;
 
 pub use bytes::Bytes;
 pub use peerage_log as log;
+/// The media engine: tracks, codecs, processing, files. With the feature `engine`, tracks go on connections: see [`engine`].
+#[cfg(feature = "engine")]
+pub use peerage_media as media_engine;
 pub use peerage_peerconnection::congestion;
 pub use peerage_peerconnection::media;
 pub use peerage_peerconnection::stats;

@@ -64,6 +64,18 @@ impl RtpTransceiver {
             && self.lifeline.commands().same_channel(lifeline.commands())
     }
 
+    /// What it refers to, without keeping the connection alive.
+    #[cfg(feature = "engine")]
+    pub(crate) fn weak(&self) -> (std::sync::Weak<Lifeline>, TransceiverHandle) {
+        (Arc::downgrade(&self.lifeline), self.handle)
+    }
+
+    /// Where its frames come out, without keeping the connection alive.
+    #[cfg(feature = "engine")]
+    pub(crate) fn received_frames(&self) -> Arc<Mutex<mpsc::Receiver<MediaFrame>>> {
+        self.received.frames.clone()
+    }
+
     /// Audio or video.
     pub fn kind(&self) -> MediaKind {
         self.kind

@@ -26,6 +26,26 @@ impl Default for AudioTarget {
     }
 }
 
+impl AudioTarget {
+    /// With so many bits a second.
+    #[must_use]
+    pub fn with_bitrate(self, bitrate: u32) -> Self {
+        Self { bitrate, ..self }
+    }
+
+    /// With such a share of packets lost.
+    #[must_use]
+    pub fn with_loss(self, loss: f32) -> Self {
+        Self { loss, ..self }
+    }
+
+    /// With or without packets while nobody speaks.
+    #[must_use]
+    pub fn with_dtx(self, dtx: bool) -> Self {
+        Self { dtx, ..self }
+    }
+}
+
 /// Makes packets of sound.
 pub trait AudioEncoder: Send {
     /// Samples a second that it takes.

@@ -24,6 +24,14 @@ pub enum CodecError {
         /// What it may be.
         expected: String,
     },
+    /// There is no such codec here.
+    #[error("no codec for {codec} is built in{}", .feature.map_or(String::new(), |name| format!(": switch on the feature `{name}` of peerage-media")))]
+    Missing {
+        /// What was asked for.
+        codec: String,
+        /// The feature that would bring it.
+        feature: Option<&'static str>,
+    },
     /// The library below gave up: out of memory, or a defect.
     #[error("{codec}: the library failed: {reason}")]
     Library {

@@ -4,10 +4,14 @@
 mod audio;
 pub mod comfort_noise;
 mod error;
+<<<<<<< HEAD
 #[cfg(feature = "g711")]
 pub mod g711;
 #[cfg(feature = "g722")]
 pub mod g722;
+=======
+mod factory;
+>>>>>>> d82e51a (wip engine)
 #[cfg(feature = "opus")]
 pub mod opus;
 mod video;
@@ -16,6 +20,7 @@ pub mod vpx;
 
 pub use audio::{AudioDecoder, AudioEncoder, AudioTarget, Concealment};
 pub use error::CodecError;
+pub use factory::{BuiltIn, CodecFactory, CodecSpec};
 pub use video::{
     EncodedPicture, PictureRequest, VideoDecoder, VideoEncoder, VideoEncoderInfo, VideoTarget,
 };

@@ -23,12 +23,27 @@ impl Default for VideoTarget {
     }
 }
 
+impl VideoTarget {
+    /// So many bits and pictures a second.
+    pub fn new(bitrate: u64, framerate: f32) -> Self {
+        Self { bitrate, framerate }
+    }
+}
+
 /// What is asked for with one picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PictureRequest {
     /// It must be decodable by itself.
     pub keyframe: bool,
+}
+
+impl PictureRequest {
+    /// With or without a keyframe.
+    #[must_use]
+    pub fn with_keyframe(self, keyframe: bool) -> Self {
+        Self { keyframe }
+    }
 }
 
 /// An encoded picture, or one spatial layer of it.

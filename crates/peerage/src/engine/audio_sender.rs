@@ -1,0 +1,188 @@
+//! The thread that encodes the sound of a track.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use peerage_media::audio::AudioBlock;
+use peerage_media::codec::{AudioEncoder, AudioTarget, CodecError, CodecFactory};
+use peerage_media::track::SinkError;
+use peerage_peerconnection::{EncodingTarget, Frame};
+use peerage_rtp::extension::AudioLevel;
+
+use super::codecs;
+use super::frames::FrameOutlet;
+use super::sender::{Input, Shared};
+use crate::{EncoderRequests, TargetBitrate};
+
+/// How long the thread rests at most before it looks whether it is still wanted.
+const REST: Duration = Duration::from_millis(100);
+
+/// How far the time of a block may be from what the samples before it make it, before they are believed to have a gap.
+const MAX_DEVIATION: Duration = Duration::from_millis(60);
+
+/// An encoder, what it was made for, and what waits to be encoded.
+struct Current {
+    encoder: Box<dyn AudioEncoder>,
+    target: EncodingTarget,
+    wanted: AudioTarget,
+    /// What has come of the next packet.
+    pending: AudioBlock,
+    filled: usize,
+    /// When it begins.
+    begins: Duration,
+}
+
+/// Encodes until the sender is dropped or the connection is gone.
+pub(super) fn run(
+    shared: &Arc<Shared>,
+    outlet: &FrameOutlet,
+    requests: &EncoderRequests,
+    rates: &TargetBitrate,
+    codecs: &dyn CodecFactory,
+) {
+    let mut input = Input::None;
+    let mut current: Option<Current> = None;
+    let mut packet = Vec::new();
+    let counters = &shared.counters;
+    while !shared.is_over() && !outlet.is_closed() && !requests.is_over() {
+        if let Some(next) = shared.take_next() {
+            input = next;
+        }
+        let Input::Audio(sink) = &mut input else {
+            std::thread::sleep(REST);
+            continue;
+        };
+        let frame = match sink.recv_timeout(REST) {
+            Ok(frame) => frame,
+            Err(SinkError::Ended) => {
+                input = Input::None;
+                continue;
+            }
+            Err(_) => continue,
+        };
+        counters.captured.add(1);
+        counters.too_slow.set(sink.dropped());
+        counters.refused.set(outlet.refused());
+        let target = requests.target(0).filter(|target| target.active);
+        let (Some(target), Some(bitrate @ 1..)) = (target, rates.get(0)) else {
+            counters.left_out.add(1);
+            current = None;
+            sink.recycle(frame);
+            continue;
+        };
+        let wanted = AudioTarget::default().with_bitrate(bitrate.min(u64::from(u32::MAX)) as u32);
+        match prepare(&mut current, codecs, target, wanted) {
+            Ok(current) => {
+                let (clock, payload_type) =
+                    (u128::from(current.target.codec.clock_rate), current.target.payload_type);
+                current.take(&frame.block, frame.time, |encoder, block, begins| {
+                    packet.clear();
+                    match encoder.encode(block, &mut packet) {
+                        Ok(true) => {
+                            counters.encoded.add(1);
+                            let ticks = begins.as_nanos() * clock / 1_000_000_000;
+                            let mut encoded = Frame::new(packet.clone(), ticks as u32)
+                                .with_payload_type(payload_type);
+                            encoded.extensions.audio_level = Some(level(block));
+                            outlet.post(0, encoded);
+                        }
+                        Ok(false) => counters.left_out.add(1),
+                        Err(error) => {
+                            tracing::debug!(%error, "sound was not encoded");
+                            counters.failed.add(1);
+                        }
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a track cannot be encoded");
+                counters.failed.add(1);
+            }
+        }
+        sink.recycle(frame);
+    }
+}
+
+/// The encoder for what is wanted now.
+fn prepare<'a>(
+    current: &'a mut Option<Current>,
+    codecs: &dyn CodecFactory,
+    target: EncodingTarget,
+    wanted: AudioTarget,
+) -> Result<&'a mut Current, CodecError> {
+    let same = |current: &Current| {
+        (current.target.payload_type, &current.target.codec) == (target.payload_type, &target.codec)
+    };
+    if !current.as_ref().is_some_and(same) {
+        *current = None;
+        let spec = codecs::spec(&target.codec).ok_or_else(|| CodecError::Missing {
+            codec: target.codec.name.to_string(),
+            feature: None,
+        })?;
+        let mut encoder = codecs.audio_encoder(&spec)?;
+        encoder.set_target(wanted)?;
+        let mut pending = AudioBlock::default();
+        let samples =
+            encoder.packet_duration().as_nanos() * u128::from(encoder.rate()) / 1_000_000_000;
+        pending.reset(encoder.rate(), encoder.channels(), samples as usize);
+        let begins = Duration::ZERO;
+        *current =
+            Some(Current { encoder, target: target.clone(), wanted, pending, filled: 0, begins });
+    }
+    let Some(current) = current else { unreachable!("it was made above") };
+    current.target = target;
+    if current.wanted != wanted {
+        current.encoder.set_target(wanted)?;
+        current.wanted = wanted;
+    }
+    Ok(current)
+}
+
+impl Current {
+    /// Takes a block, and gives out each packet's worth that is whole, with the time at which it begins.
+    fn take(
+        &mut self,
+        block: &AudioBlock,
+        time: Duration,
+        mut out: impl FnMut(&mut dyn AudioEncoder, &AudioBlock, Duration),
+    ) {
+        let (rate, channels) = (self.pending.rate(), self.pending.channels());
+        let samples =
+            |count: usize| Duration::from_nanos(count as u64 * 1_000_000_000 / u64::from(rate));
+        // Packets follow each other without a gap, as the source's samples do, unless it has left some out.
+        let here = self.begins + samples(self.filled);
+        if here.abs_diff(time) > MAX_DEVIATION {
+            self.begins = time.saturating_sub(samples(self.filled));
+        }
+        let from = block.channels();
+        for moment in block.samples().chunks_exact(from) {
+            let all = self.pending.samples_mut();
+            let to = &mut all[self.filled * channels..][..channels];
+            mix(moment, to);
+            self.filled += 1;
+            if self.filled == self.pending.frames() {
+                out(&mut *self.encoder, &self.pending, self.begins);
+                self.begins += samples(self.filled);
+                self.filled = 0;
+            }
+        }
+    }
+}
+
+/// One moment with other channels: mono goes to all, all go to mono in equal shares, and what else there is stays where it is.
+fn mix(from: &[f32], to: &mut [f32]) {
+    match (from, &mut *to) {
+        ([mono], to) => to.fill(*mono),
+        (from, [mono]) => *mono = from.iter().sum::<f32>() / from.len() as f32,
+        (from, to) => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
+    }
+}
+
+/// How loud a packet is (RFC 6464 §3): its mean square, in dB below that of a square wave at full scale.
+fn level(block: &AudioBlock) -> AudioLevel {
+    let samples = block.samples();
+    let sum: f64 = samples.iter().map(|sample| f64::from(*sample) * f64::from(*sample)).sum();
+    let mean = sum / samples.len().max(1) as f64;
+    let level = (-10.0 * mean.log10()).clamp(0.0, 127.0) as u8;
+    AudioLevel { level: if mean > 0.0 { level } else { 127 }, voice: false }
+}

@@ -1,0 +1,26 @@
+//! Codecs as negotiation names them, and as the media engine does.
+
+use peerage_media::codec::{CodecFactory, CodecSpec};
+use peerage_peerconnection::media::{Capabilities, CodecFormat, RtpCodec};
+
+/// How the media engine names a codec; `None` where it carries nothing of its own (`rtx`, `ulpfec`).
+pub(super) fn spec(codec: &RtpCodec) -> Option<CodecSpec> {
+    let format = CodecFormat::of(codec)?;
+    let spec = CodecSpec::new(format.payload(), codec.clock_rate, codec.channels.unwrap_or(1));
+    Some(spec.with_parameters(codec.fmtp.as_deref().unwrap_or_default()))
+}
+
+/// What a connection can offer whose tracks are encoded and decoded by these codecs: for
+/// [`Settings::media`](crate::Settings). Everything else stays as it is by default.
+pub fn capabilities(codecs: &dyn CodecFactory) -> Capabilities {
+    use peerage_rtp::payload::PayloadFormat::{ComfortNoise, Red, TelephoneEvent};
+    let mut capabilities = Capabilities::default();
+    let keep = |codec: &RtpCodec| match spec(codec) {
+        // These go with others, and are made and read without a codec.
+        Some(CodecSpec { format: Red | TelephoneEvent | ComfortNoise, .. }) | None => true,
+        Some(spec) => codecs.encodes(&spec) && codecs.decodes(&spec),
+    };
+    capabilities.audio.retain(|capability| keep(&capability.codec));
+    capabilities.video.retain(|capability| keep(&capability.codec));
+    capabilities
+}

@@ -1,0 +1,70 @@
+//! A track that is received: `RTCRtpReceiver` with a decoder and a clock.
+
+use std::sync::Arc;
+
+use peerage_media::codec::CodecFactory;
+use peerage_media::track::{AudioSource, MediaStreamTrack, VideoSource};
+use peerage_peerconnection::media::MediaKind;
+
+use super::frames::FrameOutlet;
+use super::statistics::{ReceiverCounters, ReceiverStatistics};
+use super::{audio_receiver, video_receiver};
+use crate::{Error, RtpTransceiver};
+
+/// Decodes what comes on a transceiver into a track. It goes on until the track has been stopped, or all handles of it are
+/// gone, or the connection is closed; then the track ends.
+#[derive(Debug)]
+pub struct TrackReceiver {
+    transceiver: RtpTransceiver,
+    track: MediaStreamTrack,
+    counters: Arc<ReceiverCounters>,
+}
+
+impl TrackReceiver {
+    /// The transceiver.
+    pub fn transceiver(&self) -> &RtpTransceiver {
+        &self.transceiver
+    }
+
+    /// The track, which is muted until something comes.
+    pub fn track(&self) -> &MediaStreamTrack {
+        &self.track
+    }
+
+    /// What became of the frames so far.
+    pub fn statistics(&self) -> ReceiverStatistics {
+        self.counters.read()
+    }
+}
+
+impl RtpTransceiver {
+    /// Decodes what comes here with these codecs, and plays it in step on a track. Whoever calls it takes the frames: they do
+    /// not come by [`recv_frame`](Self::recv_frame) any more. To be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// OperationError if no thread can be begun.
+    pub fn receive_track(&self, codecs: Arc<dyn CodecFactory>) -> Result<TrackReceiver, Error> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        let counters = Arc::new(ReceiverCounters::default());
+        let outlet = FrameOutlet::new(self);
+        let (frames, count) = (self.received_frames(), counters.clone());
+        let label = format!("remote {}", self.kind().as_str());
+        let track = match self.kind() {
+            MediaKind::Audio => {
+                let source = AudioSource::new(label);
+                source.set_muted(true);
+                let track = source.track();
+                audio_receiver::begin(&runtime, frames, source, codecs, count)?;
+                track.into()
+            }
+            MediaKind::Video => {
+                let source = VideoSource::new(label);
+                source.set_muted(true);
+                let track = source.track();
+                video_receiver::begin(&runtime, frames, source, outlet, codecs, count)?;
+                track.into()
+            }
+        };
+        Ok(TrackReceiver { transceiver: self.clone(), track, counters })
+    }
+}
