@@ -103,6 +103,7 @@ impl PeerConnection {
             }
             self.take_remote_direction(handle, &media);
         }
+        self.avoid_offered_sources();
         Ok(())
     }
 

@@ -5,6 +5,8 @@ mod batches;
 mod candidates;
 mod channels;
 #[cfg(test)]
+mod collision_tests;
+#[cfg(test)]
 mod congestion_tests;
 mod descriptions;
 mod dtmf;
@@ -25,6 +27,7 @@ mod queues;
 #[cfg(test)]
 mod renegotiation_tests;
 mod renewal;
+mod source_collisions;
 #[cfg(test)]
 mod source_tests;
 mod states;

@@ -364,6 +364,10 @@ impl PeerConnection {
                     Event::ToneChange { transceiver, tone }
                 }
                 RtpEvent::Dtmf(event) => Event::Dtmf(event),
+                RtpEvent::SourceCollision(ssrc) => {
+                    self.change_source(ssrc.0);
+                    continue;
+                }
             };
             self.events.push_back(event);
         }

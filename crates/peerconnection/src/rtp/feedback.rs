@@ -71,6 +71,8 @@ impl RtpTransport {
                 Ok(rtcp::Packet::Tmmbr(request)) => self.limit_requested(now, &request),
                 Ok(rtcp::Packet::SourceDescription(description)) => {
                     for chunk in description.chunks() {
+                        let name = chunk.items.iter().find(|item| item.kind == SdesKind::CNAME);
+                        self.check_named_source(now, chunk.ssrc, name.map(|item| item.value));
                         let mid = chunk.items.iter().find(|item| item.kind == SdesKind::MID);
                         if let Some(mid) = mid.and_then(|item| str::from_utf8(item.value).ok()) {
                             self.routing.source_description(chunk.ssrc, mid);

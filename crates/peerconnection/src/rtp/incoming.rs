@@ -137,6 +137,7 @@ impl RtpTransport {
         if let Some(&target) = self.by_ssrc.get(&ssrc.0) {
             return Some(target);
         }
+        self.check_source(now, ssrc);
         let section = self.routing.section(route)?;
         let target = match route.role {
             StreamRole::Media => {

@@ -13,6 +13,7 @@ mod arena;
 mod arrivals;
 mod budget;
 mod bursts;
+mod collisions;
 mod congestion;
 mod counters;
 mod descriptors;
@@ -84,6 +85,7 @@ use rustc_hash::FxHashMap;
 use self::arrivals::ArrivalReports;
 use self::budget::AssemblyBudget;
 use self::bursts::SealedPackets;
+use self::collisions::Collisions;
 use self::congestion::RateControl;
 use self::encodings::Encodings;
 use self::extended_reports::ReferenceTimes;
@@ -128,8 +130,13 @@ const FIRST_ROUND_TRIP: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) enum RtpEvent {
     Frame(Box<MediaFrame>),
-    ToneChange { transceiver: TransceiverHandle, tone: Option<char> },
+    ToneChange {
+        transceiver: TransceiverHandle,
+        tone: Option<char>,
+    },
     Dtmf(DtmfEvent),
+    /// The peer uses this source of ours: it is to become another.
+    SourceCollision(Ssrc),
 }
 
 /// What a source of the peer is.
@@ -159,6 +166,7 @@ pub(crate) struct RtpTransport {
     assembly: AssemblyBudget,
     parity: ActiveParity,
     by_ssrc: FxHashMap<u32, Target>,
+    collisions: Collisions,
     /// Streams that miss packets: only these are looked at when a timer is due.
     repairing: Vec<usize>,
     /// None of them has a packet to be asked for before.
@@ -254,6 +262,7 @@ impl RtpTransport {
             assembly: AssemblyBudget::default(),
             parity: ActiveParity::default(),
             by_ssrc: FxHashMap::default(),
+            collisions: Collisions::default(),
             repairing: Vec::new(),
             next_nack: None,
             arrivals: ArrivalReports::default(),
@@ -417,6 +426,7 @@ impl RtpTransport {
         });
         self.forwarding.retain(|transceiver| transceivers.get(transceiver).is_some());
         self.paused = before;
+        self.note_own_sources();
         for stream in &mut self.paused {
             stream.counters.quality.rest(now);
         }
@@ -547,6 +557,18 @@ impl RtpTransport {
     #[cfg(test)]
     pub(crate) fn streams_with_parity(&self) -> usize {
         self.receivers.iter().filter(|stream| stream.fec.is_active()).count()
+    }
+
+    /// Sources of media of the peer that are known.
+    #[cfg(test)]
+    pub(crate) fn inbound_sources(&self) -> Vec<u32> {
+        self.receivers.iter().map(|stream| stream.ssrc().0).collect()
+    }
+
+    /// As if nothing had come of a source for long.
+    #[cfg(test)]
+    pub(crate) fn forget_source(&mut self, ssrc: u32) {
+        self.forget(Ssrc(ssrc));
     }
 
     /// RTCP that waits to be sent.

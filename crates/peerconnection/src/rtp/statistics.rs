@@ -48,6 +48,8 @@ pub struct RtpStatistics {
     pub frames_left_out: u64,
     /// Frames that the application did not take in time.
     pub frames_dropped: u64,
+    /// Times that the peer was found to use a source of ours (RFC 3550 §8.2).
+    pub ssrc_collisions: u64,
 }
 
 impl RtpStatistics {
@@ -67,6 +69,7 @@ impl RtpStatistics {
         self.stream_feedback_sent += other.stream_feedback_sent;
         self.stream_feedback_received += other.stream_feedback_received;
         self.keyframe_requests_sent += other.keyframe_requests_sent;
+        self.packets_unsealable += other.packets_unsealable;
         self.packets_unprotectable += other.packets_unprotectable;
         self.packets_malformed += other.packets_malformed;
         self.packets_dropped += other.packets_dropped;
@@ -74,5 +77,6 @@ impl RtpStatistics {
         self.received_packets_dropped += other.received_packets_dropped;
         self.frames_left_out += other.frames_left_out;
         self.frames_dropped += other.frames_dropped;
+        self.ssrc_collisions += other.ssrc_collisions;
     }
 }

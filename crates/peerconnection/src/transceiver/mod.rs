@@ -14,7 +14,7 @@ pub use init::{RtpEncodingParameters, TransceiverInit};
 pub(crate) use layers::ReceiveLayers;
 pub use parameters::{RtcpParameters, RtpReceiveParameters, RtpSendParameters};
 pub(crate) use table::{
-    Transceivers, check_ids, fec_source, proposed_encodings, random_id, too_many,
+    Transceivers, all_sources, check_ids, fec_source, proposed_encodings, random_id, too_many,
 };
 
 use std::time::Duration;

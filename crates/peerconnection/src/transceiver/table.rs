@@ -141,7 +141,7 @@ impl Transceivers {
             return Vec::new();
         }
         let pairs = self.list.iter().flat_map(|transceiver| &transceiver.sender.ssrcs);
-        let all = |pair: (u32, u32)| [pair.0, pair.1, fec_source(pair)];
+        let all = all_sources;
         let mut taken: FxHashSet<u32> = pairs.flat_map(|&pair| all(pair)).collect();
         let mut fresh = || loop {
             let pair = (rng.u32(), rng.u32());
@@ -154,6 +154,11 @@ impl Transceivers {
         };
         (0..count).map(|_| fresh()).collect()
     }
+}
+
+/// The sources that go with those of media and of retransmissions, parity included.
+pub(crate) fn all_sources(pair: (u32, u32)) -> [u32; 3] {
+    [pair.0, pair.1, fec_source(pair)]
 }
 
 /// The source of parity that goes with sources of media and of retransmissions: as random as they are.
