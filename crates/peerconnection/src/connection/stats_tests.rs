@@ -1,6 +1,8 @@
 //! Statistics of what only the network or a peer that reports by packet can cause: seen from inside.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use peerage_netsim::{LinkConfig, Rate};
@@ -140,4 +142,55 @@ fn a_candidate_names_the_server_that_told_it() {
     assert!(kinds.contains(&(IceCandidateType::ServerReflexive, Some(urls[1]))), "{kinds:?}");
     assert!(kinds.contains(&(IceCandidateType::Host, None)), "{kinds:?}");
     assert_eq!(kinds.len(), 2, "{kinds:?}");
+}
+
+#[test]
+fn losses_that_the_peer_reports_by_stream_are_counted() {
+    let by_stream = || {
+        let mut config = config();
+        config.settings.media.enable_ccfb();
+        config
+    };
+    let mut pair = Pair::with(623, by_stream(), by_stream());
+    let now = pair.now;
+    let video = pair.a.pc.add_track(now, MediaKind::Video, "v", vec!["s".into()]).unwrap();
+    pair.negotiate();
+    pair.connect();
+    let payload_type = pair.a.pc.get_parameters(now, video).unwrap().codecs[0].payload_type;
+    let dropped = Rc::new(RefCell::new(Vec::new()));
+    let (kept, mut count) = (Rc::clone(&dropped), 0);
+    pair.filter = Box::new(move |from_a, data| {
+        let is_media = from_a && data[0] >> 6 == 2 && data[1] & 0x7f == payload_type;
+        count += u32::from(is_media);
+        let drops = is_media && [10, 11, 25].contains(&count);
+        if drops {
+            kept.borrow_mut().push(data.to_vec());
+        }
+        !drops
+    });
+    let send = |pair: &mut Pair, frames: std::ops::Range<u32>| {
+        for index in frames {
+            let frame = Frame::new(vp8(index == 0, 600, index as u8), index * 3_000);
+            pair.a.pc.send_frame(pair.now, video, 0, &frame).unwrap();
+            pair.run_for(Duration::from_millis(33));
+        }
+        pair.run_for(Duration::from_millis(500));
+    };
+    let told = |pair: &Pair| {
+        let stats = outbound(pair);
+        let report = pair.a.pc.get_stats(pair.now);
+        let remote = report.remote_inbound_rtp().find(|r| r.local_id.as_ref() == Some(&stats.id));
+        let remote = remote.expect("the peer reports");
+        (remote.packets_reported_as_lost, remote.packets_reported_as_lost_but_recovered)
+    };
+    send(&mut pair, 0..40);
+    assert_eq!(dropped.borrow().len(), 3);
+    assert_eq!(told(&pair), (Some(3), Some(0)));
+    // One of them was only late.
+    let mut late = dropped.borrow()[2].clone();
+    let (source, destination, protocol) = (pair.a.address, pair.b.address, Protocol::Udp);
+    let input = Input { source, destination, protocol, ecn: None, data: &mut late };
+    pair.b.pc.handle_input(pair.now, input).unwrap();
+    send(&mut pair, 40..45);
+    assert_eq!(told(&pair), (Some(3), Some(1)));
 }
