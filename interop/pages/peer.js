@@ -270,10 +270,57 @@
       return canvas.captureStream(30);
     }
 
-    // Sends the (fake) microphone and camera, each under one codec; in place of the camera noise, where a file stands for it.
-    async media({ audio, video, file, bitrate, fec = [] }) {
+    // The grid's test pictures and its tone, as "Test pictures" in the README has them, drawn here.
+    async numbered({ audio, video, width, height, rate, tone }) {
+      const stream = new MediaStream();
+      if (video) {
+        const canvas = Object.assign(document.createElement("canvas"), { width, height });
+        const context = canvas.getContext("2d", { alpha: false });
+        const begin = performance.now();
+        const palette = ["#f00", "#0f0", "#00f", "#ff0", "#0ff", "#f0f"];
+        const shade = (bit) => (bit ? "#fff" : "#000");
+        const draw = () => {
+          const number = Math.floor(((performance.now() - begin) * rate) / 1000) % 240;
+          for (let column = 0; column < 8; column++) {
+            const bit = (value) => shade((value >> (7 - column)) & 1);
+            const colour = palette[(Math.floor(number / 15) + column) % 6];
+            [bit(number), bit(~number), colour, bit(0x0f)].forEach((style, row) => {
+              context.fillStyle = style;
+              context.fillRect((column * width) / 8, (row * height) / 4, width / 8, height / 4);
+            });
+          }
+        };
+        draw();
+        this.drawing = setInterval(draw, 1000 / rate);
+        stream.addTrack(canvas.captureStream(rate).getVideoTracks()[0]);
+      }
+      // Without a sound device Firefox runs no AudioContext; its stand-in for a microphone gives this very tone.
+      if (audio && navigator.userAgent.includes("Firefox")) {
+        const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
+        stream.addTrack(microphone.getAudioTracks()[0]);
+      } else if (audio) {
+        const context = new AudioContext();
+        await context.resume();
+        const [oscillator, gain] = [context.createOscillator(), context.createGain()];
+        const out = context.createMediaStreamDestination();
+        oscillator.frequency.value = tone;
+        gain.gain.value = 0.25;
+        oscillator.connect(gain).connect(out);
+        oscillator.start();
+        stream.addTrack(out.stream.getAudioTracks()[0]);
+      }
+      return stream;
+    }
+
+    // Sends the (fake) microphone and camera, each under one codec; in place of the camera noise, where a file stands for it,
+    // or pictures and a tone that can be read.
+    async media({ audio, video, file, numbered, bitrate, fec = [] }) {
       const wanted = { audio: Boolean(audio), video: video ? { width: 640, height: 360, frameRate: 30 } : false };
-      const stream = file ? this.noise() : await navigator.mediaDevices.getUserMedia(wanted);
+      const stream = file
+        ? this.noise()
+        : numbered
+          ? await this.numbered({ audio, video, ...numbered })
+          : await navigator.mediaDevices.getUserMedia(wanted);
       for (const track of stream.getTracks()) {
         const sender = this.pc.addTrack(track, stream);
         const name = track.kind === "audio" ? audio : video;

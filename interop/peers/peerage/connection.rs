@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::channel::{Channel, Mode};
+use crate::engine::Engine;
 use crate::layers::{Forwarder, Layers};
 use crate::media::Mirror;
 use crate::player::Player;
@@ -34,6 +35,7 @@ pub(crate) struct Connection {
     /// Where incoming media goes in place of the mirror.
     recorder: Mutex<Option<Arc<Recorder>>>,
     layers: Mutex<Option<Arc<Layers>>>,
+    engine: Mutex<Option<Arc<Engine>>>,
     forwarder: Mutex<Option<Arc<Forwarder>>>,
     out: Out,
     events: Mutex<Option<JoinHandle<()>>>,
@@ -71,6 +73,7 @@ impl Connection {
             player: Player::default(),
             recorder: Mutex::default(),
             layers: Mutex::default(),
+            engine: Mutex::default(),
             forwarder: Mutex::default(),
             out,
             events: Mutex::default(),
@@ -135,7 +138,11 @@ impl Connection {
                     self.out.event("negotiation_needed", &self.name, json!({}));
                 }
                 Event::Track { transceiver, .. } => {
-                    if let Some(recorder) = held(&self.recorder) {
+                    if let Some(engine) = held(&self.engine) {
+                        if let Err(error) = engine.take(&transceiver) {
+                            self.out.event("log", &self.name, json!({"text": error.to_string()}));
+                        }
+                    } else if let Some(recorder) = held(&self.recorder) {
                         recorder.take(transceiver);
                     } else if let Some(layers) = held(&self.layers) {
                         layers.take(transceiver);
@@ -147,6 +154,9 @@ impl Connection {
                     if self.player.keyframe_requested(transceiver.handle(), encoding)
                         || self.mirror.want_keyframe()
                     {
+                        continue;
+                    }
+                    if held(&self.engine).is_some() {
                         continue;
                     }
                     match held(&self.forwarder) {
@@ -179,6 +189,10 @@ impl Connection {
 
     fn recorder(&self) -> Result<Arc<Recorder>> {
         held(&self.recorder).context("nothing is recorded here")
+    }
+
+    fn engine(&self) -> Result<Arc<Engine>> {
+        held(&self.engine).context("no media engine was asked for here")
     }
 
     fn layers(&self) -> Result<Arc<Layers>> {
@@ -230,6 +244,18 @@ impl Connection {
                 Ok(json!({}))
             }
             "played" => Ok(self.player.statistics()),
+            "engine" => {
+                hold(&self.engine, Arc::default());
+                Ok(json!({}))
+            }
+            "capture" => {
+                self.engine()?.capture(&self.pc, fields).await?;
+                Ok(json!({}))
+            }
+            "watch" => Ok(json!({})),
+            "watched" => Ok(self.engine()?.watched()),
+            "heard" => Ok(self.engine()?.heard()),
+            "engine_stats" => Ok(self.engine()?.statistics()),
             "record" => {
                 recorder::prepare(text(fields, "prefix")?.as_ref())?;
                 hold(&self.recorder, Arc::new(Recorder::new(fields)?));

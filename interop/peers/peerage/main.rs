@@ -2,6 +2,7 @@
 
 mod channel;
 mod connection;
+mod engine;
 mod layers;
 mod media;
 mod player;

@@ -1,6 +1,7 @@
 //! The checks: one function per kind of case, over what both ends report.
 
 mod bundle;
+mod call;
 mod close;
 mod congestion;
 mod connect;
@@ -46,6 +47,7 @@ const NAMES: &[&str] = &[
     "switch",
     "renegotiate",
     "glare",
+    "call",
     "play",
     "write",
     "simulcast",
@@ -87,6 +89,7 @@ pub(crate) async fn run(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
         "switch" => switch::switch(pair, scenario).await,
         "renegotiate" => renegotiate::renegotiate(pair, scenario).await,
         "glare" => renegotiate::glare(pair, scenario).await,
+        "call" => call::call(pair, scenario).await,
         "play" => play::play(pair, scenario).await,
         "write" => write::write(pair, scenario).await,
         "simulcast" => simulcast::receive(pair, scenario).await,

@@ -64,10 +64,136 @@ pub struct BuiltIn;
 fn missing(codec: &CodecSpec) -> CodecError {
     let feature = match codec.format {
         PayloadFormat::Opus => Some("opus"),
+        PayloadFormat::Pcmu | PayloadFormat::Pcma => Some("g711"),
+        PayloadFormat::G722 => Some("g722"),
         PayloadFormat::Vp8 | PayloadFormat::Vp9 => Some("vpx"),
         PayloadFormat::H264 { .. } => Some("h264"),
         PayloadFormat::Av1 => Some("av1"),
         _ => None,
     };
     CodecError::Missing { codec: format!("{:?}", codec.format), feature }
+}
+
+const OPUS: bool = cfg!(feature = "opus");
+const G711: bool = cfg!(feature = "g711");
+const G722: bool = cfg!(feature = "g722");
+const VPX: bool = cfg!(feature = "vpx");
+
+impl CodecFactory for BuiltIn {
+    fn encodes(&self, codec: &CodecSpec) -> bool {
+        match codec.format {
+            PayloadFormat::Opus => OPUS,
+            PayloadFormat::Pcmu | PayloadFormat::Pcma => G711,
+            PayloadFormat::G722 => G722,
+            PayloadFormat::Vp8 | PayloadFormat::Vp9 => VPX,
+            _ => false,
+        }
+    }
+
+    fn decodes(&self, codec: &CodecSpec) -> bool {
+        self.encodes(codec)
+    }
+
+    fn audio_encoder(&self, codec: &CodecSpec) -> Result<Box<dyn AudioEncoder>, CodecError> {
+        match codec.format {
+            #[cfg(feature = "opus")]
+            PayloadFormat::Opus => Ok(Box::new(super::opus::OpusEncoder::new(opus(codec))?)),
+            #[cfg(feature = "g711")]
+            PayloadFormat::Pcmu | PayloadFormat::Pcma => {
+                Ok(Box::new(super::g711::G711Encoder::new(law(codec), 1, PACKET)?))
+            }
+            #[cfg(feature = "g722")]
+            PayloadFormat::G722 => Ok(Box::new(super::g722::G722Encoder::new(PACKET)?)),
+            _ => Err(missing(codec)),
+        }
+    }
+
+    fn audio_decoder(&self, codec: &CodecSpec) -> Result<Box<dyn AudioDecoder>, CodecError> {
+        match codec.format {
+            // Both ends of Opus can do with two channels, whatever is sent (RFC 7587 §7).
+            #[cfg(feature = "opus")]
+            PayloadFormat::Opus => Ok(Box::new(super::opus::OpusDecoder::new(48_000, 2)?)),
+            #[cfg(feature = "g711")]
+            PayloadFormat::Pcmu | PayloadFormat::Pcma => {
+                Ok(Box::new(super::g711::G711Decoder::new(law(codec), 1)?))
+            }
+            #[cfg(feature = "g722")]
+            PayloadFormat::G722 => Ok(Box::new(super::g722::G722Decoder::new())),
+            _ => Err(missing(codec)),
+        }
+    }
+
+    fn video_encoder(&self, codec: &CodecSpec) -> Result<Box<dyn VideoEncoder>, CodecError> {
+        match codec.format {
+            #[cfg(feature = "vpx")]
+            PayloadFormat::Vp8 | PayloadFormat::Vp9 => {
+                let config = super::vpx::VpxConfig::new(vpx(codec));
+                Ok(Box::new(super::vpx::VpxEncoder::new(config)?))
+            }
+            _ => Err(missing(codec)),
+        }
+    }
+
+    fn video_decoder(&self, codec: &CodecSpec) -> Result<Box<dyn VideoDecoder>, CodecError> {
+        match codec.format {
+            #[cfg(feature = "vpx")]
+            PayloadFormat::Vp8 | PayloadFormat::Vp9 => {
+                Ok(Box::new(super::vpx::VpxDecoder::new(vpx(codec), 1)?))
+            }
+            _ => Err(missing(codec)),
+        }
+    }
+}
+
+/// What packets of codecs without a length of their own last (RFC 3551 §4.2).
+#[cfg(any(feature = "g711", feature = "g722"))]
+const PACKET: std::time::Duration = std::time::Duration::from_millis(20);
+
+#[cfg(feature = "g711")]
+fn law(codec: &CodecSpec) -> super::g711::Law {
+    match codec.format {
+        PayloadFormat::Pcma => super::g711::Law::A,
+        _ => super::g711::Law::Mu,
+    }
+}
+
+#[cfg(feature = "vpx")]
+fn vpx(codec: &CodecSpec) -> super::vpx::VpxCodec {
+    match codec.format {
+        PayloadFormat::Vp9 => super::vpx::VpxCodec::Vp9,
+        _ => super::vpx::VpxCodec::Vp8,
+    }
+}
+
+/// What the peer's parameters make of an encoder (RFC 7587 §6.1).
+#[cfg(feature = "opus")]
+fn opus(codec: &CodecSpec) -> super::opus::OpusEncoderConfig {
+    let is = |name: &str| codec.parameter(name) == Some("1");
+    let channels = if is("stereo") { 2 } else { 1 };
+    super::opus::OpusEncoderConfig::default()
+        .with_channels(channels)
+        .with_inband_fec(is("useinbandfec"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_built_in_says_which_feature_brings_it() {
+        let codec = CodecSpec::new(PayloadFormat::H265, 90_000, 1);
+        let error = BuiltIn.video_encoder(&codec).err().unwrap();
+        assert_eq!(error.to_string(), "no codec for H265 is built in");
+        let error = missing(&CodecSpec::new(PayloadFormat::Vp9, 90_000, 1)).to_string();
+        assert!(error.ends_with("switch on the feature `vpx` of peerage-media"), "{error}");
+    }
+
+    #[test]
+    fn parameters_are_found_by_name() {
+        let codec = CodecSpec::new(PayloadFormat::Opus, 48_000, 2)
+            .with_parameters("minptime=10; useinbandfec=1;Stereo = 1");
+        assert_eq!(codec.parameter("UseInbandFec"), Some("1"));
+        assert_eq!(codec.parameter("stereo"), Some("1"));
+        assert_eq!(codec.parameter("maxptime"), None);
+    }
 }

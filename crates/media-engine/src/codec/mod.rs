@@ -4,14 +4,11 @@
 mod audio;
 pub mod comfort_noise;
 mod error;
-<<<<<<< HEAD
+mod factory;
 #[cfg(feature = "g711")]
 pub mod g711;
 #[cfg(feature = "g722")]
 pub mod g722;
-=======
-mod factory;
->>>>>>> d82e51a (wip engine)
 #[cfg(feature = "opus")]
 pub mod opus;
 mod video;

@@ -116,6 +116,13 @@ pub struct VideoEncoderInfo {
     pub quantizer_range: Option<(u8, u8)>,
 }
 
+impl VideoEncoderInfo {
+    /// Of this name, without anything known of its quantisers.
+    pub fn new(implementation: impl Into<String>) -> Self {
+        Self { implementation: implementation.into(), quantizer_range: None }
+    }
+}
+
 /// Encodes pictures.
 pub trait VideoEncoder: Send {
     /// What it is.

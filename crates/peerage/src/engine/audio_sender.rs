@@ -48,7 +48,7 @@ pub(super) fn run(
         if let Some(next) = shared.take_next() {
             input = next;
         }
-        let Input::Audio(sink) = &mut input else {
+        let Input::Audio { sink, .. } = &mut input else {
             std::thread::sleep(REST);
             continue;
         };
@@ -70,7 +70,7 @@ pub(super) fn run(
             sink.recycle(frame);
             continue;
         };
-        let wanted = AudioTarget::default().with_bitrate(bitrate.min(u64::from(u32::MAX)) as u32);
+        let wanted = wanted(&target, bitrate);
         match prepare(&mut current, codecs, target, wanted) {
             Ok(current) => {
                 let (clock, payload_type) =
@@ -101,6 +101,19 @@ pub(super) fn run(
         }
         sink.recycle(frame);
     }
+}
+
+/// Bits a second that speech has no use for more of: what is left is for pictures.
+const ENOUGH: u64 = 64_000;
+
+/// What the path has room for, as far as the peer wants it (RFC 7587 §6.1).
+fn wanted(target: &EncodingTarget, bitrate: u64) -> AudioTarget {
+    let spec = codecs::spec(&target.codec);
+    let parameter = |name: &str| spec.as_ref().and_then(|spec| spec.parameter(name));
+    let most = parameter("maxaveragebitrate").and_then(|most| most.parse().ok());
+    let bitrate = bitrate.min(most.unwrap_or(ENOUGH));
+    let dtx = parameter("usedtx") == Some("1");
+    AudioTarget::default().with_bitrate(bitrate.min(510_000) as u32).with_dtx(dtx)
 }
 
 /// The encoder for what is wanted now.

@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use peerage_media::audio::AudioFrame;
 use peerage_media::codec::CodecFactory;
-use peerage_media::track::{MediaStream, MediaStreamTrack, Sink, TrackKind};
+use peerage_media::track::{
+    AudioTrack, MediaStream, MediaStreamTrack, Sink, TrackKind, VideoTrack,
+};
+use peerage_media::video::VideoFrame;
 use peerage_peerconnection::Error as Refusal;
 use peerage_peerconnection::media::MediaKind;
 
@@ -34,11 +38,17 @@ pub(super) struct Shared {
     pub(super) counters: SenderCounters,
 }
 
-/// Where frames come from.
+/// Where frames come from: the track, which would end with its last handle, and the end at which they are taken.
 #[derive(Debug)]
 pub(super) enum Input {
-    Audio(Sink<peerage_media::audio::AudioFrame>),
-    Video(Sink<peerage_media::video::VideoFrame>),
+    Audio {
+        _track: AudioTrack,
+        sink: Sink<AudioFrame>,
+    },
+    Video {
+        _track: VideoTrack,
+        sink: Sink<VideoFrame>,
+    },
     /// Nothing is sent.
     None,
 }
@@ -64,8 +74,12 @@ fn kind(kind: TrackKind) -> MediaKind {
 
 fn input(track: &MediaStreamTrack) -> Input {
     match track {
-        MediaStreamTrack::Audio(track) => Input::Audio(track.sink(AUDIO_QUEUE)),
-        MediaStreamTrack::Video(track) => Input::Video(track.sink(VIDEO_QUEUE)),
+        MediaStreamTrack::Audio(track) => {
+            Input::Audio { _track: track.clone(), sink: track.sink(AUDIO_QUEUE) }
+        }
+        MediaStreamTrack::Video(track) => {
+            Input::Video { _track: track.clone(), sink: track.sink(VIDEO_QUEUE) }
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) fn run(
             input = next;
             keyframe = true;
         }
-        let Input::Video(sink) = &mut input else {
+        let Input::Video { sink, .. } = &mut input else {
             std::thread::sleep(REST);
             continue;
         };

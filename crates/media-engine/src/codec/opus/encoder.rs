@@ -43,6 +43,20 @@ impl Default for OpusEncoderConfig {
     }
 }
 
+impl OpusEncoderConfig {
+    /// With so many channels.
+    #[must_use]
+    pub fn with_channels(self, channels: usize) -> Self {
+        Self { channels, ..self }
+    }
+
+    /// With or without redundancy.
+    #[must_use]
+    pub fn with_inband_fec(self, inband_fec: bool) -> Self {
+        Self { inband_fec, ..self }
+    }
+}
+
 /// Opus by libopus.
 #[derive(Debug)]
 pub struct OpusEncoder {

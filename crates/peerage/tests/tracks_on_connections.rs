@@ -1,0 +1,288 @@
+//! Tracks on a connection: pictures are encoded by what the connection asks for, sent, decoded, and come out of the peer's track;
+//! what ends on one side ends on the other, and leaves no thread behind.
+
+#![cfg(feature = "engine")]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use common::{negotiate, pair, within};
+use peerage::media_engine::codec::{
+    AudioDecoder, AudioEncoder, CodecError, CodecFactory, CodecSpec, EncodedPicture,
+    PictureRequest, VideoDecoder, VideoEncoder, VideoEncoderInfo, VideoTarget,
+};
+use peerage::media_engine::track::{MediaStream, ReadyState, VideoSource};
+use peerage::media_engine::video::{I420, Plane, VideoFrame};
+use peerage::rtp::payload::PayloadFormat;
+use peerage::{Event, PeerConnection, RtpTransceiver};
+
+/// Stands in for a codec: a frame of VP8 by its header (RFC 6386 §9.1), with the first luma sample of the picture in it.
+#[derive(Debug, Default)]
+struct Numbered {
+    keyframes: AtomicU64,
+    bitrate: AtomicU64,
+}
+
+struct Encoder(Arc<Numbered>);
+struct Decoder;
+
+impl VideoEncoder for Encoder {
+    fn info(&self) -> VideoEncoderInfo {
+        VideoEncoderInfo::new("numbers")
+    }
+
+    fn set_target(&mut self, target: VideoTarget) -> Result<(), CodecError> {
+        self.0.bitrate.store(target.bitrate, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn encode(
+        &mut self,
+        frame: &VideoFrame,
+        request: PictureRequest,
+        out: &mut Vec<EncodedPicture>,
+    ) -> Result<(), CodecError> {
+        let luma = frame.picture.plane(Plane::Y)[0];
+        let mut data = match request.keyframe {
+            true => vec![0x10, 0, 0, 0x9d, 0x01, 0x2a, 4, 0, 2, 0],
+            false => vec![0x11, 0, 0],
+        };
+        self.0.keyframes.fetch_add(u64::from(request.keyframe), Ordering::Relaxed);
+        data.resize(200, luma);
+        out.push(EncodedPicture::new(data.into(), request.keyframe, (4, 2)));
+        Ok(())
+    }
+}
+
+impl VideoDecoder for Decoder {
+    fn implementation(&self) -> String {
+        "numbers".to_owned()
+    }
+
+    fn decode(&mut self, data: &[u8]) -> Result<Option<VideoFrame>, CodecError> {
+        let mut picture = I420::black(4, 2);
+        picture.planes_mut().0.fill(data[199]);
+        Ok(Some(VideoFrame::new(picture, Duration::ZERO)))
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Factory(Arc<Numbered>);
+
+impl CodecFactory for Factory {
+    fn encodes(&self, codec: &CodecSpec) -> bool {
+        codec.format == PayloadFormat::Vp8
+    }
+    fn decodes(&self, codec: &CodecSpec) -> bool {
+        self.encodes(codec)
+    }
+    fn audio_encoder(&self, _: &CodecSpec) -> Result<Box<dyn AudioEncoder>, CodecError> {
+        unreachable!("there is no sound")
+    }
+    fn audio_decoder(&self, _: &CodecSpec) -> Result<Box<dyn AudioDecoder>, CodecError> {
+        unreachable!("there is no sound")
+    }
+    fn video_encoder(&self, _: &CodecSpec) -> Result<Box<dyn VideoEncoder>, CodecError> {
+        Ok(Box::new(Encoder(self.0.clone())))
+    }
+    fn video_decoder(&self, _: &CodecSpec) -> Result<Box<dyn VideoDecoder>, CodecError> {
+        Ok(Box::new(Decoder))
+    }
+}
+
+/// Gives pictures whose first sample counts up, until it is stopped.
+struct Camera {
+    source: Arc<VideoSource>,
+    over: Arc<AtomicBool>,
+}
+
+impl Camera {
+    fn begin() -> Self {
+        let (source, over) =
+            (Arc::new(VideoSource::new("camera")), Arc::new(AtomicBool::new(false)));
+        let (frames, stop) = (source.clone(), over.clone());
+        std::thread::spawn(move || {
+            let start = Instant::now();
+            for number in 0..=u8::MAX {
+                let mut picture = I420::black(4, 2);
+                picture.planes_mut().0.fill(number);
+                frames.push(&VideoFrame::new(picture, start.elapsed()));
+                std::thread::sleep(Duration::from_millis(20));
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        Self { source, over }
+    }
+}
+
+impl Drop for Camera {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+}
+
+async fn next_track(pc: &PeerConnection) -> RtpTransceiver {
+    loop {
+        let event = within("a track", pc.next_event()).await.expect("the connection is open");
+        if let Event::Track { transceiver, .. } = event {
+            return transceiver;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_go_from_track_to_track() {
+    let codecs = Factory(Arc::default());
+    let (one, other) = pair().await;
+    let camera = Camera::begin();
+    let stream = MediaStream::new([camera.source.track().into()]);
+    let sender =
+        one.send_track(&stream.tracks()[0], &[&stream], Arc::new(codecs.clone())).await.unwrap();
+    negotiate(&one, &other).await;
+    let receiver = next_track(&other).await.receive_track(Arc::new(codecs.clone())).unwrap();
+    let mut sink = receiver.track().as_video().unwrap().sink(64);
+    let mut seen = Vec::new();
+    while seen.len() < 10 {
+        let picture = within("pictures", sink.recv()).await.expect("the track is live");
+        seen.push(picture.picture.plane(Plane::Y)[0]);
+    }
+    assert!(seen.windows(2).all(|two| two[0] < two[1]), "in order, each once: {seen:?}");
+    assert!(codecs.0.bitrate.load(Ordering::Relaxed) > 0, "the encoder knows its rate");
+
+    // A keyframe that the peer asks for is made, without a look at the events.
+    let before = codecs.0.keyframes.load(Ordering::Relaxed);
+    receiver.transceiver().request_keyframe().await.unwrap();
+    within("a keyframe", async {
+        while codecs.0.keyframes.load(Ordering::Relaxed) == before {
+            within("pictures", sink.recv()).await.expect("the track is live");
+        }
+    })
+    .await;
+    assert!(!receiver.track().muted());
+    let statistics = sender.statistics();
+    assert!(statistics.encoded >= 10 && statistics.failed == 0, "{statistics:?}");
+    let statistics = receiver.statistics();
+    assert!(statistics.played >= 10 && statistics.failed == 0, "{statistics:?}");
+
+    // Another track takes its place without negotiation.
+    let second = Camera::begin();
+    sender.replace_track(Some(&second.source.track().into())).unwrap();
+    within("the other camera", async {
+        let mut last = *seen.last().unwrap();
+        loop {
+            let picture = sink.recv().await.expect("the track is live");
+            let number = picture.picture.plane(Plane::Y)[0];
+            if number < last {
+                break;
+            }
+            last = number;
+        }
+    })
+    .await;
+
+    // The track of the peer ends with the connection.
+    one.close().await;
+    other.close().await;
+    within("the end", async { while sink.recv().await.is_some() {} }).await;
+    assert_eq!(receiver.track().ready_state(), ReadyState::Ended);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_is_dropped_does_not_hold_the_connection() {
+    let codecs: Arc<dyn CodecFactory> = Arc::new(Factory(Arc::default()));
+    let (one, other) = pair().await;
+    let camera = Camera::begin();
+    let sender = one.send_track(&camera.source.track().into(), &[], codecs.clone()).await.unwrap();
+    negotiate(&one, &other).await;
+    let receiver = next_track(&other).await.receive_track(codecs).unwrap();
+    let mut sink = receiver.track().as_video().unwrap().sink(64);
+    within("a picture", sink.recv()).await.expect("the track is live");
+    // All that the application has of one end goes; threads do not keep it.
+    drop((sender, one));
+    within("the source to be unwanted", async {
+        while camera.source.is_wanted() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
+/// Sound and pictures by the codecs that are built in: what is drawn is read again, and the tone is heard.
+#[cfg(all(feature = "opus", feature = "vpx"))]
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_are_read_and_a_tone_is_heard_at_the_other_end() {
+    use peerage::media_engine::audio::{AudioBlock, AudioFrame};
+    use peerage::media_engine::codec::BuiltIn;
+    use peerage::media_engine::track::AudioSource;
+    use peerage::media_engine::video::pattern::NumberedPicture;
+
+    let codecs: Arc<dyn CodecFactory> = Arc::new(BuiltIn);
+    let (one, other) = pair().await;
+    let (camera, microphone) = (VideoSource::new("camera"), AudioSource::new("microphone"));
+    let stream = MediaStream::new([camera.track().into(), microphone.track().into()]);
+    let mut senders = Vec::new();
+    for track in stream.tracks() {
+        senders.push(one.send_track(&track, &[&stream], codecs.clone()).await.unwrap());
+    }
+    let sources = std::thread::spawn(move || {
+        let start = Instant::now();
+        let mut frame = AudioFrame::default();
+        // Until nobody wants it any more, and a minute at most.
+        for tick in 0..6_000_u32 {
+            frame.time = AudioBlock::DURATION * tick;
+            std::thread::sleep((start + frame.time).saturating_duration_since(Instant::now()));
+            if tick > 100 && !camera.is_wanted() {
+                break;
+            }
+            frame.block.reset(48_000, 1, 480);
+            for (at, sample) in frame.block.samples_mut().iter_mut().enumerate() {
+                let seconds = f64::from(tick) / 100.0 + at as f64 / 48_000.0;
+                *sample = (0.5 * (std::f64::consts::TAU * 500.0 * seconds).sin()) as f32;
+            }
+            microphone.push(&frame);
+            if tick % 4 == 0 {
+                let picture = NumberedPicture::new(u64::from(tick / 4), 0).draw(160, 96);
+                camera.push(&VideoFrame::new(picture, frame.time));
+            }
+        }
+    });
+    negotiate(&one, &other).await;
+    let mut receivers = Vec::new();
+    for _ in 0..2 {
+        let transceiver = next_track(&other).await;
+        receivers.push(transceiver.receive_track(codecs.clone()).unwrap());
+    }
+    let video = receivers.iter().find_map(|one| one.track().as_video()).unwrap();
+    let audio = receivers.iter().find_map(|one| one.track().as_audio()).unwrap();
+    let (mut seen, mut heard) = (video.sink(300), audio.sink(300));
+    let mut last = None;
+    for _ in 0..20 {
+        let picture = within("a picture", seen.recv()).await.expect("the track is live");
+        let reading = NumberedPicture::read(&picture.picture);
+        let number = reading.number.expect("the number can be read");
+        assert_eq!(reading.colours, 8, "of picture {number}");
+        assert!(last.is_none_or(|last| last < number), "{number} came after {last:?}");
+        last = Some(number);
+    }
+    // The tone, once it sounds: it goes through zero a thousand times a second.
+    let mut loud = 0;
+    within("the tone", async {
+        while loud < 50 {
+            let frame = heard.recv().await.expect("the track is live");
+            assert_eq!(frame.block.duration(), AudioBlock::DURATION);
+            let channels = frame.block.channels();
+            let left: Vec<f32> = frame.block.samples().iter().step_by(channels).copied().collect();
+            let crossings = left.windows(2).filter(|two| two[0] * two[1] < 0.0).count();
+            let level = left.iter().fold(0.0_f32, |most, sample| most.max(sample.abs()));
+            loud += u32::from((9..=11).contains(&crossings) && (0.3..0.7).contains(&level));
+        }
+    })
+    .await;
+    drop((senders, stream));
+    sources.join().unwrap();
+}

@@ -1,0 +1,249 @@
+//! A call by the media engine: pictures that tell their number and a tone are encoded and sent, and what the peer sends is
+//! decoded, and read as the pages read what they show.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use peerage::engine::{TrackReceiver, TrackSender};
+use peerage::media::MediaKind;
+use peerage::media_engine::audio::{AudioBlock, AudioFrame};
+use peerage::media_engine::codec::BuiltIn;
+use peerage::media_engine::track::{AudioSource, Sink, VideoSource};
+use peerage::media_engine::video::VideoFrame;
+use peerage::media_engine::video::pattern::NumberedPicture;
+use peerage::{PeerConnection, RtpTransceiver};
+use serde_json::{Value, json};
+
+/// Samples a second of the tone.
+const RATE: u32 = 48_000;
+/// Readings that are kept until they are asked for.
+const READINGS: usize = 5_000;
+/// Samples in which the tone is looked for: a third of a second.
+const HEARD: usize = 16_384;
+/// How long a thread rests at most before it looks whether it is still wanted.
+const REST: Duration = Duration::from_millis(100);
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Engine {
+    over: Arc<AtomicBool>,
+    senders: Mutex<Vec<TrackSender>>,
+    receivers: Mutex<Vec<TrackReceiver>>,
+    readings: Arc<Mutex<Vec<Value>>>,
+    heard: Arc<Mutex<Vec<f32>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Engine {
+    /// `capture`: each of `tracks` is a `kind`, and for video `width`, `height` and `rate`, for audio a `tone` in Hz.
+    pub(crate) async fn capture(&self, pc: &PeerConnection, fields: &Value) -> Result<()> {
+        let all = pc.transceivers().await?;
+        let begin = Instant::now();
+        for wanted in fields["tracks"].as_array().context("`capture` lacks `tracks`")? {
+            let is_video = wanted["kind"] == "video";
+            let kind = if is_video { MediaKind::Video } else { MediaKind::Audio };
+            let transceiver = all.iter().find(|transceiver| transceiver.kind() == kind);
+            let transceiver = transceiver.context("there is no such transceiver")?;
+            let over = self.over.clone();
+            let track = if is_video {
+                let source = VideoSource::new("numbers");
+                let track = source.track();
+                let number = |name: &str| wanted[name].as_u64().context("a track lacks its size");
+                let size = (number("width")? as u16, number("height")? as u16);
+                let rate = number("rate")? as u32;
+                std::thread::spawn(move || show(&source, &over, size, rate, begin));
+                track.into()
+            } else {
+                let source = AudioSource::new("tone");
+                let track = source.track();
+                let tone = wanted["tone"].as_f64().context("a track lacks its tone")?;
+                std::thread::spawn(move || sound(&source, &over, tone, begin));
+                track.into()
+            };
+            let sender = transceiver.send_track(&track, Arc::new(BuiltIn))?;
+            lock(&self.senders).push(sender);
+        }
+        Ok(())
+    }
+
+    /// Takes what comes on a transceiver.
+    pub(crate) fn take(&self, transceiver: &RtpTransceiver) -> Result<()> {
+        let receiver = transceiver.receive_track(Arc::new(BuiltIn))?;
+        if let Some(track) = receiver.track().as_video() {
+            let (sink, readings, over) = (track.sink(30), self.readings.clone(), self.over.clone());
+            std::thread::spawn(move || read(sink, &readings, &over));
+        }
+        if let Some(track) = receiver.track().as_audio() {
+            let (sink, heard, over) = (track.sink(20), self.heard.clone(), self.over.clone());
+            std::thread::spawn(move || listen(sink, &heard, &over));
+        }
+        lock(&self.receivers).push(receiver);
+        Ok(())
+    }
+
+    /// `watched`: what was shown since this was called last, as pages tell it.
+    pub(crate) fn watched(&self) -> Value {
+        json!({"how": "decoder", "readings": std::mem::take(&mut *lock(&self.readings))})
+    }
+
+    /// `heard`: the loudest frequency of the last third of a second.
+    pub(crate) fn heard(&self) -> Value {
+        let samples = lock(&self.heard);
+        match samples.len() {
+            HEARD => loudest(&samples),
+            _ => json!({"how": "decoder"}),
+        }
+    }
+
+    /// `engine_stats`: what became of the frames of all tracks.
+    pub(crate) fn statistics(&self) -> Value {
+        let senders = lock(&self.senders);
+        let sent = senders.iter().map(|one| format!("{:?}", one.statistics()));
+        let receivers = lock(&self.receivers);
+        let received = receivers.iter().map(|one| format!("{:?}", one.statistics()));
+        json!({"sent": sent.collect::<Vec<_>>(), "received": received.collect::<Vec<_>>()})
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Shows each picture when it is due.
+fn show(source: &VideoSource, over: &AtomicBool, size: (u16, u16), rate: u32, begin: Instant) {
+    for number in 0.. {
+        let time = Duration::from_secs(1) * number / rate.max(1);
+        std::thread::sleep((begin + time).saturating_duration_since(Instant::now()));
+        if over.load(Ordering::Relaxed) {
+            return;
+        }
+        let picture = NumberedPicture::new(u64::from(number), 0).draw(size.0, size.1);
+        source.push(&VideoFrame::new(picture, time));
+    }
+}
+
+fn sound(source: &AudioSource, over: &AtomicBool, tone: f64, begin: Instant) {
+    let mut frame = AudioFrame::default();
+    let frames = RATE / 100;
+    for number in 0_u32.. {
+        frame.time = AudioBlock::DURATION * number;
+        std::thread::sleep((begin + frame.time).saturating_duration_since(Instant::now()));
+        if over.load(Ordering::Relaxed) {
+            return;
+        }
+        frame.block.reset(RATE, 1, frames as usize);
+        for (at, sample) in frame.block.samples_mut().iter_mut().enumerate() {
+            let seconds = f64::from(number) / 100.0 + at as f64 / f64::from(RATE);
+            *sample = (0.25 * (std::f64::consts::TAU * tone * seconds).sin()) as f32;
+        }
+        source.push(&frame);
+    }
+}
+
+fn read(mut sink: Sink<VideoFrame>, readings: &Mutex<Vec<Value>>, over: &AtomicBool) {
+    while !over.load(Ordering::Relaxed) {
+        let frame = match sink.recv_timeout(REST) {
+            Ok(frame) => frame,
+            Err(peerage::media_engine::track::SinkError::Empty) => continue,
+            Err(_) => return,
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let reading = NumberedPicture::read(&frame.picture);
+        let (width, height) = (frame.picture.width(), frame.picture.height());
+        let mut all = lock(readings);
+        if all.len() < READINGS {
+            all.push(json!([
+                now.as_secs_f64() * 1_000.0,
+                frame.time.as_secs_f64(),
+                reading.number,
+                reading.layer,
+                reading.colours,
+                width,
+                height,
+                null
+            ]));
+        }
+    }
+}
+
+fn listen(mut sink: Sink<AudioFrame>, heard: &Mutex<Vec<f32>>, over: &AtomicBool) {
+    while !over.load(Ordering::Relaxed) {
+        let frame = match sink.recv_timeout(REST) {
+            Ok(frame) => frame,
+            Err(peerage::media_engine::track::SinkError::Empty) => continue,
+            Err(_) => return,
+        };
+        let mut heard = lock(heard);
+        let channels = frame.block.channels();
+        heard.extend(frame.block.samples().chunks_exact(channels).map(|moment| moment[0]));
+        let surplus = heard.len().saturating_sub(HEARD);
+        heard.drain(..surplus);
+        drop(heard);
+        sink.recycle(frame);
+    }
+}
+
+/// The loudest frequency, and how loud it and all others are, in dB of the same scale: by the tone's own correlation in steps of
+/// a bin from 100 Hz to 4 kHz, in a Hann window.
+fn loudest(samples: &[f32]) -> Value {
+    let rate = f64::from(RATE);
+    let bin = rate / HEARD as f64;
+    let windowed: Vec<f64> = samples
+        .iter()
+        .enumerate()
+        .map(|(at, sample)| {
+            let phase = std::f64::consts::TAU * at as f64 / HEARD as f64;
+            f64::from(*sample) * (0.5 - 0.5 * phase.cos())
+        })
+        .collect();
+    let power = |frequency: f64| {
+        // Goertzel's recurrence.
+        let factor = 2.0 * (std::f64::consts::TAU * frequency / rate).cos();
+        let (mut one, mut two) = (0.0, 0.0);
+        for sample in &windowed {
+            (one, two) = (sample + factor * one - two, one);
+        }
+        one * one + two * two - factor * one * two
+    };
+    let bins = (100.0 / bin) as usize..(4_000.0 / bin) as usize;
+    let powers: Vec<f64> = bins.clone().map(|at| power(at as f64 * bin)).collect();
+    let best = (0..powers.len()).max_by(|a, b| powers[*a].total_cmp(&powers[*b])).unwrap_or(0);
+    let decibels = |power: f64| 10.0 * power.max(1e-12).log10();
+    let far = |at: &usize| at.abs_diff(best) > 4;
+    let rest = (0..powers.len()).filter(far).map(|at| powers[at]).fold(0.0, f64::max);
+    // Between the bins, by a parabola through three of them.
+    let around = |at: usize| decibels(powers[at.min(powers.len() - 1)]);
+    let (left, middle, right) = (around(best.saturating_sub(1)), around(best), around(best + 1));
+    let bend = left - 2.0 * middle + right;
+    let offset = if bend == 0.0 { 0.0 } else { 0.5 * (left - right) / bend };
+    json!({
+        "how": "decoder",
+        "frequency": (bins.start as f64 + best as f64 + offset) * bin,
+        "bin": bin,
+        "level": decibels(powers[best]),
+        "rest": decibels(rest),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loudest_tone_is_found() {
+        let samples: Vec<f32> = (0..HEARD)
+            .map(|at| (std::f64::consts::TAU * 1_000.4 * at as f64 / f64::from(RATE)).sin() as f32)
+            .collect();
+        let told = loudest(&samples);
+        let value = |name: &str| told[name].as_f64().unwrap();
+        assert!((value("frequency") - 1_000.4).abs() < 0.3, "{told}");
+        assert!(value("level") - value("rest") > 40.0, "{told}");
+    }
+}
