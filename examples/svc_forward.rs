@@ -6,7 +6,6 @@
 mod support;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use peerage::media::MediaKind;
 use peerage::rtp::forward::{Layer, LayerChoice, LayerReader, LayerSelector, StreamRewriter};
@@ -55,10 +54,11 @@ async fn main() -> Result<()> {
         let keyframe = Some(index == 0);
         let info = FrameInfo { keyframe, temporal_layer, ..FrameInfo::default() };
         camera.send_frame(Frame::new(vec![7; 2_500], index * 3_000).with_info(info)).await?;
-        tokio::time::sleep(Duration::from_millis(33)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(33)).await;
     }
     for ((watching, ..), expected) in viewers.into_iter().zip([80, 20]) {
         let seen = watching.await?;
+        println!("a viewer saw {seen} pictures of {expected}");
         assert!((expected * 9 / 10..=expected).contains(&seen), "{seen} pictures of {expected}");
     }
     Ok(())

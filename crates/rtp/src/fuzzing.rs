@@ -542,5 +542,6 @@ mod tests {
         inputs::run("rtp_demultiplexer", demultiplexer);
         inputs::run("rtp_receiver", receiver);
         inputs::run("rtp_forwarding", forwarding);
+        inputs::run("rtp_layers", layers);
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn write(sink: &Sink) {
     dependency_descriptors(sink);
     let steps: Vec<u8> = (0..=255).collect();
     for (index, bytes) in steps.chunks(64).enumerate() {
-        for target in ["rtp_fec", "rtp_nack", "rtp_receiver"] {
+        for target in ["rtp_fec", "rtp_layers", "rtp_nack", "rtp_receiver"] {
             sink.seed(target, &format!("steps_{index}"), bytes);
         }
     }
