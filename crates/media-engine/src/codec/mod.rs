@@ -9,6 +9,8 @@ mod factory;
 pub mod g711;
 #[cfg(feature = "g722")]
 pub mod g722;
+#[cfg(feature = "h264")]
+pub mod h264;
 #[cfg(feature = "opus")]
 pub mod opus;
 mod video;

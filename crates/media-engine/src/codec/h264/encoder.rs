@@ -1,0 +1,168 @@
+//! Encoding.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use peerage_openh264::RunningEncoder;
+use peerage_openh264::openh264::encoder::{
+    Complexity, EncoderConfig, FrameRate, FrameType, Profile, QpRange, RateControlMode, UsageType,
+};
+use peerage_openh264::openh264::formats::YUVSource;
+
+use super::{CODEC, implementation};
+use crate::codec::{
+    CodecError, EncodedPicture, PictureRequest, VideoEncoder, VideoEncoderInfo, VideoTarget,
+};
+use crate::video::{I420, Plane, VideoFrame};
+
+/// Encodes H.264, constrained baseline. Pictures of odd width or height lose a column or row, since 4:2:0 in H.264 has none such.
+#[derive(Debug)]
+pub struct H264Encoder {
+    target: VideoTarget,
+    screen: bool,
+    encoder: Option<RunningEncoder>,
+    size: (u16, u16),
+    data: Vec<u8>,
+    /// When the last picture was, in milliseconds.
+    last: Option<u64>,
+}
+
+impl H264Encoder {
+    /// An encoder of a camera's pictures, or of a screen's; it allocates when the first picture comes.
+    pub fn new(screen: bool) -> Self {
+        let (target, encoder, size) = (VideoTarget::default(), None, (0, 0));
+        Self { target, screen, encoder, size, data: Vec::new(), last: None }
+    }
+
+    fn bits(&self) -> u32 {
+        u32::try_from(self.target.bitrate).unwrap_or(u32::MAX).min(200_000_000)
+    }
+
+    fn prepare(&mut self, size: (u16, u16)) -> Result<(), CodecError> {
+        if self.encoder.is_some() && self.size == size {
+            return Ok(());
+        }
+        let usage = if self.screen {
+            UsageType::ScreenContentRealTime
+        } else {
+            UsageType::CameraVideoRealTime
+        };
+        let config = EncoderConfig::new()
+            .max_frame_rate(FrameRate::from_hz(self.target.framerate))
+            .rate_control_mode(RateControlMode::Bitrate)
+            .skip_frames(true)
+            .usage_type(usage)
+            .profile(Profile::Baseline)
+            .complexity(Complexity::Low)
+            .qp(QpRange::new(12, 42))
+            // Keyframes come when they are asked for.
+            .scene_change_detect(false)
+            .num_threads(1);
+        let encoder = RunningEncoder::new(config, self.bits()).map_err(library)?;
+        self.encoder = Some(encoder);
+        self.size = size;
+        Ok(())
+    }
+}
+
+fn library(error: impl std::fmt::Display) -> CodecError {
+    CodecError::Library { codec: CODEC, reason: error.to_string() }
+}
+
+/// A picture as the library takes it, without an odd column or row.
+struct Even<'a>(&'a I420);
+
+impl YUVSource for Even<'_> {
+    fn dimensions(&self) -> (usize, usize) {
+        (usize::from(self.0.width() & !1), usize::from(self.0.height() & !1))
+    }
+
+    fn strides(&self) -> (usize, usize, usize) {
+        let ((luma, _), (chroma, _)) = (self.0.size(Plane::Y), self.0.size(Plane::U));
+        (luma, chroma, chroma)
+    }
+
+    fn y(&self) -> &[u8] {
+        self.0.plane(Plane::Y)
+    }
+
+    fn u(&self) -> &[u8] {
+        self.0.plane(Plane::U)
+    }
+
+    fn v(&self) -> &[u8] {
+        self.0.plane(Plane::V)
+    }
+}
+
+impl VideoEncoder for H264Encoder {
+    fn info(&self) -> VideoEncoderInfo {
+        VideoEncoderInfo { implementation: implementation(), quantizer_range: Some((24, 37)) }
+    }
+
+    fn set_target(&mut self, target: VideoTarget) -> Result<(), CodecError> {
+        let wrong = |what, value: String, expected: &str| {
+            Err(CodecError::Argument { codec: CODEC, what, value, expected: expected.to_owned() })
+        };
+        if target.bitrate < 1000 {
+            return wrong("the bitrate", target.bitrate.to_string(), "1000 bits a second and more");
+        }
+        if !(1.0..=60.0).contains(&target.framerate) {
+            return wrong("the rate of pictures", target.framerate.to_string(), "1 to 60");
+        }
+        if target == self.target {
+            return Ok(());
+        }
+        self.target = target;
+        let bits = self.bits();
+        let Some(encoder) = &mut self.encoder else { return Ok(()) };
+        let follows = encoder.set_rate(bits, target.framerate);
+        if follows { Ok(()) } else { Err(library("it refuses the rate")) }
+    }
+
+    fn encode(
+        &mut self,
+        frame: &VideoFrame,
+        request: PictureRequest,
+        out: &mut Vec<EncodedPicture>,
+    ) -> Result<(), CodecError> {
+        let picture = Even(&frame.picture);
+        let (width, height) = (frame.picture.width() & !1, frame.picture.height() & !1);
+        // The library wants a macroblock, and level 5.2 at most.
+        let (long, short) = (width.max(height), width.min(height));
+        if short < 16 || long > 3840 || short > 2160 {
+            return Err(CodecError::Argument {
+                codec: CODEC,
+                what: "the size",
+                value: format!("{width}x{height}"),
+                expected: "16x16 to 3840x2160".to_owned(),
+            });
+        }
+        self.prepare((width, height))?;
+        let bits = self.bits();
+        let Some(encoder) = &mut self.encoder else { return Ok(()) };
+        if request.keyframe {
+            encoder.force_keyframe();
+        }
+        self.data.clear();
+        let begins = !encoder.is_running();
+        let time = Duration::as_millis(&frame.time) as u64;
+        // The library leaves out pictures whose time does not grow.
+        let time = self.last.map_or(time, |last| time.max(last + 1));
+        self.last = Some(time);
+        let kind = encoder.encode(&picture, time, &mut self.data).map_err(library)?;
+        if begins {
+            // The library allows more than the target only once it runs.
+            encoder.set_rate(bits, self.target.framerate);
+        }
+        if self.data.is_empty() || matches!(kind, FrameType::Skip | FrameType::Invalid) {
+            return Ok(());
+        }
+        let data = Bytes::copy_from_slice(&self.data);
+        out.push(EncodedPicture {
+            quantizer: encoder.quantizer(),
+            ..EncodedPicture::new(data, kind == FrameType::IDR, (width, height))
+        });
+        Ok(())
+    }
+}
