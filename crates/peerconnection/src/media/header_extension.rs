@@ -3,7 +3,7 @@
 
 use peerage_sdp::{Direction, Word};
 
-use super::capabilities::RtpHeaderExtensionCapability;
+use super::capabilities::{RtpHeaderExtensionCapability, uri};
 
 /// The largest identifier of the two-byte form.
 const MAX_ID: u16 = 255;
@@ -139,6 +139,14 @@ pub(crate) fn answer(
         };
         let Some(id) = id else { continue };
         common.push(RtpHeaderExtension { id, uri: offered.uri.clone(), direction });
+    }
+    // One of both versions of transport-wide numbers: the second where it is asked for, or alone.
+    let has = |uri: &str| common.iter().any(|extension| *extension.uri == *uri);
+    if has(uri::TRANSPORT_CC) && has(uri::TRANSPORT_CC_02) {
+        let second = capabilities.iter().find(|ours| *ours.uri == *uri::TRANSPORT_CC_02);
+        let is_wanted = second.is_some_and(|ours| ours.direction != Direction::Inactive);
+        let other = if is_wanted { uri::TRANSPORT_CC } else { uri::TRANSPORT_CC_02 };
+        common.retain(|extension| *extension.uri != *other);
     }
     common
 }

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 
 use peerage_congestion::{DataRate, DataSize, RemoteEstimator};
 use peerage_ice::Ecn;
-use peerage_rtp::extension::{AbsoluteSendTime, ExtensionKind, TransportSequenceNumber};
+use peerage_rtp::extension::{
+    AbsoluteSendTime, ExtensionKind, FeedbackRequest, TransportSequenceNumber,
+    TransportSequenceNumberV2,
+};
 use peerage_rtp::receive::{StreamArrivals, TransportArrivals};
 use peerage_rtp::rtcp::{self, FeedbackSources};
 use peerage_rtp::{ExtensionMap, RtpPacket, SequenceNumber, Ssrc};
@@ -19,6 +22,12 @@ const INTERVAL: (Duration, Duration) = (Duration::from_millis(50), Duration::fro
 /// They take this part of what arrives, if each has so many bytes with all headers.
 const REPORT_SHARE: f64 = 0.05;
 const REPORT_LEN: f64 = 68.0;
+/// On so many packets is reported at most for each that came, where the peer asks: what it gets back is bounded by what it
+/// sends. So many may have come together.
+const STATUSES_PER_PACKET: u16 = 4;
+const MAX_STATUSES: u16 = 1024;
+/// On so many in one message, which fits a datagram.
+const MAX_ASKED: u16 = 400;
 /// Headers of UDP and IP.
 const PATH_OVERHEAD: usize = 28;
 /// Sources that one REMB names.
@@ -37,6 +46,17 @@ pub(super) struct ArrivalReports {
     /// Bytes that arrived since then.
     arrived: (u64, Option<Instant>),
     interval: Duration,
+    /// The number of the packet that came, and what it asks for.
+    asked: Option<(u16, FeedbackRequest)>,
+    /// On how many packets may be reported that the peer asks for.
+    statuses: u16,
+}
+
+/// The transport-wide number of a packet, of either version.
+pub(super) fn transport_number(packet: &RtpPacket<'_>, map: &ExtensionMap) -> Option<u16> {
+    let first = packet.extension::<TransportSequenceNumber>(map).map(|number| number.0);
+    let second = || packet.extension::<TransportSequenceNumberV2>(map);
+    first.or_else(|| second().map(|number| number.sequence_number))
 }
 
 /// How a packet came.
@@ -79,7 +99,8 @@ impl ArrivalReports {
         let by_stream = agreed_on(Feedback::AckCcfb);
         let by_number = !by_stream
             && agreed_on(Feedback::TransportCc)
-            && has(ExtensionKind::TransportSequenceNumber);
+            && (has(ExtensionKind::TransportSequenceNumber)
+                || has(ExtensionKind::TransportSequenceNumberV2));
         let estimated = !by_stream
             && !by_number
             && agreed_on(Feedback::GoogRemb)
@@ -103,6 +124,14 @@ impl ArrivalReports {
             remote.on_packet(now, time.0, DataSize::from(len + PATH_OVERHEAD));
         }
         if let Some(transport) = &mut self.transport {
+            // The peer asks for reports on what it numbers by the second version.
+            if let Some(number) = packet.extension::<TransportSequenceNumberV2>(extensions) {
+                transport.record(now, SequenceNumber(number.sequence_number));
+                self.last = packet.ssrc();
+                self.statuses = (self.statuses + STATUSES_PER_PACKET).min(MAX_STATUSES);
+                self.asked = number.request.map(|request| (number.sequence_number, request));
+                return;
+            }
             let Some(number) = packet.extension::<TransportSequenceNumber>(extensions) else {
                 return;
             };
@@ -180,6 +209,24 @@ impl RtpTransport {
                 return;
             }
             self.push_rtcp(std::mem::take(&mut packet));
+        }
+    }
+
+    /// Tells what the packet that came has asked for.
+    pub(super) fn answer_request(&mut self) {
+        let Some((last, request)) = self.arrivals.asked.take() else { return };
+        let sources = FeedbackSources { sender: self.own_ssrc(), media: self.arrivals.last };
+        let reports = &mut self.arrivals;
+        let count = request.packets.min(reports.statuses).min(MAX_ASKED);
+        let Some(transport) = reports.transport.as_mut().filter(|_| count > 0) else { return };
+        if self.rtcp.len() >= MAX_QUEUED_RTCP {
+            return;
+        }
+        reports.statuses -= count;
+        let mut packet = Vec::new();
+        let asked = (count, request.timestamps);
+        if transport.report_on(SequenceNumber(last), asked, sources, &mut packet) {
+            self.push_rtcp(packet);
         }
     }
 

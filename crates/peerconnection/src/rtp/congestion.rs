@@ -8,6 +8,7 @@ use peerage_congestion::{
     GccConfig, LossReports, Pacer, PacerConfig, PacketResult, ProbeClusterId, SendHistory,
     SentPacket, Target,
 };
+use peerage_rtp::extension::FeedbackRequest;
 use peerage_rtp::rtcp::{self, Arrival, PacketMetric, REFERENCE_TIME_WRAP_US, TransportFeedback};
 use peerage_rtp::{SequenceNumber, Ssrc};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -16,6 +17,7 @@ use super::counters::PacketReports;
 use super::ecn::EcnMarking;
 use super::estimate::Estimate;
 use super::packet::Packet;
+use super::report_requests::ReportRequests;
 use super::{MAX_QUEUED_PACKETS, MAX_QUEUED_RETRANSMISSIONS};
 use crate::event_log::Log;
 
@@ -62,6 +64,7 @@ pub(super) struct RateControl {
     reported_to: u64,
     /// The numbers of the packets of each stream whose reports are by stream, by SSRC.
     by_stream: FxHashMap<u32, StreamNumbers>,
+    requests: ReportRequests,
     marking: EcnMarking,
     /// Bytes that SRTP adds to a packet, and those of UDP and IP.
     srtp_overhead: u64,
@@ -108,6 +111,7 @@ impl RateControl {
             next_number: FIRST_NUMBER,
             reported_to: FIRST_NUMBER,
             by_stream: FxHashMap::default(),
+            requests: ReportRequests::default(),
             marking: EcnMarking::default(),
             srtp_overhead: 0,
             path_overhead: IPV6_OVERHEAD,
@@ -225,6 +229,11 @@ impl RateControl {
     /// The number that the next packet gets.
     pub(super) fn number(&self) -> u16 {
         self.next_number as u16
+    }
+
+    /// What the next packet is to ask for, where the peer reports when it is asked.
+    pub(super) fn request_report(&mut self, now: Instant) -> Option<FeedbackRequest> {
+        self.requests.next(now, self.next_number)
     }
 
     /// A packet was sent under [`number`](Self::number), that has this size with SRTP's part. The peer reports on it: by

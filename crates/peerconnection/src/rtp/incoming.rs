@@ -53,6 +53,7 @@ impl RtpTransport {
         let route = self.routing.find(&packet, &self.extensions);
         let arrival = Arrival { now, len: sealed, ecn, routed: route.is_some() };
         self.arrivals.record(&packet, arrival, &self.extensions);
+        self.answer_request();
         let Some(route) = route else {
             self.statistics.packets_dropped += 1;
             return;

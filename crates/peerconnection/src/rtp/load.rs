@@ -69,7 +69,10 @@ impl Load {
         };
         let mut extensions = media.agreement.extensions.iter();
         self.numbered = agreed_on(Feedback::TransportCc)
-            && extensions.any(|e| *e.uri == *uri::TRANSPORT_CC && e.direction.sends());
+            && extensions.any(|e| {
+                e.direction.sends()
+                    && [uri::TRANSPORT_CC, uri::TRANSPORT_CC_02].contains(&e.uri.as_str())
+            });
         self.by_stream = agreed_on(Feedback::AckCcfb);
         self.described = media.remote.bandwidth;
         // While it was held nobody looked for it.

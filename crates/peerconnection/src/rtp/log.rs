@@ -8,11 +8,11 @@ use peerage_log::{
     Direction, Encoding, Estimate, Frame as LoggedFrame, LogEvent, Packet, PacketRole, Plaintext,
     Report, Rtcp, RtcpKind, Stream,
 };
-use peerage_rtp::extension::TransportSequenceNumber;
 use peerage_rtp::payload::PayloadFormat;
 use peerage_rtp::rtcp::{self, Arrival, Packet as RtcpPacket, PacketMetric, ReportBlock};
 use peerage_rtp::{ExtensionMap, NtpClock, RtpPacket, Ssrc};
 
+use super::arrivals::transport_number;
 use super::frame::Frame;
 use super::routing::{ReceivedCodec, Section};
 use super::send::SendStream;
@@ -226,7 +226,7 @@ fn note_sent(
 
 /// A packet without a payload is padding, whatever it was made for.
 fn describe(packet: &RtpPacket<'_>, map: &ExtensionMap, role: PacketRole) -> Packet {
-    let number = packet.extension::<TransportSequenceNumber>(map);
+    let number = transport_number(packet, map);
     Packet {
         ssrc: packet.ssrc().0,
         sequence: packet.sequence_number().0,
@@ -234,7 +234,7 @@ fn describe(packet: &RtpPacket<'_>, map: &ExtensionMap, role: PacketRole) -> Pac
         payload_type: packet.payload_type().get(),
         size: packet.as_bytes().len() as u32,
         marker: packet.marker(),
-        transport_sequence: number.map(|number| number.0),
+        transport_sequence: number,
         role: if packet.payload().is_empty() { PacketRole::Padding } else { role },
         probe: None,
     }

@@ -47,6 +47,7 @@ mod receive;
 mod receive_tests;
 mod receivers;
 mod remb;
+mod report_requests;
 mod reports;
 mod routing;
 mod scalability;

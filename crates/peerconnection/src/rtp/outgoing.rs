@@ -154,6 +154,11 @@ impl RtpTransport {
                 return Some((ssrc, buf.len() - start, mark));
             }
             let numbered = packet.write(self.clock.at(now), rate.number(), buf);
+            if packet.may_ask()
+                && let Some(request) = rate.request_report(now)
+            {
+                packet.write_request(&mut buf[start..], request);
+            }
             let stream = self.senders.get_mut(packet.ssrc);
             if let Some(stream) = &stream {
                 packet.write_offset(&mut buf[start..], |timestamp| {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use peerage_congestion::Class;
-use peerage_rtp::extension::{ExtensionKind, ExtensionWriter, Mid, RtpStreamId};
+use peerage_rtp::extension::{ExtensionKind, ExtensionWriter, FeedbackRequest, Mid, RtpStreamId};
 use peerage_rtp::{
     ExtensionMap, NtpTime, RtpHeader, RtpPacket, RtpTimestamp, SequenceNumber, Ssrc,
 };
@@ -77,6 +77,8 @@ pub(super) struct Places {
     send_time: u16,
     /// The transport-wide number.
     transport_sequence: u16,
+    /// A report may be asked for behind that number.
+    may_ask: bool,
     /// How long after its timestamp it leaves (RFC 5450).
     offset: u16,
 }
@@ -88,9 +90,12 @@ impl Places {
             let range: Range<usize> = packet?.extension_range(map.id(kind)?)?;
             u16::try_from(range.start).ok()
         };
+        let first = find(ExtensionKind::TransportSequenceNumber);
+        let second = find(ExtensionKind::TransportSequenceNumberV2);
         Self {
             send_time: find(ExtensionKind::AbsoluteSendTime).unwrap_or(0),
-            transport_sequence: find(ExtensionKind::TransportSequenceNumber).unwrap_or(0),
+            transport_sequence: second.or(first).unwrap_or(0),
+            may_ask: second.is_some(),
             offset: find(ExtensionKind::TransmissionOffset).unwrap_or(0),
         }
     }
@@ -115,6 +120,18 @@ impl Packet {
         }
         buf.extend_from_slice(&self.payload);
         number != 0
+    }
+
+    /// Whether the packet can ask for a report (transport-wide-cc-02).
+    pub(super) fn may_ask(&self) -> bool {
+        self.places.may_ask
+    }
+
+    /// Puts what is asked for into the packet as it was written.
+    pub(super) fn write_request(&self, written: &mut [u8], request: FeedbackRequest) {
+        let at = usize::from(self.places.transport_sequence) + 2;
+        let field = u16::from(request.timestamps) << 15 | request.packets.min(0x7FFF);
+        written[at..at + 2].copy_from_slice(&field.to_be_bytes());
     }
 
     /// Puts how long after its timestamp it leaves into the packet as it was written, where it has room for that. `ticks`
@@ -231,9 +248,14 @@ impl HeaderTemplate {
                 let _ = writer.put(id, &[0; 3]);
             }
         }
-        let id = self.map.id(ExtensionKind::TransportSequenceNumber);
-        if let Some(id) = id.filter(|_| self.numbered) {
-            let _ = writer.put(id, &[0; 2]);
+        let first = self.map.id(ExtensionKind::TransportSequenceNumber);
+        let second = self.map.id(ExtensionKind::TransportSequenceNumberV2);
+        match (second, first) {
+            _ if !self.numbered => {}
+            // With room for a request, of nothing at first.
+            (Some(id), _) => drop(writer.put(id, &[0; 4])),
+            (None, Some(id)) => drop(writer.put(id, &[0; 2])),
+            (None, None) => {}
         }
     }
 

@@ -183,6 +183,44 @@ impl TransportArrivals {
     }
 }
 
+impl TransportArrivals {
+    /// Appends a message on `count` packets up to `last`, which has come, as the sender has asked for it (webrtc.org
+    /// transport-wide-cc-02): one that is at most [`MAX_TRANSPORT_FEEDBACK_LEN`](crate::rtcp::MAX_TRANSPORT_FEEDBACK_LEN)
+    /// long, which leaves the newest out where all would not fit. False where nothing is known of them.
+    pub fn report_on(
+        &mut self,
+        last: SequenceNumber,
+        (count, times): (u16, bool),
+        sources: FeedbackSources,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let end = (self.run.unwrapper.unwrap(last) + 1).min(self.run.end());
+        let from = end.saturating_sub(count.into()).max(self.run.first);
+        let arrival = |run: &Run<Duration>, at: u64| {
+            run.entries.get((at - run.first) as usize).copied().flatten()
+        };
+        let Some(first) = (from..end).find_map(|at| arrival(&self.run, at)) else { return false };
+        self.builder.begin(SequenceNumber(from as u16), first);
+        for number in from..end {
+            if let Some(time) = arrival(&self.run, number)
+                && !self.builder.push(SequenceNumber(number as u16), time)
+            {
+                break;
+            }
+        }
+        if self.builder.is_empty() {
+            return false;
+        }
+        match times {
+            true => self.builder.write(sources, self.feedback_count, out),
+            false => self.builder.write_without_times(sources, self.feedback_count, out),
+        }
+        self.feedback_count = self.feedback_count.wrapping_add(1);
+        self.run.reported(self.run.report_from.max(end), KEPT);
+        true
+    }
+}
+
 /// Arrivals of streams' packets with their ECN marks, for RFC 8888.
 #[derive(Debug, Default)]
 pub struct StreamArrivals {
@@ -338,6 +376,35 @@ mod tests {
         arrivals.record(at(31), SequenceNumber(0));
         assert_eq!(reported(&mut arrivals), [(0, Some(31)), (1, Some(12)), (2, Some(30))]);
         assert_eq!(reported(&mut arrivals), []);
+    }
+
+    #[test]
+    fn what_is_asked_for_is_reported_and_again() {
+        let now = Instant::now();
+        let mut arrivals = TransportArrivals::new(now);
+        // Over the wrap, with every fifth one missing.
+        for number in (0..100_u16).filter(|number| number % 5 != 2) {
+            let at = now + Duration::from_millis(number.into());
+            arrivals.record(at, SequenceNumber(number.wrapping_sub(50)));
+        }
+        let sources = FeedbackSources { sender: Ssrc(1), media: Ssrc(2) };
+        let last = SequenceNumber(49);
+        for (count, expected) in [(1, 1), (10, 10), (10, 10), (100, 100), (1_000, 100)] {
+            let mut bytes = Vec::new();
+            assert!(arrivals.report_on(last, (count, true), sources, &mut bytes));
+            let Some(Ok(Packet::TransportFeedback(feedback))) = packets(&bytes).next() else {
+                panic!("{bytes:?}")
+            };
+            let packets: Vec<_> = feedback.packets().collect();
+            assert_eq!(packets.len(), expected);
+            assert_eq!(packets[packets.len() - 1].sequence_number, last);
+            let lost = packets.iter().filter(|p| p.arrival == Arrival::NotReceived);
+            assert_eq!(lost.count(), expected / 5);
+        }
+        assert!(!arrivals.is_due(), "nobody waits for it");
+        let mut bytes = Vec::new();
+        assert!(!TransportArrivals::new(now).report_on(last, (5, true), sources, &mut bytes));
+        assert!(bytes.is_empty());
     }
 
     #[test]

@@ -337,21 +337,56 @@ impl TransportFeedbackBuilder {
         self.base.plus(self.symbols.len() as u16)
     }
 
+    /// Appends the message as one that only says which packets arrived (webrtc.org transport-wide-cc-02); nothing where nothing
+    /// was pushed. It has to be the last of its compound.
+    pub fn write_without_times(
+        &self,
+        sources: FeedbackSources,
+        feedback_count: u8,
+        out: &mut Vec<u8>,
+    ) {
+        let start = out.len();
+        self.write_with(sources, feedback_count, &[], out);
+        let chunks = self.chunks().count();
+        if chunks % 2 == 1
+            && let Some(last) = out.last_mut()
+        {
+            // The two bytes to the next word are said to be padding, or they could be times (RFC 3550 §6.4.1).
+            *last = 2;
+            out[start] |= 0x20;
+        }
+    }
+
     /// Appends the message; nothing where nothing was pushed.
     pub fn write(&self, sources: FeedbackSources, feedback_count: u8, out: &mut Vec<u8>) {
+        self.write_with(sources, feedback_count, &self.deltas, out);
+    }
+
+    /// The chunks of all symbols.
+    fn chunks(&self) -> impl Iterator<Item = u16> {
+        let mut rest = &self.symbols[..];
+        std::iter::from_fn(move || {
+            let (word, taken) = (!rest.is_empty()).then(|| next_chunk(rest))?;
+            rest = &rest[taken..];
+            Some(word)
+        })
+    }
+
+    fn write_with(
+        &self,
+        sources: FeedbackSources,
+        feedback_count: u8,
+        deltas: &[u8],
+        out: &mut Vec<u8>,
+    ) {
         if self.symbols.is_empty() {
             return;
         }
         write_packet(out, packet_type::TRANSPORT_FEEDBACK, 15, |out| {
             let count = self.symbols.len() as u16;
             write_fixed(out, sources, self.base, count, self.reference as i32, feedback_count);
-            let mut rest = &self.symbols[..];
-            while !rest.is_empty() {
-                let (word, taken) = next_chunk(rest);
-                out.extend_from_slice(&word.to_be_bytes());
-                rest = &rest[taken..];
-            }
-            out.extend_from_slice(&self.deltas);
+            self.chunks().for_each(|word| out.extend_from_slice(&word.to_be_bytes()));
+            out.extend_from_slice(deltas);
         });
     }
 }
@@ -440,6 +475,32 @@ mod tests {
         assert_eq!(TransportFeedback::read(&body).unwrap().packets().count(), 65_535);
         body[16..18].copy_from_slice(&[0, 0]); // a run of none
         assert!(TransportFeedback::read(&body).is_err());
+    }
+
+    #[test]
+    fn times_may_be_left_out() {
+        for count in 1..40_u16 {
+            let mut builder = TransportFeedbackBuilder::new();
+            builder.begin(SequenceNumber(7), Duration::ZERO);
+            for number in (0..count).filter(|number| number % 3 != 1) {
+                assert!(builder.push(SequenceNumber(7 + number), Duration::from_millis(90)));
+            }
+            let mut bytes = Vec::new();
+            let sources = FeedbackSources { sender: crate::Ssrc(1), media: crate::Ssrc(2) };
+            builder.write_without_times(sources, 3, &mut bytes);
+            let packets: Vec<_> = crate::rtcp::packets(&bytes).map(Result::unwrap).collect();
+            let [crate::rtcp::Packet::TransportFeedback(feedback)] = packets[..] else {
+                panic!("{packets:?}")
+            };
+            for (index, status) in feedback.packets().enumerate() {
+                assert_eq!(status.sequence_number, SequenceNumber(7 + index as u16));
+                let arrival = match index % 3 {
+                    1 => Arrival::NotReceived,
+                    _ => Arrival::ReceivedWithoutTime,
+                };
+                assert_eq!(status.arrival, arrival, "{index} of {count}");
+            }
+        }
     }
 
     #[test]
