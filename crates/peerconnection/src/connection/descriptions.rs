@@ -528,7 +528,8 @@ impl LocalTransports for Source<'_> {
         let mut own = self.parameters(theirs.id)?;
         let place = self.transports.position(theirs.id)?;
         let transport = &mut self.transports[place];
-        if own.dtls_client.is_some() && transport.dtls.is_another(theirs) {
+        let (setup, id) = (theirs.setup, theirs.tls_id.as_ref());
+        if own.dtls_client.is_some() && transport.dtls.is_another(setup, &theirs.fingerprints, id) {
             // RFC 8842 §5.3: a new id, and the roles are free again.
             own.tls_id = next_tls_id(transport, self.rng);
             own.dtls_client = None;

@@ -14,7 +14,6 @@ use peerage_sdp::{Setup, TlsId};
 use crate::config::Settings;
 use crate::error::{Error, ErrorDetail};
 use crate::event::Handshake;
-use crate::jsep::RemoteTransport;
 use crate::state::DtlsState;
 use crate::transport::srtp::SrtpTransport;
 
@@ -187,17 +186,22 @@ impl DtlsTransport {
 
     /// Whether the peer describes another association than the one that was agreed on last: another certificate, another
     /// `a=tls-id`, or another role (RFC 8842 §3.1).
-    pub(crate) fn is_another(&self, theirs: &RemoteTransport) -> bool {
+    pub(crate) fn is_another(
+        &self,
+        setup: Option<Setup>,
+        fingerprints: &[Fingerprint],
+        tls_id: Option<&TlsId>,
+    ) -> bool {
         let Some(agreed) = self.agreed() else { return false };
-        let is_client = match theirs.setup {
+        let is_client = match setup {
             Some(Setup::Active) => false,
             Some(Setup::Passive) => true,
             _ => agreed.is_client,
         };
         agreed.are_of_another(&DtlsParameters {
             is_client,
-            fingerprints: theirs.fingerprints.clone(),
-            tls_ids: (None, theirs.tls_id.clone()),
+            fingerprints: fingerprints.to_vec(),
+            tls_ids: (None, tls_id.cloned()),
         })
     }
 
