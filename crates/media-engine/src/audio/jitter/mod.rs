@@ -18,6 +18,9 @@ mod correlation;
 mod decision;
 mod delay_manager;
 mod expand;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod histogram;
 mod lpc;
 mod merge;
