@@ -16,8 +16,8 @@ const MAX_PACKETS: usize = 20;
 pub fn jitter_buffer(data: &[u8]) {
     let mut config = JitterConfig::new(8_000);
     config.max_packets = MAX_PACKETS;
-    config.stretch = data.len() % 7 != 0;
-    let own = data.len() % 2 == 0;
+    config.stretch = !data.len().is_multiple_of(7);
+    let own = data.len().is_multiple_of(2);
     let mut buffer = JitterBuffer::new(config, Box::new(Echo { rate: 8_000, channels: 1, own }));
     let mut now = Instant::now();
     let mut block = AudioBlock::default();
@@ -137,7 +137,16 @@ impl AudioDecoder for Echo {
 }
 
 #[cfg(test)]
+#[path = "../../../../../fuzz/inputs.rs"]
+mod inputs;
+
+#[cfg(test)]
 mod tests {
+    #[test]
+    fn seeds_and_regressions_hold() {
+        super::inputs::run("media_audio_jitter", super::jitter_buffer);
+    }
+
     #[test]
     fn any_bytes_are_survived() {
         super::jitter_buffer(&[]);
