@@ -22,7 +22,7 @@ pub(crate) enum Sent {
     Opus,
     /// With the packet before in each one besides (RFC 2198).
     Red,
-    /// With deep redundancy in the same 32 kbit/s.
+    /// With deep redundancy of half a second, in as many bits as RED takes: 64 kbit/s.
     Dred,
     /// Linear samples, of which a decoder makes up none.
     Linear,
@@ -46,6 +46,9 @@ pub(crate) fn send(speech: &[f32], sent: Sent, loss: f64) -> Vec<Bytes> {
     let mut target = AudioTarget::default();
     // What comes twice needs no redundancy inside: it would cost the sound its bits.
     target.loss = if sent == Sent::Red { 0.0 } else { loss as f32 };
+    if sent == Sent::Dred {
+        target.bitrate = 64_000;
+    }
     encoder.set_target(target).expect("a target");
     let mut block = AudioBlock::default();
     blocks

@@ -3,7 +3,8 @@
 //!
 //! `PEERAGE_SPEECH` names the speech, 16-bit samples at 16 kHz without a header; `PEERAGE_PYTHON` a Python that has `pesq`
 //! and `speechmos`. Without them only delays and shares are printed. `PEERAGE_AUDIO_NETEQ=0` leaves out the crate `neteq`, which needs
-//! real time.
+//! real time. `PEERAGE_AUDIO_ONLY` and `PEERAGE_AUDIO_LISTENER` choose networks and listeners by a part of their names;
+//! `PEERAGE_AUDIO_TRACES` names a folder to write the traces to instead, for `libwebrtc.py`.
 
 mod listen;
 mod trace;
@@ -40,11 +41,12 @@ fn main() {
         ("crate neteq", Sent::Opus, 0),
     ];
     let only = std::env::var("PEERAGE_AUDIO_ONLY").unwrap_or_default();
+    let only_way = std::env::var("PEERAGE_AUDIO_LISTENER").unwrap_or_default();
     let with_neteq = std::env::var("PEERAGE_AUDIO_NETEQ").as_deref() != Ok("0");
     let mut rows = Vec::new();
     for network in NETWORKS.iter().filter(|network| network.name.contains(&only)) {
         for (way, sent, complexity) in ways {
-            if way == "crate neteq" && !with_neteq {
+            if (way == "crate neteq" && !with_neteq) || !way.contains(&only_way) {
                 continue;
             }
             let packets = listen::send(&speech, sent, network.loss);

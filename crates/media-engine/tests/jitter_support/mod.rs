@@ -106,10 +106,31 @@ impl Call {
         (heard, buffer)
     }
 
+    /// With a buffer of the caller's, who is asked before each block.
     pub(crate) fn run_with(
         &self,
         buffer: &mut JitterBuffer,
         mut each: impl FnMut(i64, &mut JitterBuffer),
+        sound: impl Fn(u64) -> f32,
+    ) -> Vec<f32> {
+        self.drive(buffer, |now, buffer| each(now, buffer), |_, _| {}, sound)
+    }
+
+    /// With a buffer of the caller's, who is told when packets are about to go in (true) and a block has come out (false).
+    pub(crate) fn run_measured(
+        &self,
+        buffer: &mut JitterBuffer,
+        measure: impl FnMut(i64, bool),
+        sound: impl Fn(u64) -> f32,
+    ) {
+        self.drive(buffer, |_, _| {}, measure, sound);
+    }
+
+    fn drive(
+        &self,
+        buffer: &mut JitterBuffer,
+        mut each: impl FnMut(i64, &mut JitterBuffer),
+        mut measure: impl FnMut(i64, bool),
         sound: impl Fn(u64) -> f32,
     ) -> Vec<f32> {
         let origin = Instant::now();
@@ -127,13 +148,19 @@ impl Call {
         let mut arrivals = arrivals.into_iter().peekable();
         let mut heard = Vec::new();
         let mut block = AudioBlock::default();
+        let mut packets = Vec::with_capacity(100);
         for call in 0..self.arrivals.len() as i64 * 2 {
             let now = call * 10_000;
             while let Some((arrival, index)) = arrivals.next_if(|&(arrival, _)| arrival <= now) {
-                buffer.insert(at(arrival), packet(self.rate, index, &sound));
+                packets.push((arrival, packet(self.rate, index, &sound)));
             }
             each(now, buffer);
+            measure(now, true);
+            for (arrival, packet) in packets.drain(..) {
+                buffer.insert(at(arrival), packet);
+            }
             buffer.get_audio(at(now), &mut block);
+            measure(now, false);
             assert_eq!((block.rate(), block.channels()), (self.rate, 1));
             assert_eq!(block.frames(), self.rate as usize / 100, "not 10 ms at {now} µs");
             assert!(block.samples().iter().all(|s| s.is_finite() && s.abs() <= 4.0));

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use super::background::{Background, WINDOW_MILLIS};
-use super::comfort_noise::ComfortNoise;
 use super::config::JitterConfig;
 use super::decision::{HURRY_ABOVE, LENGTHEN_BELOW, Next, Operation, Phase, SHORTEN_ABOVE, decide};
 use super::delay_manager::DelayManager;
@@ -19,6 +18,7 @@ use super::statistics::JitterStatistics;
 use super::stretch::Stretcher;
 use super::timeline::{Place, Timeline};
 use crate::audio::AudioBlock;
+use crate::codec::comfort_noise::ComfortNoise;
 use crate::codec::{AudioDecoder, Concealment};
 
 /// The longest packet, in ms: what Opus has at most (RFC 6716 §3.2.5).
@@ -110,7 +110,7 @@ impl JitterBuffer {
             rest: 0,
             expander: Expander::new(),
             background: Background::new(),
-            comfort: ComfortNoise::new(),
+            comfort: ComfortNoise::new(config.seed),
             described: false,
             noise: Noise::new(config.seed),
             missing: Missing::default(),
@@ -405,7 +405,7 @@ impl JitterBuffer {
         self.begun = true;
         self.over = 0;
         if packet.comfort_noise {
-            if self.comfort.update(&packet.payload) {
+            if self.comfort.update(&packet.payload).is_ok() {
                 self.described = true;
             } else {
                 self.statistics.packets_undecodable += 1;
@@ -594,15 +594,16 @@ impl JitterBuffer {
         if own && self.phase == Phase::Comfort && self.codec_makes(frames).is_some() {
             return;
         }
+        if self.described && self.phase == Phase::Comfort {
+            self.decoded.reset(self.rate, self.channels, frames);
+            self.comfort.fill(&mut self.decoded);
+            self.play.push(self.decoded.samples());
+            return;
+        }
         self.scratch.clear();
         for _ in 0..frames {
             for channel in 0..self.channels {
-                let sample = if self.described && self.phase == Phase::Comfort {
-                    self.comfort.next(channel, &mut self.noise)
-                } else {
-                    self.background.next(channel, &mut self.noise)
-                };
-                self.scratch.push(sample);
+                self.scratch.push(self.background.next(channel, &mut self.noise));
             }
         }
         self.play.push(&self.scratch);

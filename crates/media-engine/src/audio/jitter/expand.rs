@@ -6,6 +6,9 @@ use super::correlation::{Search, mono};
 use super::lpc::{Lpc, Noise, Synthesis};
 use crate::audio::AudioBlock;
 
+// Chosen by PESQ and PLCMOS of linear samples at 10 % of losses and at 20 % in bursts (`cargo xtask bench audio`): holding for
+// 20 ms, fading until 140 and turning voiceless by 160 has 0.1 less of each.
+
 /// The shortest and longest pitch periods, in µs.
 const PERIOD_MICROS: (usize, usize) = (2_500, 15_000);
 /// How much is compared to find it, in µs.
@@ -15,11 +18,11 @@ const ORDER: usize = 20;
 /// Its window, in µs.
 const SPECTRUM_MICROS: usize = 20_000;
 /// How alike two periods have to be at least to count as voiced at all, and to count as fully voiced.
-const VOICED: (f32, f32) = (0.3, 0.85);
+const VOICED: (f32, f32) = (0.2, 0.6);
 /// How long it stays as loud as it was, in ms, and from when there is nothing left of it.
-const FADE_MILLIS: (f32, f32) = (20.0, 140.0);
+const FADE_MILLIS: (f32, f32) = (40.0, 240.0);
 /// After how many ms nothing is voiced any more: what repeats unchanged for longer buzzes.
-const UNVOICED_MILLIS: f32 = 160.0;
+const UNVOICED_MILLIS: f32 = 400.0;
 /// Over how many µs the step between the end of what was and the beginning of the period is smoothed.
 const STEP_MICROS: usize = 2_000;
 
@@ -159,7 +162,7 @@ mod tests {
                 let error = sample - sound(80 * millis + at / channels);
                 assert!(error.abs() < 0.25, "{rate}: {error} at {at}");
             }
-            expander.produce(200 * millis, &mut background, &mut noise, &mut out);
+            expander.produce(250 * millis, &mut background, &mut noise, &mut out);
             assert!(!expander.produce(10 * millis, &mut background, &mut noise, &mut out));
             assert!(out[out.len() - 100..].iter().all(|sample| sample.abs() < 1e-3));
         }

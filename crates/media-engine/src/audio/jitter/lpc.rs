@@ -57,20 +57,6 @@ impl Lpc {
         let gain = (error / (0.375 * frames as f32)).max(0.0).sqrt();
         Self { coefficients, order, gain }
     }
-
-    /// A filter of reflection coefficients, from which noise comes out with a root mean square of `level`.
-    pub(super) fn from_reflections(reflections: impl Iterator<Item = f32>, level: f32) -> Self {
-        let mut coefficients = [0.0f32; MAX_ORDER];
-        let mut order = 0;
-        let mut error = 1.0f32;
-        for reflection in reflections.take(MAX_ORDER) {
-            let reflection = reflection.clamp(-0.999, 0.999);
-            step_up(&mut coefficients, order, reflection);
-            error *= 1.0 - reflection * reflection;
-            order += 1;
-        }
-        Self { coefficients, order, gain: level * error.sqrt() }
-    }
 }
 
 /// Levinson's step from `order` coefficients to one more.
@@ -162,23 +148,5 @@ mod tests {
         assert!((0.5..2.0).contains(&ratio), "{ratio}");
         let colour = made.windows(2).map(|w| w[0] * w[1]).sum::<f32>() / 9_599.0 / energy(&made);
         assert!((0.8..1.0).contains(&colour), "{colour}");
-    }
-
-    #[test]
-    fn reflections_of_a_peer_stay_stable() {
-        let mut synthesis = Synthesis::new();
-        let mut noise = Noise::new(3);
-        let lpc = Lpc::from_reflections((0..200).map(|_| 1.0), 1.0);
-        for _ in 0..100_000 {
-            assert!(synthesis.next(&lpc, noise.next()).abs() <= 2.0);
-        }
-    }
-
-    #[test]
-    fn the_level_of_given_reflections_is_kept() {
-        let (mut synthesis, mut noise) = (Synthesis::new(), Noise::new(3));
-        let lpc = Lpc::from_reflections([-0.7, 0.3].into_iter(), 0.1);
-        let sum: f32 = (0..100_000).map(|_| synthesis.next(&lpc, noise.next()).powi(2)).sum();
-        assert!(((sum / 1e5).sqrt() - 0.1).abs() < 0.01);
     }
 }

@@ -12,7 +12,6 @@
 mod arrival;
 mod background;
 mod buffer;
-mod comfort_noise;
 mod config;
 mod correlation;
 mod decision;
