@@ -52,7 +52,7 @@ fn drain<T, E>(
 
 #[cfg(test)]
 #[path = "../../../../fuzz/inputs.rs"]
-mod inputs;
+pub(crate) mod inputs;
 
 #[cfg(test)]
 mod tests {

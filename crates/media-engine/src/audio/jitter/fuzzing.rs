@@ -137,14 +137,10 @@ impl AudioDecoder for Echo {
 }
 
 #[cfg(test)]
-#[path = "../../../../../fuzz/inputs.rs"]
-mod inputs;
-
-#[cfg(test)]
 mod tests {
     #[test]
     fn seeds_and_regressions_hold() {
-        super::inputs::run("media_audio_jitter", super::jitter_buffer);
+        crate::files::fuzzing::inputs::run("media_audio_jitter", super::jitter_buffer);
     }
 
     #[test]
