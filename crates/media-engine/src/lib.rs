@@ -4,5 +4,6 @@
 pub mod audio;
 pub mod codec;
 pub mod files;
+pub mod sync;
 pub mod track;
 pub mod video;

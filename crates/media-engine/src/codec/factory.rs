@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use peerage_rtp::payload::PayloadFormat;
+use peerage_rtp::payload::{PacketizationMode, PayloadFormat};
 
 use super::{AudioDecoder, AudioEncoder, CodecError, VideoDecoder, VideoEncoder};
 
@@ -78,6 +78,7 @@ const OPUS: bool = cfg!(feature = "opus");
 const G711: bool = cfg!(feature = "g711");
 const G722: bool = cfg!(feature = "g722");
 const VPX: bool = cfg!(feature = "vpx");
+const H264: bool = cfg!(feature = "h264");
 
 impl CodecFactory for BuiltIn {
     fn encodes(&self, codec: &CodecSpec) -> bool {
@@ -86,12 +87,17 @@ impl CodecFactory for BuiltIn {
             PayloadFormat::Pcmu | PayloadFormat::Pcma => G711,
             PayloadFormat::G722 => G722,
             PayloadFormat::Vp8 | PayloadFormat::Vp9 => VPX,
+            // Slices are not cut to fit packets, which the other mode wants (RFC 6184 §5.4).
+            PayloadFormat::H264 { packetization_mode: PacketizationMode::NonInterleaved } => H264,
             _ => false,
         }
     }
 
     fn decodes(&self, codec: &CodecSpec) -> bool {
-        self.encodes(codec)
+        match codec.format {
+            PayloadFormat::H264 { .. } => H264,
+            _ => self.encodes(codec),
+        }
     }
 
     fn audio_encoder(&self, codec: &CodecSpec) -> Result<Box<dyn AudioEncoder>, CodecError> {
@@ -130,6 +136,10 @@ impl CodecFactory for BuiltIn {
                 let config = super::vpx::VpxConfig::new(vpx(codec));
                 Ok(Box::new(super::vpx::VpxEncoder::new(config)?))
             }
+            #[cfg(feature = "h264")]
+            PayloadFormat::H264 { packetization_mode: PacketizationMode::NonInterleaved } => {
+                Ok(Box::new(super::h264::H264Encoder::new(false)))
+            }
             _ => Err(missing(codec)),
         }
     }
@@ -140,6 +150,8 @@ impl CodecFactory for BuiltIn {
             PayloadFormat::Vp8 | PayloadFormat::Vp9 => {
                 Ok(Box::new(super::vpx::VpxDecoder::new(vpx(codec), 1)?))
             }
+            #[cfg(feature = "h264")]
+            PayloadFormat::H264 { .. } => Ok(Box::new(super::h264::H264Decoder::new()?)),
             _ => Err(missing(codec)),
         }
     }
