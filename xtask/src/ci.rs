@@ -143,14 +143,12 @@ fn examples(tally: &mut Tally) -> Result<()> {
                 continue;
             }
             let step = format!("example {name}");
-            match Step::new(&step, 10).run(cargo().args([
-                "run",
-                "--release",
-                "-p",
-                package,
-                "--example",
-                name,
-            ])) {
+            let mut run = cargo();
+            run.args(["run", "--release", "-p", package, "--example", name]);
+            for feature in target["required-features"].as_array().into_iter().flatten() {
+                run.args(["--features", feature.as_str().unwrap_or_default()]);
+            }
+            match Step::new(&step, 10).run(&mut run) {
                 Ok(_) => tally.passed += 1,
                 Err(error) => failures.push(format!("{error:#}")),
             }

@@ -3,24 +3,22 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use peerage::engine::{TrackReceiver, TrackSender};
+use peerage::engine::{TrackReceiver, TrackSender, sources};
 use peerage::media::MediaKind;
-use peerage::media_engine::audio::{AudioBlock, AudioFrame};
+use peerage::media_engine::audio::AudioFrame;
 use peerage::media_engine::codec::BuiltIn;
-use peerage::media_engine::track::{AudioSource, Sink, VideoSource};
+use peerage::media_engine::track::Sink;
 use peerage::media_engine::video::VideoFrame;
 use peerage::media_engine::video::pattern::NumberedPicture;
 use peerage::{PeerConnection, RtpTransceiver};
 use serde_json::{Value, json};
 
-/// Samples a second of the tone.
-const RATE: u32 = 48_000;
 /// Readings that are kept until they are asked for.
 const READINGS: usize = 5_000;
-/// Samples in which the tone is looked for: a third of a second.
+/// Samples in which the tone is looked for: a third of a second at 48 kHz.
 const HEARD: usize = 16_384;
 /// How long a thread rests at most before it looks whether it is still wanted.
 const REST: Duration = Duration::from_millis(100);
@@ -32,7 +30,14 @@ pub(crate) struct Engine {
     senders: Mutex<Vec<TrackSender>>,
     receivers: Mutex<Vec<TrackReceiver>>,
     readings: Arc<Mutex<Vec<Value>>>,
-    heard: Arc<Mutex<Vec<f32>>>,
+    heard: Arc<Mutex<Heard>>,
+}
+
+/// The last samples of the first channel, and how many a second there are: as many as the codec has.
+#[derive(Default)]
+struct Heard {
+    rate: u32,
+    samples: Vec<f32>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -43,27 +48,17 @@ impl Engine {
     /// `capture`: each of `tracks` is a `kind`, and for video `width`, `height` and `rate`, for audio a `tone` in Hz.
     pub(crate) async fn capture(&self, pc: &PeerConnection, fields: &Value) -> Result<()> {
         let all = pc.transceivers().await?;
-        let begin = Instant::now();
         for wanted in fields["tracks"].as_array().context("`capture` lacks `tracks`")? {
             let is_video = wanted["kind"] == "video";
             let kind = if is_video { MediaKind::Video } else { MediaKind::Audio };
             let transceiver = all.iter().find(|transceiver| transceiver.kind() == kind);
             let transceiver = transceiver.context("there is no such transceiver")?;
-            let over = self.over.clone();
+            let number = |name: &str| wanted[name].as_f64().context("a track lacks what it is of");
             let track = if is_video {
-                let source = VideoSource::new("numbers");
-                let track = source.track();
-                let number = |name: &str| wanted[name].as_u64().context("a track lacks its size");
-                let size = (number("width")? as u16, number("height")? as u16);
-                let rate = number("rate")? as u32;
-                std::thread::spawn(move || show(&source, &over, size, rate, begin));
-                track.into()
+                let (width, height) = (number("width")? as u16, number("height")? as u16);
+                sources::numbered_pictures(width, height, number("rate")?)?.into()
             } else {
-                let source = AudioSource::new("tone");
-                let track = source.track();
-                let tone = wanted["tone"].as_f64().context("a track lacks its tone")?;
-                std::thread::spawn(move || sound(&source, &over, tone, begin));
-                track.into()
+                sources::tone(number("tone")?)?.into()
             };
             let sender = transceiver.send_track(&track, Arc::new(BuiltIn))?;
             lock(&self.senders).push(sender);
@@ -93,9 +88,9 @@ impl Engine {
 
     /// `heard`: the loudest frequency of the last third of a second.
     pub(crate) fn heard(&self) -> Value {
-        let samples = lock(&self.heard);
-        match samples.len() {
-            HEARD => loudest(&samples),
+        let heard = lock(&self.heard);
+        match heard.samples.len() {
+            HEARD => loudest(&heard.samples, heard.rate),
             _ => json!({"how": "decoder"}),
         }
     }
@@ -113,37 +108,6 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Shows each picture when it is due.
-fn show(source: &VideoSource, over: &AtomicBool, size: (u16, u16), rate: u32, begin: Instant) {
-    for number in 0.. {
-        let time = Duration::from_secs(1) * number / rate.max(1);
-        std::thread::sleep((begin + time).saturating_duration_since(Instant::now()));
-        if over.load(Ordering::Relaxed) {
-            return;
-        }
-        let picture = NumberedPicture::new(u64::from(number), 0).draw(size.0, size.1);
-        source.push(&VideoFrame::new(picture, time));
-    }
-}
-
-fn sound(source: &AudioSource, over: &AtomicBool, tone: f64, begin: Instant) {
-    let mut frame = AudioFrame::default();
-    let frames = RATE / 100;
-    for number in 0_u32.. {
-        frame.time = AudioBlock::DURATION * number;
-        std::thread::sleep((begin + frame.time).saturating_duration_since(Instant::now()));
-        if over.load(Ordering::Relaxed) {
-            return;
-        }
-        frame.block.reset(RATE, 1, frames as usize);
-        for (at, sample) in frame.block.samples_mut().iter_mut().enumerate() {
-            let seconds = f64::from(number) / 100.0 + at as f64 / f64::from(RATE);
-            *sample = (0.25 * (std::f64::consts::TAU * tone * seconds).sin()) as f32;
-        }
-        source.push(&frame);
     }
 }
 
@@ -173,7 +137,7 @@ fn read(mut sink: Sink<VideoFrame>, readings: &Mutex<Vec<Value>>, over: &AtomicB
     }
 }
 
-fn listen(mut sink: Sink<AudioFrame>, heard: &Mutex<Vec<f32>>, over: &AtomicBool) {
+fn listen(mut sink: Sink<AudioFrame>, heard: &Mutex<Heard>, over: &AtomicBool) {
     while !over.load(Ordering::Relaxed) {
         let frame = match sink.recv_timeout(REST) {
             Ok(frame) => frame,
@@ -181,19 +145,22 @@ fn listen(mut sink: Sink<AudioFrame>, heard: &Mutex<Vec<f32>>, over: &AtomicBool
             Err(_) => return,
         };
         let mut heard = lock(heard);
+        if std::mem::replace(&mut heard.rate, frame.block.rate()) != frame.block.rate() {
+            heard.samples.clear();
+        }
         let channels = frame.block.channels();
-        heard.extend(frame.block.samples().chunks_exact(channels).map(|moment| moment[0]));
-        let surplus = heard.len().saturating_sub(HEARD);
-        heard.drain(..surplus);
+        heard.samples.extend(frame.block.samples().iter().step_by(channels));
+        let surplus = heard.samples.len().saturating_sub(HEARD);
+        heard.samples.drain(..surplus);
         drop(heard);
         sink.recycle(frame);
     }
 }
 
 /// The loudest frequency, and how loud it and all others are, in dB of the same scale: by the tone's own correlation in steps of
-/// a bin from 100 Hz to 4 kHz, in a Hann window.
-fn loudest(samples: &[f32]) -> Value {
-    let rate = f64::from(RATE);
+/// a bin from 100 Hz to 3.5 kHz, in a Hann window.
+fn loudest(samples: &[f32], rate: u32) -> Value {
+    let rate = f64::from(rate);
     let bin = rate / HEARD as f64;
     let windowed: Vec<f64> = samples
         .iter()
@@ -212,7 +179,7 @@ fn loudest(samples: &[f32]) -> Value {
         }
         one * one + two * two - factor * one * two
     };
-    let bins = (100.0 / bin) as usize..(4_000.0 / bin) as usize;
+    let bins = (100.0 / bin) as usize..(3_500.0 / bin) as usize;
     let powers: Vec<f64> = bins.clone().map(|at| power(at as f64 * bin)).collect();
     let best = (0..powers.len()).max_by(|a, b| powers[*a].total_cmp(&powers[*b])).unwrap_or(0);
     let decibels = |power: f64| 10.0 * power.max(1e-12).log10();
@@ -239,9 +206,9 @@ mod tests {
     #[test]
     fn the_loudest_tone_is_found() {
         let samples: Vec<f32> = (0..HEARD)
-            .map(|at| (std::f64::consts::TAU * 1_000.4 * at as f64 / f64::from(RATE)).sin() as f32)
+            .map(|at| (std::f64::consts::TAU * 1_000.4 * at as f64 / 48_000.0).sin() as f32)
             .collect();
-        let told = loudest(&samples);
+        let told = loudest(&samples, 48_000);
         let value = |name: &str| told[name].as_f64().unwrap();
         assert!((value("frequency") - 1_000.4).abs() < 0.3, "{told}");
         assert!(value("level") - value("rest") > 40.0, "{told}");

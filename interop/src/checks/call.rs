@@ -1,4 +1,4 @@
-//! V: a call by the media engine: each end shows the pictures that the other one draws, in order, at their rate, and hears its
+//! O: a call by the media engine: each end shows the pictures that the other one draws, in order, at their rate, and hears its
 //! tone.
 
 use std::time::Duration;
@@ -124,7 +124,8 @@ fn judge(pair: &Pair, scenario: &Scenario, told: &Told, name: &str) -> Result<()
             tale.rate(0)
         );
         let shown = told.seen.len() as f64 / (seconds * rate);
-        let least = scenario.parameter("least_shown")?;
+        // Firefox draws 20 pictures a second of the 30 that it is asked for, where there is no screen.
+        let least = scenario.parameter(&format!("shown_{name}"))?;
         ensure!(shown >= least, "only {:.2} of the pictures were shown", shown);
         let limit = scenario.parameter("gap_ms")?;
         ensure!(tale.longest_gap_ms <= limit, "stood still for {:.0} ms", tale.longest_gap_ms);

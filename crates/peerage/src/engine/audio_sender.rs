@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use peerage_media::audio::AudioBlock;
+use peerage_media::audio::resample::{ResampleError, Resampler};
+use peerage_media::audio::{AudioBlock, Level, mix_channels};
 use peerage_media::codec::{AudioEncoder, AudioTarget, CodecError, CodecFactory};
 use peerage_media::track::SinkError;
 use peerage_peerconnection::{EncodingTarget, Frame};
@@ -28,6 +29,10 @@ struct Current {
     /// What has come of the next packet.
     pending: AudioBlock,
     filled: usize,
+    /// Where the source has another rate.
+    resampler: Option<Resampler>,
+    /// The block in the encoder's channels.
+    mixed: AudioBlock,
     /// When it begins.
     begins: Duration,
 }
@@ -75,7 +80,7 @@ pub(super) fn run(
             Ok(current) => {
                 let (clock, payload_type) =
                     (u128::from(current.target.codec.clock_rate), current.target.payload_type);
-                current.take(&frame.block, frame.time, |encoder, block, begins| {
+                let taken = current.take(&frame.block, frame.time, |encoder, block, begins| {
                     packet.clear();
                     match encoder.encode(block, &mut packet) {
                         Ok(true) => {
@@ -83,7 +88,9 @@ pub(super) fn run(
                             let ticks = begins.as_nanos() * clock / 1_000_000_000;
                             let mut encoded = Frame::new(packet.clone(), ticks as u32)
                                 .with_payload_type(payload_type);
-                            encoded.extensions.audio_level = Some(level(block));
+                            let level = Level::of(block).negative_dbov();
+                            encoded.extensions.audio_level =
+                                Some(AudioLevel { level, voice: false });
                             outlet.post(0, encoded);
                         }
                         Ok(false) => counters.left_out.add(1),
@@ -93,6 +100,10 @@ pub(super) fn run(
                         }
                     }
                 });
+                if let Err(error) = taken {
+                    tracing::warn!(%error, "the sound of a track cannot be brought to the codec's rate");
+                    counters.failed.add(1);
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "a track cannot be encoded");
@@ -139,8 +150,16 @@ fn prepare<'a>(
             encoder.packet_duration().as_nanos() * u128::from(encoder.rate()) / 1_000_000_000;
         pending.reset(encoder.rate(), encoder.channels(), samples as usize);
         let begins = Duration::ZERO;
-        *current =
-            Some(Current { encoder, target: target.clone(), wanted, pending, filled: 0, begins });
+        *current = Some(Current {
+            encoder,
+            target: target.clone(),
+            wanted,
+            pending,
+            filled: 0,
+            resampler: None,
+            mixed: AudioBlock::default(),
+            begins,
+        });
     }
     let Some(current) = current else { unreachable!("it was made above") };
     current.target = target;
@@ -152,50 +171,62 @@ fn prepare<'a>(
 }
 
 impl Current {
-    /// Takes a block, and gives out each packet's worth that is whole, with the time at which it begins.
+    /// Takes a block of any rate and channels, and gives out each packet's worth that is whole, with the time at which it
+    /// begins.
     fn take(
         &mut self,
         block: &AudioBlock,
         time: Duration,
         mut out: impl FnMut(&mut dyn AudioEncoder, &AudioBlock, Duration),
-    ) {
+    ) -> Result<(), ResampleError> {
         let (rate, channels) = (self.pending.rate(), self.pending.channels());
-        let samples =
-            |count: usize| Duration::from_nanos(count as u64 * 1_000_000_000 / u64::from(rate));
         // Packets follow each other without a gap, as the source's samples do, unless it has left some out.
-        let here = self.begins + samples(self.filled);
+        let here = self.begins + duration(self.filled, rate);
         if here.abs_diff(time) > MAX_DEVIATION {
-            self.begins = time.saturating_sub(samples(self.filled));
+            self.begins = time.saturating_sub(duration(self.filled, rate));
         }
-        let from = block.channels();
-        for moment in block.samples().chunks_exact(from) {
-            let all = self.pending.samples_mut();
-            let to = &mut all[self.filled * channels..][..channels];
-            mix(moment, to);
-            self.filled += 1;
+        let mut mixed = std::mem::take(&mut self.mixed);
+        mix_channels(block, channels, &mut mixed);
+        if block.rate() == rate {
+            self.fill(&mixed, &mut out);
+        } else {
+            let fits = |resampler: &&mut Resampler| resampler.input_rate() == block.rate();
+            let resampler = match self.resampler.as_mut().filter(fits) {
+                Some(resampler) => resampler,
+                None => self.resampler.insert(Resampler::new(block.rate(), rate, channels)?),
+            };
+            resampler.push(&mixed)?;
+            while self.resampler.as_mut().is_some_and(|resampler| resampler.pull(&mut mixed)) {
+                self.fill(&mixed, &mut out);
+            }
+        }
+        self.mixed = mixed;
+        Ok(())
+    }
+
+    fn fill(
+        &mut self,
+        block: &AudioBlock,
+        out: &mut impl FnMut(&mut dyn AudioEncoder, &AudioBlock, Duration),
+    ) {
+        let channels = self.pending.channels();
+        let mut rest = block.samples();
+        while !rest.is_empty() {
+            let place = &mut self.pending.samples_mut()[self.filled * channels..];
+            let (now, later) = rest.split_at(rest.len().min(place.len()));
+            place[..now.len()].copy_from_slice(now);
+            self.filled += now.len() / channels;
+            rest = later;
             if self.filled == self.pending.frames() {
                 out(&mut *self.encoder, &self.pending, self.begins);
-                self.begins += samples(self.filled);
+                self.begins += duration(self.filled, self.pending.rate());
                 self.filled = 0;
             }
         }
     }
 }
 
-/// One moment with other channels: mono goes to all, all go to mono in equal shares, and what else there is stays where it is.
-fn mix(from: &[f32], to: &mut [f32]) {
-    match (from, &mut *to) {
-        ([mono], to) => to.fill(*mono),
-        (from, [mono]) => *mono = from.iter().sum::<f32>() / from.len() as f32,
-        (from, to) => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
-    }
-}
-
-/// How loud a packet is (RFC 6464 §3): its mean square, in dB below that of a square wave at full scale.
-fn level(block: &AudioBlock) -> AudioLevel {
-    let samples = block.samples();
-    let sum: f64 = samples.iter().map(|sample| f64::from(*sample) * f64::from(*sample)).sum();
-    let mean = sum / samples.len().max(1) as f64;
-    let level = (-10.0 * mean.log10()).clamp(0.0, 127.0) as u8;
-    AudioLevel { level: if mean > 0.0 { level } else { 127 }, voice: false }
+/// Of so many samples.
+fn duration(samples: usize, rate: u32) -> Duration {
+    Duration::from_nanos(samples as u64 * 1_000_000_000 / u64::from(rate))
 }
