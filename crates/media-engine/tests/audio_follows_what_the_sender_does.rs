@@ -163,3 +163,25 @@ fn timestamps_that_wrap_and_jump_are_followed() {
     assert!(ends.buffer.packets() <= 3);
     assert!(impurity(&ends.heard[18 * RATE as usize..], RATE, 200.0) < 1e-3);
 }
+
+#[test]
+fn what_waited_longer_than_the_most_is_left_out() {
+    let sound = tone(RATE, 200.0);
+    let mut config = JitterConfig::new(RATE);
+    config.max_delay = Duration::from_millis(500);
+    let mut ends = Ends::new();
+    ends.buffer = JitterBuffer::new(config, Box::new(Pcm16 { rate: RATE }));
+    for index in 0..300 {
+        ends.packet(packet(RATE, index, &sound));
+        // The device stands still for three seconds.
+        if (100..250).contains(&index) {
+            ends.now += 2 * AudioBlock::DURATION;
+        } else {
+            ends.listen();
+        }
+        if index == 251 {
+            assert!(ends.buffer.packets() <= 32, "{} packets", ends.buffer.packets());
+        }
+    }
+    assert!(ends.buffer.statistics().packets_discarded > 100);
+}

@@ -333,6 +333,14 @@ impl JitterBuffer {
             self.statistics.packets_discarded += u64::from(!front.redundant);
             self.packets.pop();
         }
+        // Nobody took sound for long: playing all of it would take as long again.
+        let most = self.config.max_delay.as_micros() as i64 + HURRY_ABOVE;
+        while self.packets.len() > 1
+            && self.packets.front().is_some_and(|front| self.waited(time, front.start) > most)
+        {
+            self.statistics.packets_discarded += 1;
+            self.packets.pop();
+        }
         if self.packets.front().is_some_and(|front| front.epoch != self.epoch)
             && let Some(coming) = self.coming.take()
         {
