@@ -42,14 +42,9 @@ pub(crate) enum Check {
     Doc,
     /// Unit and integration tests (by nextest where it is installed)
     Unit,
-    /// Tests of the media engine with the features that are off by default
-    Media,
     /// Examples in documentation
     Doctest,
 }
-
-/// Features of the media engine that take long to build, so that they are off by default: one line each.
-const MEDIA_FEATURES: &[&str] = &["opus-dred"];
 
 /// How many tests passed and failed.
 #[derive(Default)]
@@ -123,16 +118,6 @@ pub(crate) fn run_checks(args: &Args, tally: &mut Tally) -> Vec<String> {
         }
         command.args(args.filter.as_ref());
         count(Step::new("tests", 30).run(&mut command), tally)
-    });
-    check(Check::Media, &mut || {
-        const PACKAGE: &str = "peerage-media";
-        if !(args.package.is_empty() || args.package.iter().any(|name| name == PACKAGE)) {
-            return Ok(());
-        }
-        let mut command = cargo();
-        command.args(["test", "--no-fail-fast", "--lib", "--tests", "-p", PACKAGE]);
-        command.args(["--features", &MEDIA_FEATURES.join(",")]);
-        count(Step::new("tests of the media engine's features", 30).run(&mut command), tally)
     });
     check(Check::Doctest, &mut || {
         let mut command = cargo();

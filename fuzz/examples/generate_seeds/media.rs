@@ -1,4 +1,5 @@
-//! Seeds of the target of peerage-media: small files of each kind. The first byte of each input chooses the reader.
+//! Seeds of the targets of peerage-media: small files of each kind, and packets of sound. The first byte of each input chooses the
+//! reader or decoder.
 
 use std::{io::Cursor, net::Ipv4Addr, time::Duration};
 
@@ -10,6 +11,7 @@ use peerage_media::files::{
 use crate::Sink;
 
 pub(crate) fn write(sink: &Sink) {
+    audio_packets(sink);
     let seed = |choice: u8, name: &str, file: &[u8]| {
         sink.seed("media_files", name, &[&[choice], file].concat());
     };
@@ -62,4 +64,30 @@ pub(crate) fn write(sink: &Sink) {
     writer.write(&[1, 2, 3, 4]).expect(FITS);
     writer.finish().expect(FITS);
     seed(8, "wav", &wav.into_inner());
+}
+
+/// Packets, each with its length before it: one is decoded, one is the one after a lost one, and one is lost.
+fn audio_packets(sink: &Sink) {
+    let packets = |choice: u8, packet: &[u8]| {
+        let mut input = vec![choice];
+        for what in [0, 0x80, 0xc0, 0] {
+            input.push(what | packet.len() as u8);
+            input.extend(packet);
+        }
+        input
+    };
+    let seed = |name: &str, input: &[u8]| sink.seed("media_audio_decoders", name, input);
+    seed("pcmu", &packets(0, &[0x7f; 40]));
+    seed("pcma_stereo", &packets(7, &[0x55; 40]));
+    seed("g722", &packets(2, &[0x9a; 40]));
+    // 20 ms of the speech mode with the flag for redundancy, of both, and of the music mode; two frames; stereo.
+    seed("opus_silk", &packets(27, &[0x48, 0xc0, 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0]));
+    seed(
+        "opus_hybrid",
+        &packets(27, &[0x78, 0xc0, 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0]),
+    );
+    seed("opus_celt", &packets(27, &[0xf8, 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0]));
+    seed("opus_two_frames", &packets(28, &[0x49, 0xc0, 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde]));
+    seed("opus_stereo_padded", &packets(28, &[0x7f, 0xc2, 2, 2, 0xa0, 0x12, 0x34, 0x56, 0, 0]));
+    seed("comfort_noise", &[5, 60, 100, 140, 127, 120, 90]);
 }

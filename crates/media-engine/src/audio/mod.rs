@@ -2,17 +2,23 @@
 
 mod block;
 mod channels;
+#[cfg(feature = "denoise")]
+mod denoiser;
 mod frame;
 pub mod jitter;
 mod level;
 mod limiter;
 pub mod mixer;
 pub mod pcm;
+#[cfg(feature = "processing")]
+pub mod processing;
 pub mod resample;
 mod speakers;
 
 pub use block::AudioBlock;
 pub use channels::mix_channels;
+#[cfg(feature = "denoise")]
+pub use denoiser::Denoiser;
 pub use frame::AudioFrame;
 pub use level::{Level, LevelMeter};
 pub use limiter::Limiter;

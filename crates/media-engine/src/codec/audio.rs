@@ -78,7 +78,7 @@ pub trait AudioDecoder: Send {
     fn channels(&self) -> usize;
     /// How long a packet sounds, without decoding it; `None` where it cannot be a packet.
     fn packet_duration(&self, packet: &[u8]) -> Option<Duration>;
-    /// Decodes a packet into `out`, which becomes as long as the packet sounds.
+    /// Decodes a packet into `out`, which becomes as long as the packet sounds, and empty where it cannot be decoded.
     fn decode(&mut self, packet: &[u8], out: &mut AudioBlock) -> Result<(), CodecError>;
     /// Whether a packet also has the sound of the one before it, in a lower quality.
     fn has_redundancy(&self, _packet: &[u8]) -> bool {

@@ -5,6 +5,9 @@ mod audio;
 pub mod comfort_noise;
 mod error;
 mod factory;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 #[cfg(feature = "g711")]
 pub mod g711;
 #[cfg(feature = "g722")]

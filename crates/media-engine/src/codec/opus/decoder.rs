@@ -89,8 +89,9 @@ impl AudioDecoder for OpusDecoder {
     }
 
     fn decode(&mut self, packet: &[u8], out: &mut AudioBlock) -> Result<(), CodecError> {
-        let samples = packet::samples(packet).map_err(damaged)?;
         let (rate, channels) = (self.decoder.rate(), self.decoder.channels());
+        out.reset(rate, channels, 0);
+        let samples = packet::samples(packet).map_err(damaged)?;
         out.reset(rate, channels, samples * rate as usize / 48_000);
         let decoded = self.decoder.decode(packet, out.samples_mut());
         out.truncate(*decoded.as_ref().unwrap_or(&0));

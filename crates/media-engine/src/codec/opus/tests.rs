@@ -119,6 +119,8 @@ fn what_does_not_fit_is_refused() {
     let mut decoder = OpusDecoder::new(48_000, 1).unwrap();
     let mut out = AudioBlock::default();
     for packet in [&[][..], &[3], &[1, 2, 3, 4]] {
+        // What was there before does not stay.
+        out.reset(48_000, 1, 960);
         assert!(matches!(decoder.decode(packet, &mut out), Err(CodecError::Damaged { .. })));
         assert_eq!(out.frames(), 0);
         assert!(!decoder.has_redundancy(packet));

@@ -1,0 +1,393 @@
+//! The stages in their order, each switchable while sound goes through.
+
+use std::time::Duration;
+
+use sonora::config::{
+    AdaptiveDigital, EchoCanceller, GainController2, HighPassFilter, MaxProcessingRate, Pipeline,
+};
+use sonora::{AudioProcessing, Config, StreamConfig};
+
+use super::EchoDelay;
+use crate::audio::AudioBlock;
+
+/// Which suppressor of noise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoiseSuppression {
+    /// None.
+    Off,
+    /// About 6 dB.
+    Low,
+    /// About 12 dB.
+    #[default]
+    Moderate,
+    /// About 18 dB.
+    High,
+    /// About 21 dB.
+    VeryHigh,
+    /// The network of [`Denoiser`](crate::audio::Denoiser), at 48 kHz; [`High`](Self::High) at other rates.
+    #[cfg(feature = "denoise")]
+    Neural,
+}
+
+impl NoiseSuppression {
+    fn level(self) -> Option<sonora::config::NoiseSuppressionLevel> {
+        use sonora::config::NoiseSuppressionLevel as Level;
+        match self {
+            Self::Off => None,
+            Self::Low => Some(Level::Low),
+            Self::Moderate => Some(Level::Moderate),
+            Self::High => Some(Level::High),
+            Self::VeryHigh => Some(Level::VeryHigh),
+            #[cfg(feature = "denoise")]
+            Self::Neural => None,
+        }
+    }
+}
+
+/// Which stages are on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AudioProcessorConfig {
+    /// Cuts off what is below speech: hum and bumps. The echo canceller does it in any case.
+    pub high_pass: bool,
+    /// Takes out what the speaker plays.
+    pub echo_cancellation: bool,
+    /// Takes out noise.
+    pub noise_suppression: NoiseSuppression,
+    /// Brings the voice to an even level.
+    pub gain_control: bool,
+}
+
+impl Default for AudioProcessorConfig {
+    /// What a call wants: all of it.
+    fn default() -> Self {
+        Self {
+            high_pass: true,
+            echo_cancellation: true,
+            noise_suppression: NoiseSuppression::Moderate,
+            gain_control: true,
+        }
+    }
+}
+
+impl AudioProcessorConfig {
+    /// Nothing: sound goes through as it is.
+    pub fn off() -> Self {
+        Self {
+            high_pass: false,
+            echo_cancellation: false,
+            noise_suppression: NoiseSuppression::Off,
+            gain_control: false,
+        }
+    }
+}
+
+/// Why a block was not processed; it is left as it is then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProcessingError {
+    /// A rate that the stages do not have.
+    #[error("{0} samples a second, must be whole hundreds from 8,000 to 192,000")]
+    Rate(u32),
+    /// A block that is not 10 ms, or (of the microphone) of another rate or number of channels than was said.
+    #[error(
+        "a block of {frames} samples at {rate} a second in {channels} channels is not what was said"
+    )]
+    Block {
+        /// Its rate.
+        rate: u32,
+        /// Its channels.
+        channels: usize,
+        /// Its samples in each channel.
+        frames: usize,
+    },
+    /// The library refused it.
+    #[error("the library refused it: {0}")]
+    Library(String),
+}
+
+/// What the stages say about themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ProcessingStats {
+    /// `echoReturnLoss` of webrtc-stats, in dB.
+    pub echo_return_loss: Option<f64>,
+    /// `echoReturnLossEnhancement` of webrtc-stats, in dB.
+    pub echo_return_loss_enhancement: Option<f64>,
+    /// The delay of the echo that the canceller has found.
+    pub echo_delay: Option<Duration>,
+}
+
+/// Processes a microphone's blocks of 10 ms.
+///
+/// High-pass filter, echo canceller and suppressor are one chain: switching one of them on or off makes the canceller learn the room
+/// anew, which takes it about a second; another strength does not, and neither do gain control and the network.
+pub struct AudioProcessor {
+    rate: u32,
+    channels: usize,
+    config: AudioProcessorConfig,
+    /// High-pass filter, echo canceller, suppressor.
+    front: AudioProcessing,
+    /// Gain control, which comes after the network.
+    gain: AudioProcessing,
+    #[cfg(feature = "denoise")]
+    denoiser: Option<crate::audio::Denoiser>,
+    capture: Planes,
+    render: Planes,
+}
+
+impl std::fmt::Debug for AudioProcessor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AudioProcessor")
+            .field("rate", &self.rate)
+            .field("channels", &self.channels)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A block with each channel by itself, before and after.
+#[derive(Default)]
+struct Planes {
+    input: Vec<Vec<f32>>,
+    output: Vec<Vec<f32>>,
+}
+
+impl Planes {
+    fn fill(&mut self, block: &AudioBlock) {
+        let (channels, frames) = (block.channels(), block.frames());
+        for planes in [&mut self.input, &mut self.output] {
+            planes.resize_with(channels, Vec::new);
+            planes.iter_mut().for_each(|plane| plane.resize(frames, 0.0));
+        }
+        for (channel, plane) in self.input.iter_mut().enumerate() {
+            let samples = block.samples().iter().skip(channel).step_by(channels);
+            for (value, &sample) in plane.iter_mut().zip(samples) {
+                // What is no number would stay in the filters for good.
+                *value = if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 };
+            }
+        }
+    }
+
+    fn write(&self, block: &mut AudioBlock) {
+        let channels = block.channels();
+        for (channel, plane) in self.output.iter().enumerate() {
+            let samples = block.samples_mut().iter_mut().skip(channel).step_by(channels);
+            for (sample, &value) in samples.zip(plane) {
+                *sample = value;
+            }
+        }
+    }
+
+    /// Hands both to the library, without taking memory for the lists of channels.
+    fn run<R>(&mut self, work: impl FnOnce(&[&[f32]], &mut [&mut [f32]]) -> R) -> R {
+        let count = self.input.len();
+        let mut input: [&[f32]; AudioBlock::MAX_CHANNELS] = Default::default();
+        for (slot, plane) in input.iter_mut().zip(&self.input) {
+            *slot = plane;
+        }
+        let mut output: [&mut [f32]; AudioBlock::MAX_CHANNELS] = Default::default();
+        for (slot, plane) in output.iter_mut().zip(&mut self.output) {
+            *slot = plane;
+        }
+        work(&input[..count], &mut output[..count])
+    }
+}
+
+fn pipeline() -> Pipeline {
+    // All of the band, so that nothing is resampled on its way through.
+    Pipeline {
+        maximum_internal_processing_rate: MaxProcessingRate::Rate48kHz,
+        ..Pipeline::default()
+    }
+}
+
+impl AudioProcessor {
+    /// One of a microphone of `rate` and `channels`.
+    ///
+    /// # Errors
+    ///
+    /// [`ProcessingError::Rate`], and [`ProcessingError::Block`] for channels that no block has.
+    pub fn new(
+        rate: u32,
+        channels: usize,
+        config: AudioProcessorConfig,
+    ) -> Result<Self, ProcessingError> {
+        if !(8_000..=AudioBlock::MAX_RATE).contains(&rate) || !rate.is_multiple_of(100) {
+            return Err(ProcessingError::Rate(rate));
+        }
+        if !(1..=AudioBlock::MAX_CHANNELS).contains(&channels) {
+            return Err(ProcessingError::Block { rate, channels, frames: rate as usize / 100 });
+        }
+        let stream = StreamConfig::new(rate, channels as u16);
+        let make = |config: Config| {
+            let builder = AudioProcessing::builder().config(config);
+            builder.capture_config(stream).render_config(stream).build()
+        };
+        let mut this = Self {
+            rate,
+            channels,
+            config: AudioProcessorConfig::off(),
+            front: make(front_config(config, rate)),
+            gain: make(gain_config(config)),
+            #[cfg(feature = "denoise")]
+            denoiser: None,
+            capture: Planes::default(),
+            render: Planes::default(),
+        };
+        this.set_config(config);
+        Ok(this)
+    }
+
+    /// Which stages are on.
+    pub fn config(&self) -> AudioProcessorConfig {
+        self.config
+    }
+
+    /// Switches stages on and off.
+    pub fn set_config(&mut self, config: AudioProcessorConfig) {
+        if config == self.config {
+            return;
+        }
+        self.front.apply_config(front_config(config, self.rate));
+        self.gain.apply_config(gain_config(config));
+        #[cfg(feature = "denoise")]
+        {
+            let wanted = config.noise_suppression == NoiseSuppression::Neural
+                && self.rate == crate::audio::Denoiser::RATE;
+            if wanted != self.denoiser.is_some() {
+                self.denoiser = wanted.then(|| crate::audio::Denoiser::new(self.channels));
+            }
+        }
+        self.config = config;
+    }
+
+    /// Takes in 10 ms that are about to be played, of any rate and number of channels, before the microphone's block that may
+    /// have an echo of them. As many as the microphone has, on average: a bridge between clocks keeps it so.
+    ///
+    /// # Errors
+    ///
+    /// [`ProcessingError`].
+    pub fn render(&mut self, block: &AudioBlock) -> Result<(), ProcessingError> {
+        if !self.config.echo_cancellation {
+            return Ok(());
+        }
+        check(block, None)?;
+        self.render.fill(block);
+        let stream = StreamConfig::new(block.rate(), block.channels() as u16);
+        let front = &mut self.front;
+        let result = self.render.run(|input, output| {
+            front.process_render_f32_with_config(input, &stream, &stream, output)
+        });
+        result.map_err(library)
+    }
+
+    /// Processes 10 ms of the microphone, whose echo is of what was [rendered](Self::render) `delay` ago: see
+    /// [`EchoDelay`]. The canceller finds the delay by itself; what it is told helps it to begin.
+    ///
+    /// # Errors
+    ///
+    /// [`ProcessingError`]; the block is left as it is.
+    pub fn capture(
+        &mut self,
+        block: &mut AudioBlock,
+        delay: Duration,
+    ) -> Result<(), ProcessingError> {
+        check(block, Some((self.rate, self.channels)))?;
+        let config = self.config;
+        if config.high_pass
+            || config.echo_cancellation
+            || config.noise_suppression.level().is_some()
+        {
+            if config.echo_cancellation {
+                // Held within what the library takes, so that it has nothing to say.
+                let delay = delay.min(EchoDelay::MAX).as_millis() as i32;
+                let _ = self.front.set_stream_delay_ms(delay);
+            }
+            run(&mut self.capture, &mut self.front, block)?;
+        }
+        #[cfg(feature = "denoise")]
+        if let Some(denoiser) = &mut self.denoiser {
+            denoiser.process(block);
+        }
+        if config.gain_control {
+            run(&mut self.capture, &mut self.gain, block)?;
+        }
+        Ok(())
+    }
+
+    /// What the stages say about themselves.
+    pub fn stats(&self) -> ProcessingStats {
+        let stats = self.front.statistics();
+        let echo_delay = stats.delay_ms.and_then(|millis| u64::try_from(millis).ok());
+        ProcessingStats {
+            echo_return_loss: stats.echo_return_loss,
+            echo_return_loss_enhancement: stats.echo_return_loss_enhancement,
+            echo_delay: echo_delay.map(Duration::from_millis),
+        }
+    }
+}
+
+fn front_config(config: AudioProcessorConfig, rate: u32) -> Config {
+    let level = config.noise_suppression.level();
+    #[cfg(feature = "denoise")]
+    let level = match config.noise_suppression {
+        NoiseSuppression::Neural if rate != crate::audio::Denoiser::RATE => {
+            NoiseSuppression::High.level()
+        }
+        _ => level,
+    };
+    #[cfg(not(feature = "denoise"))]
+    let _ = rate;
+    Config {
+        pipeline: pipeline(),
+        high_pass_filter: config.high_pass.then(HighPassFilter::default),
+        echo_canceller: config.echo_cancellation.then(EchoCanceller::default),
+        noise_suppression: level.map(|level| sonora::config::NoiseSuppression {
+            level,
+            ..sonora::config::NoiseSuppression::default()
+        }),
+        ..Config::default()
+    }
+}
+
+fn gain_config(config: AudioProcessorConfig) -> Config {
+    let controller = GainController2 {
+        adaptive_digital: Some(AdaptiveDigital::default()),
+        ..GainController2::default()
+    };
+    Config {
+        pipeline: pipeline(),
+        gain_controller2: config.gain_control.then_some(controller),
+        ..Config::default()
+    }
+}
+
+fn check(block: &AudioBlock, wanted: Option<(u32, usize)>) -> Result<(), ProcessingError> {
+    let (rate, channels, frames) = (block.rate(), block.channels(), block.frames());
+    let usable = rate >= 8_000 && rate.is_multiple_of(100) && frames == rate as usize / 100;
+    if usable && wanted.is_none_or(|wanted| wanted == (rate, channels)) {
+        return Ok(());
+    }
+    Err(ProcessingError::Block { rate, channels, frames })
+}
+
+fn run(
+    planes: &mut Planes,
+    stage: &mut AudioProcessing,
+    block: &mut AudioBlock,
+) -> Result<(), ProcessingError> {
+    planes.fill(block);
+    let stream = StreamConfig::new(block.rate(), block.channels() as u16);
+    let result = planes.run(|input, output| {
+        stage.process_capture_f32_with_config(input, &stream, &stream, output)
+    });
+    result.map_err(library)?;
+    planes.write(block);
+    Ok(())
+}
+
+fn library(error: sonora::Error) -> ProcessingError {
+    ProcessingError::Library(error.to_string())
+}
