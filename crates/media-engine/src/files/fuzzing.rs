@@ -4,14 +4,14 @@ use std::io::Cursor;
 
 use super::{
     AnnexBCodec, AnnexBReader, IvfReader, MAX_FRAME, ObuReader, ObuStreamFormat, OggOpusReader,
-    PcapReader, RtpDumpReader, WavReader,
+    PcapReader, RtpDumpReader, WavReader, Y4mReader,
 };
 
 /// Reads a file as the kind that the first byte chooses, to its end or the first error. Nothing comes out that is
 /// longer than the file (but for start codes and sizes that are put in), and nothing after an error.
 pub fn files(data: &[u8]) {
     let Some((&choice, data)) = data.split_first() else { return };
-    match choice % 9 {
+    match choice % 10 {
         0 => drain(IvfReader::new(data).into_iter().flatten(), data, |f| f.data.len()),
         1 => drain(AnnexBReader::new(data, AnnexBCodec::H264), data, |u| u.data.len()),
         2 => drain(AnnexBReader::new(data, AnnexBCodec::H265), data, |u| u.data.len()),
@@ -19,6 +19,7 @@ pub fn files(data: &[u8]) {
         4 => drain(ObuReader::new(data, ObuStreamFormat::LengthDelimited), data, |u| u.len()),
         5 => drain(OggOpusReader::new(data).into_iter().flatten(), data, |p| p.data.len()),
         6 => drain(RtpDumpReader::new(data).into_iter().flatten(), data, |p| p.data.len()),
+        9 => drain(Y4mReader::new(data).into_iter().flatten(), data, |p| p.as_bytes().len()),
         7 => drain(PcapReader::new(data).into_iter().flatten(), data, |d| d.data.len()),
         _ => {
             if let Ok(mut reader) = WavReader::new(Cursor::new(data)) {
@@ -61,7 +62,7 @@ mod tests {
     #[test]
     fn bodies_hold_on_noise() {
         // Beginnings that get past the first checks, by kind.
-        let heads: [&[u8]; 9] = [
+        let heads: [&[u8]; 10] = [
             b"DKIF\0\0\x20\0VP80\x40\x01\xF0\0\x1E\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\x03\0\0\0",
             &[0, 0, 0, 1, 0x65],
             &[0, 0, 1, 0x26, 1],
@@ -71,6 +72,7 @@ mod tests {
             b"#!rtpplay1.0 1.2.3.4/5\n0123456789abcdef\0\x0C\0\x04",
             b"\xD4\xC3\xB2\xA1\x02\0\x04\0\0\0\0\0\0\0\0\0\xFF\xFF\0\0\x01\0\0\0",
             b"RIFF\x40\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1F\0\0\x80\x3E\0\0\x02\0\x10\0data\x20\0\0\0",
+            b"YUV4MPEG2 W4 H2 F30:1\nFRAME\n0123456789abFRAME\n",
         ];
         let mut state = 0x2545_F491_4F6C_DD1Du64;
         let mut next = move || {
@@ -80,7 +82,7 @@ mod tests {
             (state >> 32) as u8
         };
         for round in 0..18_000usize {
-            let kind = round % 9;
+            let kind = round % 10;
             let mut data = vec![kind as u8];
             if round % 4 != 0 {
                 data.extend(heads[kind]);

@@ -20,6 +20,7 @@ mod pcap;
 mod rtpdump;
 mod source;
 mod wav;
+mod y4m;
 
 pub use annex_b::{AccessUnit, AnnexBCodec, AnnexBReader, AnnexBWriter};
 pub use capture::{CAPTURE_LOCAL, CAPTURE_REMOTE, CAPTURE_RTCP_PORT, CAPTURE_RTP_PORT, RtpCapture};
@@ -32,3 +33,4 @@ pub use pcap::{Datagram, PcapReader, PcapWriter};
 pub use rtpdump::{DumpedPacket, RtpDumpReader, RtpDumpWriter};
 pub use source::MAX_FRAME;
 pub use wav::{WavFormat, WavReader, WavWriter};
+pub use y4m::{Y4mHeader, Y4mReader, Y4mWriter};
