@@ -1,7 +1,7 @@
 //! The thread that encodes the sound of a track.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use peerage_media::audio::resample::{ResampleError, Resampler};
 use peerage_media::audio::{AudioBlock, Level, mix_channels};
@@ -13,6 +13,7 @@ use peerage_rtp::extension::AudioLevel;
 use super::codecs;
 use super::frames::FrameOutlet;
 use super::sender::{Input, Shared};
+use super::timeline::Timeline;
 use crate::{EncoderRequests, TargetBitrate};
 
 /// How long the thread rests at most before it looks whether it is still wanted.
@@ -48,10 +49,12 @@ pub(super) fn run(
     let mut input = Input::None;
     let mut current: Option<Current> = None;
     let mut packet = Vec::new();
+    let mut timeline = Timeline::new();
     let counters = &shared.counters;
     while !shared.is_over() && !outlet.is_closed() && !requests.is_over() {
         if let Some(next) = shared.take_next() {
             input = next;
+            timeline.begin_source();
         }
         let Input::Audio { sink, .. } = &mut input else {
             std::thread::sleep(REST);
@@ -65,6 +68,7 @@ pub(super) fn run(
             }
             Err(_) => continue,
         };
+        let time = timeline.place(frame.time, Instant::now());
         counters.captured.add(1);
         counters.too_slow.set(sink.dropped());
         counters.refused.set(outlet.refused());
@@ -80,7 +84,7 @@ pub(super) fn run(
             Ok(current) => {
                 let (clock, payload_type) =
                     (u128::from(current.target.codec.clock_rate), current.target.payload_type);
-                let taken = current.take(&frame.block, frame.time, |encoder, block, begins| {
+                let taken = current.take(&frame.block, time, |encoder, block, begins| {
                     packet.clear();
                     match encoder.encode(block, &mut packet) {
                         Ok(true) => {

@@ -47,6 +47,7 @@ mod receiver;
 mod sender;
 pub mod sources;
 mod statistics;
+mod timeline;
 mod video_receiver;
 mod video_sender;
 

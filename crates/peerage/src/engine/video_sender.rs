@@ -1,7 +1,7 @@
 //! The thread that encodes the pictures of a track.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use peerage_media::codec::{
     CodecError, CodecFactory, EncodedPicture, PictureRequest, VideoEncoder, VideoTarget,
@@ -14,6 +14,7 @@ use peerage_rtp::extension::{Rotation as Turn, VideoOrientation};
 use super::codecs;
 use super::frames::{FrameOutlet, Posted};
 use super::sender::{Input, Shared};
+use super::timeline::Timeline;
 use crate::{EncoderRequests, TargetBitrate};
 
 /// How long the thread rests at most before it looks whether it is still wanted.
@@ -39,6 +40,7 @@ pub(super) fn run(
     let mut input = Input::None;
     let mut current: Option<Current> = None;
     let mut framerate = Framerate::default();
+    let mut timeline = Timeline::new();
     let (mut keyframe, mut refused) = (true, 0);
     let mut pictures = Vec::new();
     let counters = &shared.counters;
@@ -46,12 +48,13 @@ pub(super) fn run(
         if let Some(next) = shared.take_next() {
             input = next;
             keyframe = true;
+            timeline.begin_source();
         }
         let Input::Video { sink, .. } = &mut input else {
             std::thread::sleep(REST);
             continue;
         };
-        let frame = match sink.recv_timeout(REST) {
+        let mut frame = match sink.recv_timeout(REST) {
             Ok(frame) => frame,
             Err(SinkError::Ended) => {
                 input = Input::None;
@@ -59,6 +62,7 @@ pub(super) fn run(
             }
             Err(_) => continue,
         };
+        frame.time = timeline.place(frame.time, Instant::now());
         counters.captured.add(1);
         counters.too_slow.set(sink.dropped());
         // What the connection did not take is missing for those after it.
