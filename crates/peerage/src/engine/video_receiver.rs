@@ -148,7 +148,7 @@ impl Player {
         let Some((_, decoder)) = &mut self.current else { return };
         let timestamp = ready.frame.timestamp;
         let before = self.turned.iter().position(|(of, _)| *of == timestamp);
-        let rotation = before.and_then(|at| self.turned.drain(..=at).last());
+        let rotation = before.and_then(|at| self.turned.drain(..=at).next_back());
         let begun = Instant::now();
         match decoder.decode(&ready.frame.data) {
             Ok(picture) => {
