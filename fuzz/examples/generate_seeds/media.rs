@@ -1,5 +1,5 @@
-//! Seeds of the targets of peerage-media: small files of each kind, and packets of sound. The first byte of each input chooses the
-//! reader or decoder.
+//! Seeds of the targets of peerage-media: small files of each kind, packets of sound, and calls of the buffer for pictures. The first byte
+//! of each input of the first two chooses the reader or decoder.
 
 use std::{io::Cursor, net::Ipv4Addr, time::Duration};
 
@@ -12,6 +12,7 @@ use crate::Sink;
 
 pub(crate) fn write(sink: &Sink) {
     audio_packets(sink);
+    video_jitter(sink);
     let seed = |choice: u8, name: &str, file: &[u8]| {
         sink.seed("media_files", name, &[&[choice], file].concat());
     };
@@ -90,4 +91,26 @@ fn audio_packets(sink: &Sink) {
     seed("opus_two_frames", &packets(28, &[0x49, 0xc0, 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde]));
     seed("opus_stereo_padded", &packets(28, &[0x7f, 0xc2, 2, 2, 0xa0, 0x12, 0x34, 0x56, 0, 0]));
     seed("comfort_noise", &[5, 60, 100, 140, 127, 120, 90]);
+}
+
+/// Calls of the buffer for pictures, four bytes each: frames every 33 ms; clocks that jump and delays that are asked for; and
+/// packets of which no frame comes.
+fn video_jitter(sink: &Sink) {
+    let seed = |name: &str, calls: &[[u8; 4]]| {
+        sink.seed("media_video_jitter", name, &calls.concat());
+    };
+    let pause = [15, 0x2a, 0xf8, 0];
+    let mut call = Vec::new();
+    for number in 0..30 {
+        let keyframe = if number == 0 { 0 } else { 1 };
+        call.extend([[7, 0, 0, 0], [2, 0, keyframe, 60], pause, [9, 10, 0, 0]]);
+    }
+    seed("call", &call);
+    let frame = [2, 0, 0, 20];
+    let asked = [[10, 1, 0, 0], [11, 0, 80, 0], [12, 2, 40, 0], [8, 0, 0, 0]];
+    let jumps = [[0, 9, 0, 20], [1, 0xff, 0xff, 20], [13, 0, 0, 0]];
+    let mut odd = vec![frame, pause];
+    asked.iter().chain(&jumps).for_each(|step| odd.extend([*step, pause, frame, pause]));
+    seed("jumps", &odd);
+    seed("stall", &[vec![frame, pause], [[7, 0, 0, 0], [15, 0xff, 0xff, 0]].repeat(20)].concat());
 }

@@ -24,3 +24,30 @@ pub fn capabilities(codecs: &dyn CodecFactory) -> Capabilities {
     capabilities.video.retain(|capability| keep(&capability.codec));
     capabilities
 }
+
+#[cfg(all(test, feature = "codecs"))]
+mod tests {
+    use super::*;
+    use peerage_media::codec::BuiltIn;
+
+    #[test]
+    fn only_what_there_are_codecs_for_is_offered() {
+        let all = capabilities(&BuiltIn);
+        let names = |of: &[peerage_peerconnection::media::CodecCapability]| -> Vec<String> {
+            of.iter().map(|one| one.codec.name.to_string()).collect()
+        };
+        let (audio, video) = (names(&all.audio), names(&all.video));
+        for there in ["opus", "G722", "PCMU", "telephone-event"] {
+            assert!(audio.iter().any(|name| name == there), "{there} of {audio:?}");
+        }
+        for there in ["VP8", "VP9", "H264", "red", "ulpfec"] {
+            assert!(video.iter().any(|name| name == there), "{there} of {video:?}");
+        }
+        assert!(!video.iter().any(|name| name == "AV1"), "{video:?}");
+        // Slices for packetization mode 0 are not made.
+        let modes = all.video.iter().filter(|one| one.codec.is("H264"));
+        let modes: Vec<_> =
+            modes.map(|one| one.codec.fmtp.as_deref().unwrap_or_default()).collect();
+        assert!(modes.iter().all(|fmtp| fmtp.contains("packetization-mode=1")), "{modes:?}");
+    }
+}

@@ -282,3 +282,8 @@ fn bodies_hold_on_noise() {
         video_jitter(&data);
     }
 }
+
+#[test]
+fn seeds_and_regressions_hold() {
+    crate::files::fuzzing::inputs::run("media_video_jitter", video_jitter);
+}
