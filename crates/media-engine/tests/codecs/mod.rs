@@ -1,5 +1,5 @@
 //! What the tests of codecs have in common: clips, how alike two pictures are, ffmpeg as the judge, damage.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! A sender, a network and a listener around a jitter buffer, in virtual time.
 
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::time::{Duration, Instant};
 
