@@ -345,7 +345,10 @@ impl Lane {
                 Err(error) => subject.log(&format!("no capture: {error:#}")),
             }
         }
-        let patience = Duration::from_secs(if cell.scenario.wire.is_some() { 60 } else { 15 });
+        // On a wire that loses: a DTLS client asks again after 1, 2, 4 and up to 32 s (RFC 6347 §4.2.4.1), so that a flight of which
+        // each is lost takes longer than a minute. A scenario that allows for that has a longer limit.
+        let lossy = 60.max(cell.scenario.timeout.saturating_sub(30));
+        let patience = Duration::from_secs(if cell.scenario.wire.is_some() { lossy } else { 15 });
         let mut pair = Pair::new(
             End::new(subject.clone(), "a"),
             End::new(peer.clone(), "a"),
