@@ -42,7 +42,10 @@ pub fn audio_decoders(data: &[u8]) {
     }
 }
 
-#[cfg_attr(not(any(feature = "g711", feature = "g722", feature = "opus")), allow(dead_code))]
+#[cfg_attr(
+    not(any(feature = "g711", feature = "g722", feature = "opus")),
+    allow(dead_code, reason = "each codec is a feature")
+)]
 fn drive(decoder: &mut impl AudioDecoder, mut data: &[u8]) {
     const LONGEST: Duration = Duration::from_millis(200);
     const MISSING: Duration = Duration::from_millis(20);
