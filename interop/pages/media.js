@@ -215,6 +215,12 @@
       return { how: watch?.how ?? null, readings: watch?.readings.splice(0) ?? [] };
     },
 
+    // Sends back what is received, decoded and encoded again.
+    loop: async ({ pc }) => {
+      const sending = connection(pc).pc.getTransceivers().filter((t) => t.sender.track);
+      for (const { sender, receiver } of sending) await sender.replaceTrack(receiver.track);
+    },
+
     // What is heard now.
     heard: async ({ pc }) => (await connection(pc).listen?.read()) ?? {},
 

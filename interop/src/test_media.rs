@@ -44,6 +44,16 @@ pub(crate) struct Picture {
     pub bitrate: u32,
 }
 
+/// Speech that others have recorded, 16-bit samples at 16 kHz; `None` where the corpora are not there.
+pub(crate) fn speech() -> Option<PathBuf> {
+    let corpora = std::env::var_os("PEERAGE_CORPORA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora"),
+        PathBuf::from,
+    );
+    let file = corpora.join("libwebrtc/voice_engine/audio_short16.pcm");
+    file.is_file().then_some(file)
+}
+
 /// Files are made one at a time, and by whoever needs them first.
 static MAKING: Mutex<()> = Mutex::const_new(());
 

@@ -69,6 +69,46 @@ class Picture(Generated):
         return frame
 
 
+class NumberedTone(Generated):
+    kind = "audio"
+
+    def __init__(self, wanted):
+        super().__init__()
+        self.frequency = wanted["tone"]
+
+    async def recv(self):
+        index = await self.turn(SAMPLE_RATE / SAMPLES)
+        frame = AudioFrame(format="s16", layout="mono", samples=SAMPLES)
+        samples = pictures.tone(self.frequency, SAMPLE_RATE, SAMPLES, index * SAMPLES)
+        frame.planes[0].update(samples.ljust(frame.planes[0].buffer_size, b"\0"))
+        frame.pts, frame.sample_rate = index * SAMPLES, SAMPLE_RATE
+        frame.time_base = fractions.Fraction(1, SAMPLE_RATE)
+        return frame
+
+
+class NumberedPicture(Generated):
+    kind = "video"
+
+    def __init__(self, wanted):
+        super().__init__()
+        self.size, self.rate = (wanted["width"], wanted["height"]), wanted["rate"]
+
+    async def recv(self):
+        index = await self.turn(self.rate)
+        # What was not drawn in time is left out.
+        index = max(index, int((time.monotonic() - self.began) * self.rate))
+        self.index = index + 1
+        width, height = self.size
+        drawn, at = pictures.draw(index % pictures.NUMBERS, width, height), 0
+        frame = VideoFrame(width, height, "yuv420p")
+        for plane in frame.planes:
+            rows = [drawn[at + y * plane.width : at + (y + 1) * plane.width] for y in range(plane.height)]
+            plane.update(b"".join(row.ljust(plane.line_size, b"\0") for row in rows))
+            at += plane.width * plane.height
+        frame.pts, frame.time_base = int(index * 90000 / self.rate), fractions.Fraction(1, 90000)
+        return frame
+
+
 def codecs(kind, name):
     """One codec alone, with its retransmissions."""
     wanted = f"{kind}/{name}".lower()
@@ -143,10 +183,11 @@ class Tracks:
         pc.on("track", lambda track: pc.players.__setitem__(track, Player(track)))
 
     async def media(self, pc, command):
-        for kind, track in (("audio", Tone), ("video", Picture)):
+        drawn = command.get("numbered")
+        for kind, track, readable in (("audio", Tone, NumberedTone), ("video", Picture, NumberedPicture)):
             if name := command.get(kind):
                 wanted = codecs(kind, name)
-                sender = pc.addTrack(track())
+                sender = pc.addTrack(readable(drawn) if drawn else track())
                 transceiver = next(t for t in pc.getTransceivers() if t.sender == sender)
                 transceiver.setCodecPreferences(wanted)
 

@@ -14,6 +14,9 @@ WIDTH, HEIGHT, RATE = 320, 180, 15
 # What `canvas` names: another picture of another size.
 OTHER_WIDTH, OTHER_HEIGHT = 240, 240
 
+# The tone is written in blocks of 20 ms.
+TONE_RATE, TONE_SAMPLES = 48000, 960
+
 LIMIT = 10
 # Of each second, what is looked at at once.
 WINDOW = 0.0213
@@ -62,6 +65,37 @@ def key(samples, rate):
     high, column = max((energy_at(samples, frequency, rate), index) for index, frequency in enumerate(COLUMNS))
     heard = (low + high) / total > SHARE and min(low, high) / total > 0.1
     return KEYS[row][column] if heard else None
+
+
+async def numbered(kind, wanted):
+    """A new track of the grid's test pictures or its tone, and what writes it."""
+    generator = webrtc.MediaStreamTrackGenerator(kind)
+    write = write_pictures if kind == "video" else write_tone
+    return generator, asyncio.ensure_future(write(generator.writable.get_writer(), wanted))
+
+
+async def write_pictures(writer, wanted):
+    width, height, rate = wanted["width"], wanted["height"], wanted["rate"]
+    began, index = time.monotonic(), 0
+    while True:
+        await asyncio.sleep(max(0, began + index / rate - time.monotonic()))
+        # What was not drawn in time is left out.
+        index = max(index, int((time.monotonic() - began) * rate))
+        planes = pictures.draw(index % pictures.NUMBERS, width, height)
+        init = webrtc.VideoFrameBufferInit("I420", width, height, int(index * 1e6 / rate))
+        await writer.write(webrtc.VideoFrame(planes, init))
+        index += 1
+
+
+async def write_tone(writer, wanted):
+    began, position = time.monotonic(), 0
+    while True:
+        await asyncio.sleep(max(0, began + position / TONE_RATE - time.monotonic()))
+        samples = pictures.tone(wanted["tone"], TONE_RATE, TONE_SAMPLES, position)
+        time_us = position * 1_000_000 // TONE_RATE
+        init = webrtc.AudioDataInit("s16", TONE_RATE, TONE_SAMPLES, 1, time_us, samples)
+        await writer.write(webrtc.AudioData(init))
+        position += TONE_SAMPLES
 
 
 class Listener:
@@ -189,9 +223,14 @@ class Tracks:
             # Of the same clock: libwebrtc takes events at 8000 Hz where it can, and counts them in the audio's clock.
             event = lambda codec: codec.mimeType == "audio/telephone-event" and codec.clockRate == codecs[0].clockRate
             codecs += [codec for codec in webrtc.RTCRtpReceiver.getCapabilities(kind).codecs if event(codec)]
-            track, stream = await source(kind, None)
-            self.kept += [track, stream]
-            sender = pc.addTrack(track, stream)
+            if wanted := command.get("numbered"):
+                track, task = await numbered(kind, wanted)
+                self.kept += [track, task]
+                sender = pc.addTrack(track)
+            else:
+                track, stream = await source(kind, None)
+                self.kept += [track, stream]
+                sender = pc.addTrack(track, stream)
             transceiver = next(t for t in pc.getTransceivers() if t.sender == sender)
             transceiver.setCodecPreferences(codecs)
 
@@ -253,6 +292,11 @@ class Tracks:
     async def heard(self, pc, command):
         watcher = self.watchers.get(command["pc"], {}).get("audio")
         return await watcher.ear.hear() if watcher else {}
+
+    async def loop(self, pc, command):
+        for transceiver in living(pc):
+            if transceiver.sender.track:
+                await transceiver.sender.replaceTrack(transceiver.receiver.track)
 
     async def media_stats(self, pc, command):
         report = {key: value.to_json() for key, value in (await pc.getStats()).items()}

@@ -255,6 +255,7 @@ impl Connection {
             "watch" => Ok(json!({})),
             "watched" => Ok(self.engine()?.watched()),
             "heard" => Ok(self.engine()?.heard()),
+            "heard_speech" => Ok(self.engine()?.heard_speech()),
             "engine_stats" => Ok(self.engine()?.statistics()),
             "record" => {
                 recorder::prepare(text(fields, "prefix")?.as_ref())?;

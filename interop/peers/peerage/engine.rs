@@ -1,6 +1,7 @@
 //! A call by the media engine: pictures that tell their number and a tone are encoded and sent, and what the peer sends is
 //! decoded, and read as the pages read what they show.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,6 +16,8 @@ use peerage::media_engine::video::VideoFrame;
 use peerage::media_engine::video::pattern::NumberedPicture;
 use peerage::{PeerConnection, RtpTransceiver};
 use serde_json::{Value, json};
+
+use crate::speech::{self, Said};
 
 /// Readings that are kept until they are asked for.
 const READINGS: usize = 5_000;
@@ -31,6 +34,7 @@ pub(crate) struct Engine {
     receivers: Mutex<Vec<TrackReceiver>>,
     readings: Arc<Mutex<Vec<Value>>>,
     heard: Arc<Mutex<Heard>>,
+    said: Said,
 }
 
 /// The last samples of the first channel, and how many a second there are: as many as the codec has.
@@ -45,7 +49,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Engine {
-    /// `capture`: each of `tracks` is a `kind`, and for video `width`, `height` and `rate`, for audio a `tone` in Hz.
+    /// `capture`: each of `tracks` is a `kind`, and for video `width`, `height` and `rate`, for audio a `tone` in Hz, or `speech`:
+    /// true, or a file of it.
     pub(crate) async fn capture(&self, pc: &PeerConnection, fields: &Value) -> Result<()> {
         let all = pc.transceivers().await?;
         for wanted in fields["tracks"].as_array().context("`capture` lacks `tracks`")? {
@@ -57,6 +62,8 @@ impl Engine {
             let track = if is_video {
                 let (width, height) = (number("width")? as u16, number("height")? as u16);
                 sources::numbered_pictures(width, height, number("rate")?)?.into()
+            } else if let Some(speech) = wanted.get("speech") {
+                self.said.begin(speech.as_str().map(Path::new))?.into()
             } else {
                 sources::tone(number("tone")?)?.into()
             };
@@ -89,10 +96,16 @@ impl Engine {
     /// `heard`: the loudest frequency of the last third of a second.
     pub(crate) fn heard(&self) -> Value {
         let heard = lock(&self.heard);
-        match heard.samples.len() {
-            HEARD => loudest(&heard.samples, heard.rate),
-            _ => json!({"how": "decoder"}),
+        match heard.samples.len().checked_sub(HEARD) {
+            Some(before) => loudest(&heard.samples[before..], heard.rate),
+            None => json!({"how": "decoder"}),
         }
+    }
+
+    /// `heard_speech`: how like each other what was said and what came back of it are.
+    pub(crate) fn heard_speech(&self) -> Value {
+        let heard = lock(&self.heard);
+        self.said.compare(&heard.samples, heard.rate)
     }
 
     /// `engine_stats`: what became of the frames of all tracks.
@@ -150,7 +163,8 @@ fn listen(mut sink: Sink<AudioFrame>, heard: &Mutex<Heard>, over: &AtomicBool) {
         }
         let channels = frame.block.channels();
         heard.samples.extend(frame.block.samples().iter().step_by(channels));
-        let surplus = heard.samples.len().saturating_sub(HEARD);
+        let kept = HEARD.max(speech::kept(heard.rate));
+        let surplus = heard.samples.len().saturating_sub(kept);
         heard.samples.drain(..surplus);
         drop(heard);
         sink.recycle(frame);

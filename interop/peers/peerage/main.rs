@@ -9,6 +9,7 @@ mod player;
 mod playing;
 mod recorder;
 mod source;
+mod speech;
 mod tracks;
 mod transceivers;
 

@@ -1,20 +1,48 @@
-"""Reads the grid's test pictures and tone from what a Python peer has decoded (interop/README.md, "Test pictures")."""
+"""Draws the grid's test pictures and sounds its tone for Python peers, and reads them from what they have decoded
+(interop/README.md, "Test pictures")."""
 
 import array
 import asyncio
 import cmath
+import functools
 import math
 
 COLUMNS, ROWS = 8, 4
 READING_LIMIT = 5000
 # Red, green, blue, yellow, cyan, magenta as bits of red, green, blue.
 PALETTE = (0b100, 0b010, 0b001, 0b110, 0b011, 0b101)
+# The same in YUV (BT.601 of limited range), and black and white.
+PAINTS = ((82, 90, 240), (145, 54, 34), (41, 240, 110), (210, 16, 146), (170, 166, 16), (107, 202, 222))
+BLACK, WHITE = (16, 128, 128), (235, 128, 128)
+# Numbers before they begin again.
+NUMBERS = 240
 # How far from the middle a channel must be to count as on or off.
 MARGIN = 24
 # Samples of a cell, each way.
 STEPS = 4
 # What the tone is looked for in: a third of a second at 48 kHz, every fourth of which is enough for it.
 HEARD, THINNED = 16384, 4
+
+
+@functools.lru_cache(maxsize=NUMBERS)
+def draw(index, width, height):
+    """The planes of a picture that tells its number, one after another."""
+    row = lambda value: [WHITE if value >> (COLUMNS - 1 - column) & 1 else BLACK for column in range(COLUMNS)]
+    colours = [PAINTS[(index // 15 + column) % len(PAINTS)] for column in range(COLUMNS)]
+    cells = [row(index), row(255 - index), colours, row(0x0F)]
+    planes = b""
+    for plane in range(3):
+        columns, lines = (width, height) if plane == 0 else ((width + 1) // 2, (height + 1) // 2)
+        line = lambda row: bytes(cells[row][x * COLUMNS // columns][plane] for x in range(columns))
+        drawn = [line(row) for row in range(ROWS)]
+        planes += b"".join(drawn[y * ROWS // lines] for y in range(lines))
+    return planes
+
+
+def tone(frequency, rate, samples, begin):
+    """So many 16-bit samples of a sine, from the one of this number on."""
+    turn = 2 * math.pi * frequency / rate
+    return array.array("h", (int(8000 * math.sin(turn * (begin + i))) for i in range(samples))).tobytes()
 
 
 class Plane:

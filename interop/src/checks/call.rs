@@ -11,7 +11,7 @@ use crate::pair::Pair;
 use crate::scenario::{Role, Scenario};
 use crate::test_media::{RATE, TONE};
 
-const SIZE: (u64, u64) = (320, 180);
+pub(super) const SIZE: (u64, u64) = (320, 180);
 
 /// Pictures that are read before the count begins: the first ones come while the buffers fill.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -148,7 +148,7 @@ fn judge(pair: &Pair, scenario: &Scenario, told: &Told, name: &str) -> Result<()
     Ok(())
 }
 
-async fn told(pair: &Pair) -> String {
+pub(super) async fn told(pair: &Pair) -> String {
     let mut all = Vec::new();
     for (end, command) in [(&pair.subject, "engine_stats"), (&pair.peer, "media_stats")] {
         all.push(format!("{}: {:?}", end.name(), end.call(command, json!({})).await));

@@ -14,6 +14,7 @@ mod renegotiate;
 mod security;
 mod serve;
 mod simulcast;
+mod speech;
 mod switch;
 mod tracks;
 mod transport;
@@ -48,6 +49,7 @@ const NAMES: &[&str] = &[
     "renegotiate",
     "glare",
     "call",
+    "speech",
     "play",
     "write",
     "simulcast",
@@ -90,6 +92,7 @@ pub(crate) async fn run(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
         "renegotiate" => renegotiate::renegotiate(pair, scenario).await,
         "glare" => renegotiate::glare(pair, scenario).await,
         "call" => call::call(pair, scenario).await,
+        "speech" => speech::speech(pair, scenario).await,
         "play" => play::play(pair, scenario).await,
         "write" => write::write(pair, scenario).await,
         "simulcast" => simulcast::receive(pair, scenario).await,
