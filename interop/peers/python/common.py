@@ -37,6 +37,7 @@ MEDIA = (
     "simulcast",
     "watch",
     "watched",
+    "loop",
     "heard",
 )
 

@@ -20,8 +20,9 @@ NUMBERS = 240
 MARGIN = 24
 # Samples of a cell, each way.
 STEPS = 4
-# What the tone is looked for in: a third of a second at 48 kHz, every fourth of which is enough for it.
-HEARD, THINNED = 16384, 4
+# Samples in which the tone is looked for, once there are no more of them a second than it needs; and how many there are
+# before, at most.
+HEARD, ENOUGH, MOST = 4096, 12000, 16384
 
 
 @functools.lru_cache(maxsize=NUMBERS)
@@ -120,19 +121,21 @@ class Ear:
     def take(self, samples, rate):
         self.rate = rate
         self.samples.extend(samples)
-        del self.samples[:-HEARD]
+        del self.samples[:-MOST]
 
     async def hear(self):
-        if len(self.samples) < HEARD or not any(self.samples):
+        if len(self.samples) < MOST or not any(self.samples):
             return {"how": "decoder", "frequency": None}
         # In a thread: packets that came in meanwhile would seem to be late, and the path overused.
         return await asyncio.to_thread(self.strongest, self.samples[:])
 
     def strongest(self, all_of):
-        thin = [sum(all_of[i : i + THINNED]) / THINNED for i in range(0, HEARD, THINNED)]
+        step = max(1, self.rate // ENOUGH)
+        all_of = all_of[-HEARD * step :]
+        thin = [sum(all_of[i : i + step]) / step for i in range(0, len(all_of), step)]
         power = [20 * math.log10(value + 1e-10) for value in spectrum(thin)]
         peak = max(range(1, len(power) - 1), key=power.__getitem__)
-        width = self.rate / HEARD
+        width = self.rate / step / HEARD
         # The top of the parabola through the three bins.
         before, top, after = power[peak - 1 : peak + 2]
         shift = 0.5 * (before - after) / (before - 2 * top + after)
