@@ -3,15 +3,15 @@
 use std::io::Cursor;
 
 use super::{
-    AnnexBCodec, AnnexBReader, IvfReader, MAX_FRAME, ObuReader, ObuStreamFormat, OggOpusReader,
-    PcapReader, RtpDumpReader, WavReader, Y4mReader,
+    AnnexBCodec, AnnexBReader, IvfReader, MAX_FRAME, MatroskaReader, ObuReader, ObuStreamFormat,
+    OggOpusReader, PcapReader, RtpDumpReader, WavReader, Y4mReader,
 };
 
 /// Reads a file as the kind that the first byte chooses, to its end or the first error. Nothing comes out that is
 /// longer than the file (but for start codes and sizes that are put in), and nothing after an error.
 pub fn files(data: &[u8]) {
     let Some((&choice, data)) = data.split_first() else { return };
-    match choice % 10 {
+    match choice % 11 {
         0 => drain(IvfReader::new(data).into_iter().flatten(), data, |f| f.data.len()),
         1 => drain(AnnexBReader::new(data, AnnexBCodec::H264), data, |u| u.data.len()),
         2 => drain(AnnexBReader::new(data, AnnexBCodec::H265), data, |u| u.data.len()),
@@ -20,6 +20,7 @@ pub fn files(data: &[u8]) {
         5 => drain(OggOpusReader::new(data).into_iter().flatten(), data, |p| p.data.len()),
         6 => drain(RtpDumpReader::new(data).into_iter().flatten(), data, |p| p.data.len()),
         9 => drain(Y4mReader::new(data).into_iter().flatten(), data, |p| p.as_bytes().len()),
+        10 => drain(MatroskaReader::new(data).into_iter().flatten(), data, |f| f.data.len()),
         7 => drain(PcapReader::new(data).into_iter().flatten(), data, |d| d.data.len()),
         _ => {
             if let Ok(mut reader) = WavReader::new(Cursor::new(data)) {
@@ -62,7 +63,7 @@ mod tests {
     #[test]
     fn bodies_hold_on_noise() {
         // Beginnings that get past the first checks, by kind.
-        let heads: [&[u8]; 10] = [
+        let heads: [&[u8]; 11] = [
             b"DKIF\0\0\x20\0VP80\x40\x01\xF0\0\x1E\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\x03\0\0\0",
             &[0, 0, 0, 1, 0x65],
             &[0, 0, 1, 0x26, 1],
@@ -73,6 +74,7 @@ mod tests {
             b"\xD4\xC3\xB2\xA1\x02\0\x04\0\0\0\0\0\0\0\0\0\xFF\xFF\0\0\x01\0\0\0",
             b"RIFF\x40\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1F\0\0\x80\x3E\0\0\x02\0\x10\0data\x20\0\0\0",
             b"YUV4MPEG2 W4 H2 F30:1\nFRAME\n0123456789abFRAME\n",
+            b"\x1A\x45\xDF\xA3\x80\x18\x53\x80\x67\xFF\x16\x54\xAE\x6B\x8D\xAE\x8B\xD7\x81\x01\x83\x81\x01\x86\x83V_1\x1F\x43\xB6\x75\xFF\xE7\x81\0\xA3",
         ];
         let mut state = 0x2545_F491_4F6C_DD1Du64;
         let mut next = move || {
@@ -81,8 +83,8 @@ mod tests {
             state ^= state << 17;
             (state >> 32) as u8
         };
-        for round in 0..18_000usize {
-            let kind = round % 10;
+        for round in 0..19_800usize {
+            let kind = round % 11;
             let mut data = vec![kind as u8];
             if round % 4 != 0 {
                 data.extend(heads[kind]);

@@ -23,39 +23,43 @@ use super::{
 const FORMAT: &str = "Matroska";
 
 /// Element ids (RFC 9559 §5).
-mod id {
-    pub(super) const EBML: u32 = 0x1A45_DFA3;
-    pub(super) const SEGMENT: u32 = 0x1853_8067;
-    pub(super) const INFO: u32 = 0x1549_A966;
-    pub(super) const TIMESTAMP_SCALE: u32 = 0x2A_D7B1;
-    pub(super) const DURATION: u32 = 0x4489;
-    pub(super) const MUXING_APP: u32 = 0x4D80;
-    pub(super) const WRITING_APP: u32 = 0x5741;
-    pub(super) const TRACKS: u32 = 0x1654_AE6B;
-    pub(super) const TRACK_ENTRY: u32 = 0xAE;
-    pub(super) const TRACK_NUMBER: u32 = 0xD7;
-    pub(super) const TRACK_UID: u32 = 0x73C5;
-    pub(super) const TRACK_TYPE: u32 = 0x83;
-    pub(super) const FLAG_LACING: u32 = 0x9C;
-    pub(super) const CODEC_ID: u32 = 0x86;
-    pub(super) const CODEC_PRIVATE: u32 = 0x63A2;
-    pub(super) const CODEC_DELAY: u32 = 0x56AA;
-    pub(super) const SEEK_PRE_ROLL: u32 = 0x56BB;
-    pub(super) const VIDEO: u32 = 0xE0;
-    pub(super) const PIXEL_WIDTH: u32 = 0xB0;
-    pub(super) const PIXEL_HEIGHT: u32 = 0xBA;
-    pub(super) const AUDIO: u32 = 0xE1;
-    pub(super) const SAMPLING_FREQUENCY: u32 = 0xB5;
-    pub(super) const CHANNELS: u32 = 0x9F;
-    pub(super) const CLUSTER: u32 = 0x1F43_B675;
-    pub(super) const TIMESTAMP: u32 = 0xE7;
-    pub(super) const SIMPLE_BLOCK: u32 = 0xA3;
-    pub(super) const CUES: u32 = 0x1C53_BB6B;
-    pub(super) const CUE_POINT: u32 = 0xBB;
-    pub(super) const CUE_TIME: u32 = 0xB3;
-    pub(super) const CUE_TRACK_POSITIONS: u32 = 0xB7;
-    pub(super) const CUE_TRACK: u32 = 0xF7;
-    pub(super) const CUE_CLUSTER_POSITION: u32 = 0xF1;
+pub(super) mod id {
+    pub(in crate::files) const EBML: u32 = 0x1A45_DFA3;
+    pub(in crate::files) const SEGMENT: u32 = 0x1853_8067;
+    pub(in crate::files) const INFO: u32 = 0x1549_A966;
+    pub(in crate::files) const TIMESTAMP_SCALE: u32 = 0x2A_D7B1;
+    pub(in crate::files) const DURATION: u32 = 0x4489;
+    pub(in crate::files) const MUXING_APP: u32 = 0x4D80;
+    pub(in crate::files) const WRITING_APP: u32 = 0x5741;
+    pub(in crate::files) const TRACKS: u32 = 0x1654_AE6B;
+    pub(in crate::files) const TRACK_ENTRY: u32 = 0xAE;
+    pub(in crate::files) const TRACK_NUMBER: u32 = 0xD7;
+    pub(in crate::files) const TRACK_UID: u32 = 0x73C5;
+    pub(in crate::files) const TRACK_TYPE: u32 = 0x83;
+    pub(in crate::files) const FLAG_LACING: u32 = 0x9C;
+    pub(in crate::files) const CODEC_ID: u32 = 0x86;
+    pub(in crate::files) const CODEC_PRIVATE: u32 = 0x63A2;
+    pub(in crate::files) const CODEC_DELAY: u32 = 0x56AA;
+    pub(in crate::files) const SEEK_PRE_ROLL: u32 = 0x56BB;
+    pub(in crate::files) const VIDEO: u32 = 0xE0;
+    pub(in crate::files) const PIXEL_WIDTH: u32 = 0xB0;
+    pub(in crate::files) const PIXEL_HEIGHT: u32 = 0xBA;
+    pub(in crate::files) const AUDIO: u32 = 0xE1;
+    pub(in crate::files) const SAMPLING_FREQUENCY: u32 = 0xB5;
+    pub(in crate::files) const CHANNELS: u32 = 0x9F;
+    pub(in crate::files) const BLOCK_GROUP: u32 = 0xA0;
+    pub(in crate::files) const BLOCK: u32 = 0xA1;
+    pub(in crate::files) const REFERENCE_BLOCK: u32 = 0xFB;
+    pub(in crate::files) const CONTENT_ENCODINGS: u32 = 0x6D80;
+    pub(in crate::files) const CLUSTER: u32 = 0x1F43_B675;
+    pub(in crate::files) const TIMESTAMP: u32 = 0xE7;
+    pub(in crate::files) const SIMPLE_BLOCK: u32 = 0xA3;
+    pub(in crate::files) const CUES: u32 = 0x1C53_BB6B;
+    pub(in crate::files) const CUE_POINT: u32 = 0xBB;
+    pub(in crate::files) const CUE_TIME: u32 = 0xB3;
+    pub(in crate::files) const CUE_TRACK_POSITIONS: u32 = 0xB7;
+    pub(in crate::files) const CUE_TRACK: u32 = 0xF7;
+    pub(in crate::files) const CUE_CLUSTER_POSITION: u32 = 0xF1;
 }
 
 /// A video codec that the file can hold.

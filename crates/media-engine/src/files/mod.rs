@@ -13,6 +13,7 @@ mod error;
 pub mod fuzzing;
 mod ivf;
 mod matroska;
+mod matroska_reader;
 mod obu;
 mod ogg_opus;
 mod ogg_page;
@@ -27,6 +28,7 @@ pub use capture::{CAPTURE_LOCAL, CAPTURE_REMOTE, CAPTURE_RTCP_PORT, CAPTURE_RTP_
 pub use error::Error;
 pub use ivf::{IvfFrame, IvfHeader, IvfReader, IvfWriter};
 pub use matroska::{MatroskaTracks, MatroskaVideo, MatroskaWriter};
+pub use matroska_reader::{MatroskaCodec, MatroskaFrame, MatroskaReader, MatroskaTrack};
 pub use obu::{ObuReader, ObuStreamFormat, ObuWriter};
 pub use ogg_opus::{MAX_OPUS_PACKET, OggOpusPacket, OggOpusReader, OggOpusWriter, OpusHead};
 pub use pcap::{Datagram, PcapReader, PcapWriter};

@@ -82,6 +82,14 @@ impl<R: Read> Source<R> {
         if read == size { Ok(()) } else { Err(self.truncated(what)) }
     }
 
+    /// Passes over `size` bytes, or over all there are.
+    pub(super) fn skip(&mut self, size: u64) -> Result<(), Error> {
+        let skipped = io::copy(&mut self.reader.by_ref().take(size), &mut io::sink())
+            .map_err(|source| Error::Io { format: self.format, source })?;
+        self.offset += skipped;
+        Ok(())
+    }
+
     pub(super) fn truncated(&self, what: &'static str) -> Error {
         Error::Truncated { format: self.format, offset: self.offset, what }
     }
