@@ -8,6 +8,8 @@
 //!
 //! Nothing here starts a thread or waits for a consumer: a source is never held up by who looks at it.
 
+mod constrainable;
+pub mod constraints;
 mod error;
 mod medium;
 mod queue;
@@ -16,10 +18,14 @@ mod source;
 mod stream;
 mod tracks;
 
+pub use constraints::{
+    MediaTrackCapabilities, MediaTrackConstraintSet, MediaTrackConstraints, MediaTrackSettings,
+    OverconstrainedError,
+};
 pub use error::SinkError;
 pub use medium::{Medium, TrackKind};
 pub use sink::Sink;
-pub use source::Source;
+pub use source::{Source, SourceDescription};
 pub use stream::MediaStream;
 pub use tracks::{ContentHint, MediaStreamTrack, ReadyState, Track, TrackEvent, TrackSettings};
 

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::constraints::{MediaTrackCapabilities, MediaTrackConstraintSet, MediaTrackSettings};
 use super::medium::Medium;
 use super::tracks::{Shared, Track, TrackSettings};
 
@@ -35,18 +36,45 @@ struct HubState<M: Medium> {
     tracks: Vec<Weak<Shared<M>>>,
     muted: bool,
     ended: bool,
+    description: SourceDescription,
+}
+
+/// What a source says of itself, so that tracks of it can be constrained.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceDescription {
+    /// How its frames are now.
+    pub settings: MediaTrackSettings,
+    /// What it could do instead, if it was opened otherwise.
+    pub capabilities: MediaTrackCapabilities,
+    /// What is best where constraints do not say.
+    pub defaults: MediaTrackConstraintSet,
+}
+
+impl SourceDescription {
+    /// A source that has but one way.
+    pub fn fixed(settings: MediaTrackSettings) -> Self {
+        let capabilities = MediaTrackCapabilities::of(std::slice::from_ref(&settings));
+        Self { settings, capabilities, defaults: MediaTrackConstraintSet::default() }
+    }
 }
 
 impl<M: Medium> Source<M> {
     /// A source that is not muted; `label` is for people.
     pub fn new(label: impl Into<String>) -> Self {
-        let state = HubState { tracks: Vec::new(), muted: false, ended: false };
+        let description = SourceDescription::default();
+        let state = HubState { tracks: Vec::new(), muted: false, ended: false, description };
         Self { hub: Arc::new(Hub { label: label.into(), state: Mutex::new(state) }) }
     }
 
     /// Another track of it, enabled.
     pub fn track(&self) -> Track<M> {
         Track::new(self.hub.clone(), true, TrackSettings::default())
+    }
+
+    /// Says how its frames are, from now on: a camera that was opened, a screen that has changed its size. Tracks of a source
+    /// that has said nothing have no settings, and keep to no constraint that is required.
+    pub fn describe(&self, description: SourceDescription) {
+        self.hub.lock().description = description;
     }
 
     /// Gives a frame to all sinks of all tracks. A muted source gives none.
@@ -100,6 +128,10 @@ impl<M: Medium> Hub<M> {
 
     pub(super) fn label(&self) -> &str {
         &self.label
+    }
+
+    pub(super) fn description(&self) -> SourceDescription {
+        self.lock().description.clone()
     }
 
     pub(super) fn is_muted(&self) -> bool {

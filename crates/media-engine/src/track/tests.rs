@@ -208,3 +208,39 @@ fn a_sink_is_waited_for_in_threads_and_tasks() {
     let (first, second) = waits.join().unwrap();
     assert_eq!((first.unwrap().time, second), (Duration::from_millis(10), Err(SinkError::Ended)));
 }
+
+#[test]
+fn constraints_are_applied_to_what_the_source_is() {
+    use super::constraints::*;
+    let source = VideoSource::new("camera");
+    let track = source.track();
+    let rate = |rate: ConstrainDouble| {
+        let set = MediaTrackConstraintSet { frame_rate: Some(rate), ..Default::default() };
+        MediaTrackConstraints::from(set)
+    };
+    // Nothing is known of the source: nothing can be promised.
+    let error = track.apply_constraints(rate(ConstrainDouble::at_least(1.0))).unwrap_err();
+    assert_eq!(error.constraint, "frameRate");
+    source.describe(SourceDescription::fixed(MediaTrackSettings::video(4, 2, 100.0)));
+    assert_eq!(track.get_settings(), MediaTrackSettings::video(4, 2, 100.0));
+    assert_eq!(track.get_capabilities().width, Some(Range { min: 1, max: 4 }));
+    let wanted = rate(ConstrainDouble::exact(50.0));
+    track.apply_constraints(wanted.clone()).unwrap();
+    assert_eq!(track.get_settings().frame_rate, Some(50.0));
+    let mut sink = track.sink(20);
+    (0..10).for_each(|step| source.push(&picture(10 * step, 1)));
+    let came = std::iter::from_fn(|| sink.try_recv().ok()).count();
+    assert_eq!(came, 5, "every other one");
+    // What fails changes nothing; a clone is constrained alike.
+    assert!(track.apply_constraints(rate(ConstrainDouble::at_least(200.0))).is_err());
+    assert_eq!(
+        (track.get_constraints(), track.clone_track().get_constraints()),
+        (wanted.clone(), wanted)
+    );
+    track.apply_constraints(MediaTrackConstraints::default()).unwrap();
+    assert_eq!(track.get_settings().frame_rate, Some(100.0));
+    // A source that gives less than was chosen says so.
+    track.apply_constraints(rate(ConstrainDouble::exact(50.0))).unwrap();
+    source.describe(SourceDescription::fixed(MediaTrackSettings::video(4, 2, 25.0)));
+    assert_eq!(track.get_settings().frame_rate, Some(25.0));
+}

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::constrainable::Chosen;
 use super::medium::{Medium, TrackKind};
 use super::queue::Queue;
 use super::sink::Sink;
@@ -58,6 +59,8 @@ pub enum ContentHint {
 pub struct TrackSettings {
     /// Pictures a second, at most: more are left out.
     pub frame_rate: Option<f32>,
+    /// Width and height: pictures of another size are cropped to the shape, and scaled. Those that are smaller stay so.
+    pub size: Option<(u16, u16)>,
 }
 
 impl TrackSettings {
@@ -68,10 +71,21 @@ impl TrackSettings {
         self
     }
 
+    /// Made smaller than this.
+    #[must_use]
+    pub fn with_size(mut self, width: u16, height: u16) -> Self {
+        self.size = Some((width, height));
+        self
+    }
+
     /// What gives enough for both.
     pub(super) fn most(self, other: Self) -> Self {
-        let both = self.frame_rate.zip(other.frame_rate);
-        Self { frame_rate: both.map(|(one, other)| one.max(other)) }
+        let rates = self.frame_rate.zip(other.frame_rate);
+        let sizes = self.size.zip(other.size);
+        Self {
+            frame_rate: rates.map(|(one, other)| one.max(other)),
+            size: sizes.map(|(one, other)| (one.0.max(other.0), one.1.max(other.1))),
+        }
     }
 }
 
@@ -79,24 +93,26 @@ impl TrackSettings {
 /// last handle is dropped the track ends.
 #[derive(Clone, Debug)]
 pub struct Track<M: Medium> {
-    shared: Arc<Shared<M>>,
+    pub(super) shared: Arc<Shared<M>>,
 }
 
 /// What the handles of a track share.
 #[derive(Debug)]
 pub(super) struct Shared<M: Medium> {
     id: String,
-    hub: Arc<Hub<M>>,
+    pub(super) hub: Arc<Hub<M>>,
     state: Mutex<State<M>>,
 }
 
 #[derive(Debug)]
-struct State<M: Medium> {
+pub(super) struct State<M: Medium> {
     enabled: bool,
     ended: bool,
     muted: bool,
     hint: ContentHint,
-    settings: TrackSettings,
+    pub(super) settings: TrackSettings,
+    /// The constraints that were applied last, and what came of them.
+    pub(super) chosen: Chosen,
     memory: M::Memory,
     sinks: Vec<Weak<Queue<M>>>,
     events: Vec<Weak<Queue<TrackEvent>>>,
@@ -116,6 +132,7 @@ impl<M: Medium> Track<M> {
             muted: hub.is_muted(),
             hint: ContentHint::None,
             settings,
+            chosen: Chosen::default(),
             memory: M::Memory::default(),
             sinks: Vec::new(),
             events: Vec::new(),
@@ -177,19 +194,21 @@ impl<M: Medium> Track<M> {
         self.shared.settings()
     }
 
-    /// Changes that, from the next frame on.
+    /// Changes that, from the next frame on, whatever constraints made of it;
+    /// [`apply_constraints`](Self::apply_constraints) is W3C's way.
     pub fn set_settings(&self, settings: TrackSettings) {
         self.shared.lock().settings = settings;
     }
 
     /// Another track of the same source, enabled and set as this one is; it ends by itself (W3C's `clone()`).
     pub fn clone_track(&self) -> Self {
-        let (enabled, settings, hint, ended) = {
+        let (enabled, settings, hint, ended, chosen) = {
             let state = self.shared.lock();
-            (state.enabled, state.settings, state.hint, state.ended)
+            (state.enabled, state.settings, state.hint, state.ended, state.chosen.clone())
         };
         let track = Self::new(self.shared.hub.clone(), enabled, settings);
         track.set_content_hint(hint);
+        track.shared.lock().chosen = chosen;
         if ended {
             track.stop();
         }
@@ -229,7 +248,7 @@ impl<M: Medium> Track<M> {
 }
 
 impl<M: Medium> Shared<M> {
-    fn lock(&self) -> MutexGuard<'_, State<M>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<M>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
