@@ -4,6 +4,7 @@
 pub mod audio;
 pub mod codec;
 pub mod files;
+pub mod player;
 pub mod sync;
 pub mod track;
 pub mod video;
