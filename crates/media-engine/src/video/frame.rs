@@ -92,6 +92,16 @@ impl I420 {
         Some(Self { width, height, data })
     }
 
+    /// Gives it another size, in the memory that it has where that is enough. What its samples are then is not said.
+    ///
+    /// # Panics
+    ///
+    /// As [`black`](Self::black).
+    pub fn reset(&mut self, width: u16, height: u16) {
+        self.data.resize(Self::len(width, height), 0);
+        (self.width, self.height) = (width, height);
+    }
+
     fn len(width: u16, height: u16) -> usize {
         let sizes = 1..=MAX_DIMENSION;
         assert!(sizes.contains(&width) && sizes.contains(&height), "{width}x{height}");

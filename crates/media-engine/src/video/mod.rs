@@ -1,7 +1,17 @@
 //! Pictures: frames of samples, and what is done with them between a camera, the network and a screen.
 
+mod area;
+pub mod convert;
+mod error;
 mod frame;
 pub mod jitter;
 pub mod pattern;
+mod pool;
+pub mod scale;
+#[cfg(feature = "png")]
+pub mod snapshot;
 
+pub use area::Area;
+pub use error::PictureError;
 pub use frame::{I420, MAX_DIMENSION, Plane, Rotation, VideoFrame};
+pub use pool::PicturePool;
