@@ -1,5 +1,6 @@
 //! Pictures: frames of samples, and what is done with them between a camera, the network and a screen.
 
+pub mod adaptation;
 mod area;
 pub mod convert;
 mod error;
