@@ -5,6 +5,7 @@ pub mod audio;
 pub mod codec;
 pub mod files;
 pub mod player;
+pub mod recorder;
 pub mod sync;
 pub mod track;
 pub mod video;

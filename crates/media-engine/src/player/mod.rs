@@ -13,6 +13,8 @@
 mod error;
 mod file;
 mod packets;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::TrackSettings;
 use crate::audio::AudioFrame;
-use crate::video::{I420, VideoFrame};
+use crate::video::scale::Scaler;
+use crate::video::{Area, I420, MAX_DIMENSION, PicturePool, VideoFrame};
 
 /// What a track carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +41,9 @@ pub trait Medium: Clone + Send + sealed::Sealed + 'static {
     /// Makes silence or black of a copy.
     #[doc(hidden)]
     fn blank(&mut self, memory: &mut Self::Memory);
+    /// Brings it to what the settings of a track say.
+    #[doc(hidden)]
+    fn adapt(&mut self, _: &TrackSettings, _: &mut Self::Memory) {}
     /// Whether a track of these settings passes it on.
     #[doc(hidden)]
     fn passes(&self, settings: &TrackSettings, memory: &mut Self::Memory) -> bool;
@@ -81,10 +85,15 @@ impl Medium for AudioFrame {
 pub struct VideoMemory {
     /// A black picture of the last size.
     black: Option<Arc<I420>>,
+    scaler: Scaler,
+    /// Pictures that were scaled, to be used again once nobody looks at them.
+    scaled: Option<PicturePool>,
     /// When the next picture is due, where not all are passed on.
     next: Option<Duration>,
 }
 
+/// Scaled pictures that are kept to be used again: sinks hold some.
+const POOL: usize = 8;
 /// Pictures that come this part of their distance too soon are not too soon: cameras are not exact.
 const EARLY: u32 = 4;
 
@@ -101,6 +110,26 @@ impl Medium for VideoFrame {
         let black = memory.black.take_if(|black| (black.width(), black.height()) == size);
         let black = black.unwrap_or_else(|| Arc::new(I420::black(size.0, size.1)));
         self.picture = memory.black.insert(black).clone();
+    }
+
+    fn adapt(&mut self, settings: &TrackSettings, memory: &mut VideoMemory) {
+        let Some((width, height)) = settings.size.filter(|size| size.0 > 0 && size.1 > 0) else {
+            return;
+        };
+        let have = (self.picture.width(), self.picture.height());
+        // Never larger, and turned as the picture is.
+        let (width, height) = (width.min(have.0).min(MAX_DIMENSION), height.min(have.1));
+        if (width, height) == have {
+            return;
+        }
+        let area = Area::of_ratio(have.0, have.1, (width, height));
+        let pool = memory.scaled.get_or_insert_with(|| PicturePool::new(POOL));
+        let scaler = &mut memory.scaler;
+        let scaled = pool.take(width, height, |picture| scaler.scale(&self.picture, area, picture));
+        // Refused is only what is not a part of the picture.
+        if let Ok(scaled) = scaled {
+            self.picture = scaled;
+        }
     }
 
     fn passes(&self, settings: &TrackSettings, memory: &mut VideoMemory) -> bool {

@@ -244,3 +244,23 @@ fn constraints_are_applied_to_what_the_source_is() {
     source.describe(SourceDescription::fixed(MediaTrackSettings::video(4, 2, 25.0)));
     assert_eq!(track.get_settings().frame_rate, Some(25.0));
 }
+
+#[test]
+fn pictures_are_cropped_and_scaled_to_the_size_that_was_chosen() {
+    use super::constraints::*;
+    let source = VideoSource::new("camera");
+    source.describe(SourceDescription::fixed(MediaTrackSettings::video(64, 36, 30.0)));
+    let track = source.track();
+    let (width, height) = (Some(ConstrainULong::exact(24)), Some(ConstrainULong::exact(18)));
+    let set = MediaTrackConstraintSet { width, height, ..Default::default() };
+    track.apply_constraints(set.into()).unwrap();
+    assert_eq!(track.get_settings().resize_mode.as_deref(), Some("crop-and-scale"));
+    let other = source.track();
+    let (mut small, mut whole) = (track.sink(2), other.sink(2));
+    source.push(&VideoFrame::new(I420::black(64, 36), Duration::ZERO));
+    let size = |sink: &mut Sink<VideoFrame>| {
+        let frame = sink.try_recv().unwrap();
+        (frame.picture.width(), frame.picture.height())
+    };
+    assert_eq!((size(&mut small), size(&mut whole)), ((24, 18), (64, 36)));
+}

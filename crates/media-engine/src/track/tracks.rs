@@ -270,6 +270,15 @@ impl<M: Medium> Shared<M> {
         if sinks.is_empty() || !frame.passes(settings, memory) {
             return true;
         }
+        let mut adapted = None;
+        let frame = match settings.size {
+            Some(_) => {
+                let adapted = adapted.insert(frame.clone());
+                adapted.adapt(settings, memory);
+                &*adapted
+            }
+            None => frame,
+        };
         sinks.retain(|sink| {
             let Some(sink) = sink.upgrade() else { return false };
             sink.push_with(|spare| {
