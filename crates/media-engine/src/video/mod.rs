@@ -3,6 +3,7 @@
 pub mod adaptation;
 mod area;
 pub mod convert;
+pub mod enhance;
 mod error;
 mod frame;
 pub mod jitter;
