@@ -10,12 +10,14 @@ if ! command -v cargo >/dev/null; then
 fi
 
 # OpenSSL, libopus and OpenH264 are built from source by their crates: a C compiler, make and perl; cmake; nasm and a C++ compiler,
-# which libFuzzer wants too. libvpx is the system's.
+# which libFuzzer wants too. libvpx, libaom and dav1d are the system's.
 missing=()
 for pair in cc:gcc c++:g++ cmake:cmake make:make nasm:nasm perl:perl pkg-config:pkg-config; do
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
-pkg-config --exists vpx 2>/dev/null || missing+=(libvpx-dev)
+for pair in vpx:libvpx-dev aom:libaom-dev dav1d:libdav1d-dev; do
+  pkg-config --exists "${pair%%:*}" 2>/dev/null || missing+=("${pair##*:}")
+done
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     timeout 300 apt-get update -q

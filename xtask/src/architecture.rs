@@ -38,7 +38,7 @@ const FORBIDDEN: [(&str, &str); 8] = [
 ];
 
 /// Which workspace crates each crate may import (normal and build dependencies; tests may import anything).
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 23] = [
     ("peerage-sha1-lanes", &[]),
     ("peerage-crypto", &["peerage-sha1-lanes"]),
     ("peerage-sdp", &[]),
@@ -47,7 +47,19 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("peerage-congestion", &[]),
     ("peerage-log", &[]),
     ("peerage-srtp", &["peerage-crypto"]),
-    ("peerage-media", &["peerage-openh264", "peerage-opus", "peerage-rtp", "peerage-vpx"]),
+    (
+        "peerage-media",
+        &[
+            "peerage-aom",
+            "peerage-dav1d",
+            "peerage-openh264",
+            "peerage-opus",
+            "peerage-rtp",
+            "peerage-vpx",
+        ],
+    ),
+    ("peerage-aom", &[]),
+    ("peerage-dav1d", &[]),
     ("peerage-netsim", &[]),
     ("peerage-openh264", &[]),
     ("peerage-opus", &[]),

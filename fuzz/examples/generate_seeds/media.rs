@@ -3,16 +3,21 @@
 
 use std::{io::Cursor, net::Ipv4Addr, time::Duration};
 
+use peerage_media::codec::{BuiltIn, CodecFactory, CodecSpec, PictureRequest};
 use peerage_media::files::{
     AnnexBWriter, IvfHeader, IvfWriter, ObuWriter, OggOpusWriter, OpusHead, PcapWriter,
     RtpDumpWriter, WavFormat, WavWriter,
 };
+
+use peerage_media::video::{VideoFrame, pattern::colour_bars};
+use peerage_rtp::payload::{PacketizationMode, PayloadFormat};
 
 use crate::Sink;
 
 pub(crate) fn write(sink: &Sink) {
     audio_packets(sink);
     video_jitter(sink);
+    video_frames(sink);
     let seed = |choice: u8, name: &str, file: &[u8]| {
         sink.seed("media_files", name, &[&[choice], file].concat());
     };
@@ -91,6 +96,37 @@ fn audio_packets(sink: &Sink) {
     seed("opus_two_frames", &packets(28, &[0x49, 0xc0, 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde]));
     seed("opus_stereo_padded", &packets(28, &[0x7f, 0xc2, 2, 2, 0xa0, 0x12, 0x34, 0x56, 0, 0]));
     seed("comfort_noise", &[5, 60, 100, 140, 127, 120, 90]);
+}
+
+/// A keyframe and three frames after it of each codec of pictures, each with its length before it, by our own encoders. The bytes are
+/// those of the libraries' versions.
+fn video_frames(sink: &Sink) {
+    let packetization_mode = PacketizationMode::NonInterleaved;
+    for (choice, name, format) in [
+        (0, "vp8", PayloadFormat::Vp8),
+        (1, "vp9", PayloadFormat::Vp9),
+        (2, "h264", PayloadFormat::H264 { packetization_mode }),
+        (3, "av1", PayloadFormat::Av1),
+    ] {
+        let mut encoder = BuiltIn
+            .video_encoder(&CodecSpec::new(format, 90_000, 1))
+            .expect("a codec that is built in");
+        let mut input = vec![choice];
+        for number in 0..4u32 {
+            // The second half is of another size.
+            let mut picture = colour_bars(if number < 2 { 48 } else { 32 }, 32);
+            picture.planes_mut().0[number as usize * 40..][..40].fill(200);
+            let frame = VideoFrame::new(picture, number * Duration::from_millis(33));
+            let mut out = Vec::new();
+            let request = PictureRequest::default();
+            encoder.encode(&frame, request, &mut out).expect("a picture of a size that fits");
+            for picture in out {
+                input.extend((picture.data.len() as u16).to_be_bytes());
+                input.extend_from_slice(&picture.data);
+            }
+        }
+        sink.seed("media_video_decoders", name, &input);
+    }
 }
 
 /// Calls of the buffer for pictures, four bytes each: frames every 33 ms; clocks that jump and delays that are asked for; and

@@ -74,6 +74,7 @@ fn missing(codec: &CodecSpec) -> CodecError {
     CodecError::Missing { codec: format!("{:?}", codec.format), feature }
 }
 
+const AV1: bool = cfg!(feature = "av1");
 const OPUS: bool = cfg!(feature = "opus");
 const G711: bool = cfg!(feature = "g711");
 const G722: bool = cfg!(feature = "g722");
@@ -87,6 +88,7 @@ impl CodecFactory for BuiltIn {
             PayloadFormat::Pcmu | PayloadFormat::Pcma => G711,
             PayloadFormat::G722 => G722,
             PayloadFormat::Vp8 | PayloadFormat::Vp9 => VPX,
+            PayloadFormat::Av1 => AV1,
             // Slices are not cut to fit packets, which the other mode wants (RFC 6184 §5.4).
             PayloadFormat::H264 { packetization_mode: PacketizationMode::NonInterleaved } => H264,
             _ => false,
@@ -136,6 +138,11 @@ impl CodecFactory for BuiltIn {
                 let config = super::vpx::VpxConfig::new(vpx(codec));
                 Ok(Box::new(super::vpx::VpxEncoder::new(config)?))
             }
+            #[cfg(feature = "av1")]
+            PayloadFormat::Av1 => {
+                let config = super::av1::Av1Config::default();
+                Ok(Box::new(super::av1::Av1Encoder::new(config)?))
+            }
             #[cfg(feature = "h264")]
             PayloadFormat::H264 { packetization_mode: PacketizationMode::NonInterleaved } => {
                 Ok(Box::new(super::h264::H264Encoder::new(false)))
@@ -150,6 +157,8 @@ impl CodecFactory for BuiltIn {
             PayloadFormat::Vp8 | PayloadFormat::Vp9 => {
                 Ok(Box::new(super::vpx::VpxDecoder::new(vpx(codec), 1)?))
             }
+            #[cfg(feature = "av1")]
+            PayloadFormat::Av1 => Ok(Box::new(super::av1::Av1Decoder::new(1)?)),
             #[cfg(feature = "h264")]
             PayloadFormat::H264 { .. } => Ok(Box::new(super::h264::H264Decoder::new()?)),
             _ => Err(missing(codec)),

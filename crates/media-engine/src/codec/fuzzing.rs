@@ -1,4 +1,4 @@
-//! Bodies of fuzz targets for the decoders of sound.
+//! Bodies of fuzz targets for the decoders of sound and of pictures.
 
 use std::time::Duration;
 
@@ -79,6 +79,38 @@ fn drive(decoder: &mut impl AudioDecoder, mut data: &[u8]) {
     decoder.reset();
 }
 
+/// Decodes frames as the codec of pictures that the first byte chooses; where that is not built in, nothing is done. Each frame has its
+/// length before it, in two bytes. What comes out is no larger than what is allowed, and what failed does no harm to what follows.
+pub fn video_decoders(data: &[u8]) {
+    use peerage_rtp::payload::{PacketizationMode, PayloadFormat};
+
+    use super::{BuiltIn, CodecFactory, CodecSpec};
+    const MOST: u64 = 4096 * 2304;
+    let Some((&choice, mut data)) = data.split_first() else { return };
+    let packetization_mode = PacketizationMode::NonInterleaved;
+    let format = match choice % 4 {
+        0 => PayloadFormat::Vp8,
+        1 => PayloadFormat::Vp9,
+        2 => PayloadFormat::H264 { packetization_mode },
+        _ => PayloadFormat::Av1,
+    };
+    let Ok(mut decoder) = BuiltIn.video_decoder(&CodecSpec::new(format, 90_000, 1)) else {
+        return;
+    };
+    // So few that even the largest pictures take no minute.
+    for _ in 0..16 {
+        let Some((length, rest)) = data.split_first_chunk::<2>() else { return };
+        let length = usize::from(u16::from_be_bytes(*length)).min(rest.len());
+        let (frame, after) = rest.split_at(length);
+        data = after;
+        if let Ok(Some(shown)) = decoder.decode(frame) {
+            let (width, height) = (shown.picture.width(), shown.picture.height());
+            assert!(width > 0 && height > 0);
+            assert!(u64::from(width) * u64::from(height) <= MOST, "{width}x{height}");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -95,6 +127,31 @@ mod tests {
             data.extend((0..next()).map(|_| next()));
             super::audio_decoders(&data);
         }
+    }
+
+    #[test]
+    fn frames_of_noise_do_no_harm() {
+        let mut state = 0x9E37_79B9_7F4A_7C15u64;
+        let mut next = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 32) as u8
+        };
+        for round in 0..200usize {
+            let mut data = vec![round as u8];
+            for _ in 0..4 {
+                let length = next();
+                data.extend([0, length]);
+                data.extend((0..length).map(|_| next()));
+            }
+            super::video_decoders(&data);
+        }
+    }
+
+    #[test]
+    fn seeds_and_regressions_of_pictures_hold() {
+        crate::files::fuzzing::inputs::run("media_video_decoders", super::video_decoders);
     }
 
     #[test]

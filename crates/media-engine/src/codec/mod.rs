@@ -2,6 +2,8 @@
 //! Which of them exist is said by the crate's features; which is used, by negotiation.
 
 mod audio;
+#[cfg(feature = "av1")]
+pub mod av1;
 pub mod comfort_noise;
 mod error;
 mod factory;
@@ -14,6 +16,8 @@ pub mod g711;
 pub mod g722;
 #[cfg(feature = "h264")]
 pub mod h264;
+#[cfg(any(feature = "av1", feature = "h264", feature = "vpx"))]
+mod limits;
 #[cfg(feature = "opus")]
 pub mod opus;
 mod video;
@@ -23,6 +27,9 @@ pub mod vpx;
 pub use audio::{AudioDecoder, AudioEncoder, AudioTarget, Concealment};
 pub use error::CodecError;
 pub use factory::{BuiltIn, CodecFactory, CodecSpec};
+#[cfg(any(feature = "av1", feature = "h264", feature = "vpx"))]
+pub use limits::MAX_LUMA;
 pub use video::{
-    EncodedPicture, PictureRequest, VideoDecoder, VideoEncoder, VideoEncoderInfo, VideoTarget,
+    Content, EncodedPicture, PictureRequest, VideoDecoder, VideoEncoder, VideoEncoderInfo,
+    VideoTarget,
 };

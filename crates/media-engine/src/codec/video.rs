@@ -106,6 +106,16 @@ impl EncodedPicture {
     }
 }
 
+/// What pictures show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Content {
+    /// What a camera sees: rather a worse picture than a late one.
+    #[default]
+    Camera,
+    /// A screen: text stays readable, pictures may be left out.
+    Screen,
+}
+
 /// What whoever drives an encoder has to know of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

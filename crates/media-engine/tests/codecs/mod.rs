@@ -1,6 +1,8 @@
 //! What the tests of codecs have in common: clips, how alike two pictures are, ffmpeg as the judge, damage.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub(crate) mod all;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -50,9 +52,8 @@ pub(crate) fn psnr(one: &I420, other: &I420) -> f64 {
     10.0 * (255.0 * 255.0 / mean.max(1e-3)).log10()
 }
 
-/// Has ffmpeg decode a file, of which there must be a picture for each of the clip's, and gives the mean PSNR. `None` where there
-/// is no ffmpeg.
-pub(crate) fn ffmpeg_psnr(clip: &Clip, format: &str, file: &[u8]) -> Option<f64> {
+/// What ffmpeg makes of a file, picture after picture; with options such as a decoder. `None` where there is no ffmpeg.
+pub(crate) fn ffmpeg_pictures(format: &str, options: &[&str], file: &[u8]) -> Option<Vec<u8>> {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     if Command::new("ffmpeg").arg("-version").output().is_err() {
         println!("skipped: no ffmpeg");
@@ -66,7 +67,9 @@ pub(crate) fn ffmpeg_psnr(clip: &Clip, format: &str, file: &[u8]) -> Option<f64>
     let path = std::env::temp_dir().join(name);
     std::fs::File::create(&path).unwrap().write_all(file).unwrap();
     let out = Command::new("ffmpeg")
-        .args(["-v", "warning", "-xerror", "-threads", "1", "-f", format, "-i"])
+        .args(["-v", "warning", "-xerror", "-threads", "1"])
+        .args(options)
+        .args(["-f", format, "-i"])
         .arg(&path)
         .args(["-f", "rawvideo", "-pix_fmt", "yuv420p", "-fps_mode", "passthrough", "-"])
         .output()
@@ -74,11 +77,17 @@ pub(crate) fn ffmpeg_psnr(clip: &Clip, format: &str, file: &[u8]) -> Option<f64>
     std::fs::remove_file(&path).unwrap();
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success() && said.is_empty(), "{said}");
+    Some(out.stdout)
+}
+
+/// Has ffmpeg decode a file, of which there must be a picture for each of the clip's, and gives the mean PSNR. `None` where there
+/// is no ffmpeg.
+pub(crate) fn ffmpeg_psnr(clip: &Clip, format: &str, file: &[u8]) -> Option<f64> {
+    let pictures = ffmpeg_pictures(format, &[], file)?;
     let length = clip.frames[0].picture.as_bytes().len();
-    assert_eq!(out.stdout.len(), length * clip.frames.len());
+    assert_eq!(pictures.len(), length * clip.frames.len());
     let (width, height) = clip.size;
-    let sum: f64 = out
-        .stdout
+    let sum: f64 = pictures
         .chunks(length)
         .zip(&clip.frames)
         .map(|(got, frame)| {

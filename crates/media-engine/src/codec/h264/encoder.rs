@@ -10,10 +10,15 @@ use peerage_openh264::openh264::encoder::{
 use peerage_openh264::openh264::formats::YUVSource;
 
 use super::{CODEC, implementation};
+use crate::codec::limits::check_target;
 use crate::codec::{
     CodecError, EncodedPicture, PictureRequest, VideoEncoder, VideoEncoderInfo, VideoTarget,
 };
 use crate::video::{I420, Plane, VideoFrame};
+
+/// The highest rate that the library is told. It is also told of half as much again as the highest of all, which it understands as
+/// another level's limit where it is above level 5.2's (288 Mbit/s), and then refuses the target.
+const MAX_RATE: u32 = 190_000_000;
 
 /// Encodes H.264, constrained baseline. Pictures of odd width or height lose a column or row, since 4:2:0 in H.264 has none such.
 #[derive(Debug)]
@@ -35,7 +40,7 @@ impl H264Encoder {
     }
 
     fn bits(&self) -> u32 {
-        u32::try_from(self.target.bitrate).unwrap_or(u32::MAX).min(200_000_000)
+        u32::try_from(self.target.bitrate).unwrap_or(u32::MAX).min(MAX_RATE)
     }
 
     fn prepare(&mut self, size: (u16, u16)) -> Result<(), CodecError> {
@@ -101,15 +106,7 @@ impl VideoEncoder for H264Encoder {
     }
 
     fn set_target(&mut self, target: VideoTarget) -> Result<(), CodecError> {
-        let wrong = |what, value: String, expected: &str| {
-            Err(CodecError::Argument { codec: CODEC, what, value, expected: expected.to_owned() })
-        };
-        if target.bitrate < 1000 {
-            return wrong("the bitrate", target.bitrate.to_string(), "1000 bits a second and more");
-        }
-        if !(1.0..=60.0).contains(&target.framerate) {
-            return wrong("the rate of pictures", target.framerate.to_string(), "1 to 60");
-        }
+        check_target(CODEC, target, 60.0)?;
         if target == self.target {
             return Ok(());
         }

@@ -5,11 +5,8 @@ use std::time::Duration;
 use peerage_vpx::{Codec, Decoder};
 
 use super::error;
-use crate::codec::{CodecError, VideoDecoder};
+use crate::codec::{CodecError, MAX_LUMA, VideoDecoder};
 use crate::video::{I420, VideoFrame};
-
-/// Samples of luma that a picture may have: 4096x2304. A peer cannot have more memory taken for it.
-pub const MAX_LUMA: u32 = 4096 * 2304;
 
 /// Decodes VP8 or VP9 (profile 0). A picture of VP9 with spatial layers is handed over with all its layers one after the other,
 /// and comes out in the size of the highest.

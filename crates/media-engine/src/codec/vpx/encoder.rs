@@ -9,8 +9,10 @@ use peerage_vpx::{
 };
 
 use super::{error, temporal};
+use crate::codec::limits::{check_size, check_target};
 use crate::codec::{
-    CodecError, EncodedPicture, PictureRequest, VideoEncoder, VideoEncoderInfo, VideoTarget,
+    CodecError, Content, EncodedPicture, PictureRequest, VideoEncoder, VideoEncoderInfo,
+    VideoTarget,
 };
 use crate::video::VideoFrame;
 
@@ -26,16 +28,6 @@ const BUFFER: (u32, u32, u32) = (600, 300, 400);
 
 /// Percent of the rate that the spatial layers get, by how many there are.
 const SPATIAL_SHARES: [&[u64]; MAX_SPATIAL_LAYERS] = [&[100], &[25, 75], &[8, 25, 67]];
-
-/// What pictures show.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Content {
-    /// What a camera sees: rather a worse picture than a late one.
-    #[default]
-    Camera,
-    /// A screen: text stays readable, pictures may be left out.
-    Screen,
-}
 
 /// How pictures are encoded. What may change with every picture is in [`VideoTarget`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,6 +173,14 @@ impl VpxEncoder {
             (config.width, config.height) == (width.into(), height.into())
         });
         if !fits {
+            let codec = self.config.codec.name();
+            let least = match self.config.codec {
+                // libvpx reads beyond what it has of pictures smaller than a macroblock.
+                Codec::Vp8 => 16,
+                // Each spatial layer has half the size of the next.
+                Codec::Vp9 => 1 << (self.config.spatial_layers - 1),
+            };
+            check_size(codec, width, height, least)?;
             self.encoder = None;
             let settings = self.settings(width, height);
             self.encoder = Some(Encoder::new(self.config.codec, settings).map_err(error)?);
@@ -213,16 +213,7 @@ impl VideoEncoder for VpxEncoder {
     }
 
     fn set_target(&mut self, target: VideoTarget) -> Result<(), CodecError> {
-        let codec = self.config.codec.name();
-        let wrong = |what, value: String, expected: &str| {
-            Err(CodecError::Argument { codec, what, value, expected: expected.to_owned() })
-        };
-        if target.bitrate < 1000 {
-            return wrong("the bitrate", target.bitrate.to_string(), "1000 bits a second and more");
-        }
-        if !(1.0..=240.0).contains(&target.framerate) {
-            return wrong("the rate of pictures", target.framerate.to_string(), "1 to 240");
-        }
+        check_target(self.config.codec.name(), target, 240.0)?;
         if target == self.target {
             return Ok(());
         }

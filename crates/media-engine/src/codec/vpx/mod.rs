@@ -5,11 +5,12 @@ mod decoder;
 mod encoder;
 mod temporal;
 
-pub use decoder::{MAX_LUMA, VpxDecoder};
-pub use encoder::{Content, VpxConfig, VpxEncoder};
+pub use decoder::VpxDecoder;
+pub use encoder::{VpxConfig, VpxEncoder};
 pub use peerage_vpx::Codec as VpxCodec;
 
 use super::CodecError;
+pub use super::{Content, MAX_LUMA};
 
 fn error(error: peerage_vpx::Error) -> CodecError {
     use peerage_vpx::Error;
