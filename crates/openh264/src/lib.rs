@@ -23,8 +23,13 @@ pub struct RunningEncoder {
     encoder: Encoder,
     /// Options may be set once the library is initialised, which the first picture does.
     running: bool,
-    /// The highest rate that the library knows of, bits a second.
+    /// The highest rate that the library knows of, bits a second, and what it was in the beginning.
     highest: c_int,
+    first: c_int,
+    /// Of the last picture: the library begins anew for another one.
+    size: (usize, usize),
+    /// What was asked of it last.
+    rate: Option<(u32, f32)>,
 }
 
 impl std::fmt::Debug for RunningEncoder {
@@ -42,7 +47,8 @@ impl RunningEncoder {
     pub fn new(config: EncoderConfig, bits: u32) -> Result<Self, Error> {
         let config = config.bitrate(BitRate::from_bps(bits));
         let encoder = Encoder::with_api_config(OpenH264API::from_source(), config)?;
-        Ok(Self { encoder, running: false, highest: rate(bits) })
+        let first = rate(bits);
+        Ok(Self { encoder, running: false, highest: first, first, size: (0, 0), rate: None })
     }
 
     /// Encodes a picture of a time in milliseconds, and appends the access unit (Annex B) to `out`. What kind of picture it became:
@@ -50,17 +56,26 @@ impl RunningEncoder {
     ///
     /// # Errors
     ///
-    /// The size is odd or beyond 3840x2160, or the library failed.
+    /// The size is odd or beyond 3840x2160, a plane has fewer samples than its size and stride take, or the library failed.
     pub fn encode(
         &mut self,
         picture: &impl YUVSource,
         milliseconds: u64,
         out: &mut Vec<u8>,
     ) -> Result<FrameType, Error> {
-        let bits = self.encoder.encode_at(picture, Timestamp::from_millis(milliseconds))?;
+        let picture = Checked::new(picture)?;
+        let size = picture.dimensions;
+        let bits = self.encoder.encode_at(&picture, Timestamp::from_millis(milliseconds))?;
         bits.write_vec(out);
         let kind = bits.frame_type();
         self.running = true;
+        if std::mem::replace(&mut self.size, size) != size {
+            // It was initialised with the settings that it was made with.
+            self.highest = self.first;
+            if let Some((bits, pictures)) = self.rate {
+                self.set_rate(bits, pictures);
+            }
+        }
         Ok(kind)
     }
 
@@ -94,6 +109,7 @@ impl RunningEncoder {
         };
         if follows {
             self.highest = highest;
+            self.rate = Some((bits, pictures));
         }
         follows
     }
@@ -124,6 +140,57 @@ impl RunningEncoder {
             statistics.assume_init()
         };
         u8::try_from(statistics.uiAverageFrameQP).ok().filter(|quantizer| *quantizer <= 51)
+    }
+}
+
+/// A picture whose planes have the samples that its size takes. The library reads them by pointers, and what implements the
+/// trait may say anything, and something else the second time.
+struct Checked<'a> {
+    dimensions: (usize, usize),
+    strides: (usize, usize, usize),
+    planes: [&'a [u8]; 3],
+}
+
+impl<'a> Checked<'a> {
+    fn new(picture: &'a impl YUVSource) -> Result<Self, Error> {
+        let (dimensions, strides) = (picture.dimensions(), picture.strides());
+        let planes = [picture.y(), picture.u(), picture.v()];
+        let (width, height) = dimensions;
+        let chroma = (width.div_ceil(2), height.div_ceil(2));
+        for ((plane, stride), (columns, rows)) in
+            planes.iter().zip([strides.0, strides.1, strides.2]).zip([dimensions, chroma, chroma])
+        {
+            let needed = rows
+                .checked_sub(1)
+                .and_then(|rows| rows.checked_mul(stride)?.checked_add(columns))
+                .filter(|_| columns > 0 && stride >= columns);
+            if needed.is_none_or(|needed| plane.len() < needed) {
+                return Err(Error::msg("a plane has fewer samples than its size and stride take"));
+            }
+        }
+        Ok(Self { dimensions, strides, planes })
+    }
+}
+
+impl YUVSource for Checked<'_> {
+    fn dimensions(&self) -> (usize, usize) {
+        self.dimensions
+    }
+
+    fn strides(&self) -> (usize, usize, usize) {
+        self.strides
+    }
+
+    fn y(&self) -> &[u8] {
+        self.planes[0]
+    }
+
+    fn u(&self) -> &[u8] {
+        self.planes[1]
+    }
+
+    fn v(&self) -> &[u8] {
+        self.planes[2]
     }
 }
 

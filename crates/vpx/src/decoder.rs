@@ -11,7 +11,7 @@ use vpx_sys::{
 };
 
 use crate::context::{Context, Interface};
-use crate::{Codec, Error};
+use crate::{Codec, Error, vp9_header};
 
 /// Buffers of frames that VP9 may hold at once: 8 references, and those that are decoded and shown.
 const MAX_BUFFERS: usize = 16;
@@ -35,6 +35,7 @@ pub struct Decoder {
     context: Context,
     /// What VP9 decodes into. It is dropped after the context, which gives its buffers back when it is destroyed.
     pool: Option<OwnedPool>,
+    threads: u32,
     max_luma: u32,
 }
 
@@ -45,35 +46,15 @@ impl Decoder {
     ///
     /// [`Error::Library`] where libvpx has no decoder of this codec, or no memory.
     pub fn new(codec: Codec, threads: u32, max_luma: u32) -> Result<Self, Error> {
-        let config = vpx_codec_dec_cfg_t { threads: threads.clamp(1, 64), w: 0, h: 0 };
-        let version = VPX_DECODER_ABI_VERSION as c_int;
-        let initialise = |context| {
-            // SAFETY: the context is zeroed memory as `Context::new` makes it, the interface is libvpx's own, and the
-            // configuration is read during the call only.
-            unsafe { vpx_codec_dec_init_ver(context, interface(codec), &config, 0, version) }
-        };
-        // SAFETY: `initialise` is `vpx_codec_dec_init_ver`.
-        let mut context = unsafe { Context::new(codec, "vpx_codec_dec_init", initialise) }?;
         let mut pool = None;
         if codec == Codec::Vp9 {
             // A frame may be larger than the one before it without being a keyframe, so that the size is to be checked where
             // memory is asked for. With borders, alignment and chroma a frame of 8 bits takes less than this.
             let limit = (max_luma as usize).saturating_mul(3).saturating_add(8 << 20);
-            let pool = pool.insert(OwnedPool::new(limit));
-            let memory = pool.0.as_ptr().cast::<c_void>();
-            // SAFETY: the functions have the types that are asked for, and `memory` points to a pool on the heap that outlives
-            // the context: it is a later field of the same struct, which is dropped later.
-            let result = unsafe {
-                vpx_codec_set_frame_buffer_functions(
-                    context.as_ptr(),
-                    Some(get_buffer),
-                    Some(release_buffer),
-                    memory,
-                )
-            };
-            context.check("vpx_codec_set_frame_buffer_functions", result)?;
+            pool = Some(OwnedPool::new(limit));
         }
-        Ok(Self { context, pool, max_luma })
+        let context = open(codec, threads, pool.as_ref())?;
+        Ok(Self { context, pool, threads, max_luma })
     }
 
     /// Which codec.
@@ -104,6 +85,7 @@ impl Decoder {
             let reason = self.context.reason(result);
             // What was decoded before the damage is of no use, but must be fetched, or it comes with the next frame.
             self.fetch();
+            self.let_go()?;
             return Err(damaged(&reason));
         }
         match self.fetch() {
@@ -112,9 +94,33 @@ impl Decoder {
         }
     }
 
-    /// Refuses keyframes that are too large before libvpx allocates for them.
+    /// Begins anew where a frame was refused for its size: libvpx has taken memory by then that it would keep, in proportion to
+    /// the size that the frame says it has.
+    fn let_go(&mut self) -> Result<(), Error> {
+        let refused = self.pool.as_mut().is_some_and(|pool| {
+            // SAFETY: libvpx uses the pool only while it decodes or is destroyed.
+            let pool = unsafe { pool.0.as_mut() };
+            std::mem::take(&mut pool.refused)
+        });
+        if refused {
+            self.context = open(self.codec(), self.threads, self.pool.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// Refuses frames that are too large before libvpx allocates for them: keyframes, and with VP9 all that name a size.
     fn check_size(&self, data: &[u8], length: u32) -> Result<(), Error> {
         let codec = self.codec();
+        let too_large = |(width, height): (u32, u32)| {
+            let luma = u64::from(width) * u64::from(height);
+            let (codec, limit) = (codec.name(), self.max_luma);
+            let error = Error::TooLarge { codec, width, height, limit };
+            (luma > u64::from(limit)).then_some(error)
+        };
+        if codec == Codec::Vp9 {
+            let mut sizes = vp9_header::frames(data).filter_map(vp9_header::size);
+            return sizes.find_map(too_large).map_or(Ok(()), Err);
+        }
         let mut info = vpx_codec_stream_info_t {
             sz: size_of::<vpx_codec_stream_info_t>() as u32,
             w: 0,
@@ -125,12 +131,7 @@ impl Decoder {
         unsafe {
             vpx_codec_peek_stream_info(interface(codec), data.as_ptr(), length, &mut info);
         }
-        let luma = u64::from(info.w) * u64::from(info.h);
-        if luma > u64::from(self.max_luma) {
-            let (codec, width, height) = (codec.name(), info.w, info.h);
-            return Err(Error::TooLarge { codec, width, height, limit: self.max_luma });
-        }
-        Ok(())
+        too_large((info.w, info.h)).map_or(Ok(()), Err)
     }
 
     /// The last picture that decoding gave, if any.
@@ -183,6 +184,34 @@ impl Decoder {
     }
 }
 
+/// A context that decodes into the pool, where there is one; the pool must outlive it.
+fn open(codec: Codec, threads: u32, pool: Option<&OwnedPool>) -> Result<Context, Error> {
+    let config = vpx_codec_dec_cfg_t { threads: threads.clamp(1, 64), w: 0, h: 0 };
+    let version = VPX_DECODER_ABI_VERSION as c_int;
+    let initialise = |context| {
+        // SAFETY: the context is zeroed memory as `Context::new` makes it, the interface is libvpx's own, and the
+        // configuration is read during the call only.
+        unsafe { vpx_codec_dec_init_ver(context, interface(codec), &config, 0, version) }
+    };
+    // SAFETY: `initialise` is `vpx_codec_dec_init_ver`.
+    let mut context = unsafe { Context::new(codec, "vpx_codec_dec_init", initialise) }?;
+    if let Some(pool) = pool {
+        let memory = pool.0.as_ptr().cast::<c_void>();
+        // SAFETY: the functions have the types that are asked for, and `memory` points to a pool on the heap that outlives
+        // the context: it is a later field of the decoder, which is dropped later.
+        let result = unsafe {
+            vpx_codec_set_frame_buffer_functions(
+                context.as_ptr(),
+                Some(get_buffer),
+                Some(release_buffer),
+                memory,
+            )
+        };
+        context.check("vpx_codec_set_frame_buffer_functions", result)?;
+    }
+    Ok(context)
+}
+
 fn interface(codec: Codec) -> Interface {
     // SAFETY: both take nothing and return a pointer to a static.
     unsafe {
@@ -200,6 +229,8 @@ struct Pool {
     limit: usize,
     /// Bytes that libvpx holds.
     lent: usize,
+    /// It was asked for more than that.
+    refused: bool,
     /// Buffers to be used again, at most [`MAX_BUFFERS`].
     free: Vec<Vec<u8>>,
 }
@@ -213,7 +244,12 @@ unsafe impl Send for OwnedPool {}
 
 impl OwnedPool {
     fn new(limit: usize) -> Self {
-        Self(NonNull::from(Box::leak(Box::new(Pool { limit, lent: 0, free: Vec::new() }))))
+        Self(NonNull::from(Box::leak(Box::new(Pool {
+            limit,
+            lent: 0,
+            refused: false,
+            free: Vec::new(),
+        }))))
     }
 }
 
@@ -238,6 +274,7 @@ unsafe extern "C" fn get_buffer(
     let pool = unsafe { &mut *pool.cast::<Pool>() };
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     if size == 0 || size > pool.limit || pool.lent > MAX_BUFFERS.saturating_mul(pool.limit) {
+        pool.refused = true;
         return -1;
     }
     let used = pool.free.iter().position(|free| free.len() >= size && free.len() / 2 <= size);

@@ -137,7 +137,8 @@ impl Encoder {
         &self.config
     }
 
-    /// Changes settings. Size and layers must be those that the encoder was made with.
+    /// Changes settings. Size, layers and threads must be those that the encoder was made with: VP8 has memory for so many
+    /// threads, and libvpx before 1.13.1 writes beyond it where there are more (CVE-2023-5217).
     ///
     /// # Errors
     ///
@@ -146,11 +147,12 @@ impl Encoder {
         let codec = self.codec();
         config.check(codec)?;
         let fixed = |config: &EncoderConfig| {
-            (config.width, config.height, config.temporal_layers, config.spatial_layers)
+            let layers = (config.temporal_layers, config.spatial_layers);
+            (config.width, config.height, layers, config.threads)
         };
         if fixed(&config) != fixed(&self.config) {
             let (value, expected) = (config.width.into(), "that the encoder was made with");
-            let (codec, what) = (codec.name(), "the size or number of layers");
+            let (codec, what) = (codec.name(), "the size, or the number of layers or threads");
             return Err(Error::Argument { codec, what, value, expected });
         }
         let raw = config.raw(codec, interface(codec))?;
@@ -277,6 +279,9 @@ impl Encoder {
                 self.control(vp8e_enc_control_id::VP8E_SET_TEMPORAL_LAYER_ID, layer)?;
             }
         }
+        // What came of a picture that failed half-way is of no use.
+        // SAFETY: as below: nobody else uses the sink now.
+        unsafe { self.sink.0.as_mut() }.packets.clear();
         // SAFETY: the context is initialised; the image and the planes that it points to (as long as `image` checked) live
         // through the call and are only read: without lag libvpx keeps nothing of them.
         let result = unsafe {

@@ -7,6 +7,7 @@ mod context;
 mod decoder;
 mod encoder;
 mod error;
+mod vp9_header;
 
 pub use config::{EncoderConfig, LayerRates, MAX_SPATIAL_LAYERS, MAX_TEMPORAL_LAYERS};
 pub use context::{Codec, version};

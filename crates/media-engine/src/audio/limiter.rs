@@ -46,9 +46,15 @@ impl Limiter {
 
         let mut gains = [1.0_f32; Self::PARTS];
         for (part, gain) in gains.iter_mut().enumerate() {
-            let samples = &block.samples()[bounds(part)];
-            // What is no number counts as full scale: it becomes silence below.
-            let peak = samples.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+            let samples = &mut block.samples_mut()[bounds(part)];
+            let mut peak = 0.0_f32;
+            for sample in samples {
+                // What is no number is silence.
+                if !sample.is_finite() {
+                    *sample = 0.0;
+                }
+                peak = peak.max(sample.abs());
+            }
             self.envelope = peak.max(self.envelope * decay).min(1e6);
             if self.envelope > Self::CEILING {
                 *gain = Self::CEILING / self.envelope;
@@ -146,6 +152,9 @@ mod tests {
         block.samples_mut()[7] = f32::INFINITY;
         block.samples_mut()[9] = f32::NAN;
         limiter.process(&mut block);
+        let expected = tone(0.5, 0);
+        assert_eq!((block.samples()[7], block.samples()[9]), (0.0, 0.0));
+        assert_eq!(block.samples()[10..], expected.samples()[10..]);
         for at in 0..300 {
             block = tone(0.5, at);
             limiter.process(&mut block);

@@ -75,7 +75,8 @@ impl Medium for AudioFrame {
     }
 
     fn passes(&self, _: &TrackSettings, (): &mut ()) -> bool {
-        true
+        // A block that was never filled is no sound.
+        self.block.channels() > 0 && self.block.rate() > 0
     }
 }
 
@@ -94,6 +95,8 @@ pub struct VideoMemory {
 
 /// Scaled pictures that are kept to be used again: sinks hold some.
 const POOL: usize = 8;
+/// The longest distance of pictures that is kept to.
+const RAREST: Duration = Duration::from_secs(3_600);
 /// Pictures that come this part of their distance too soon are not too soon: cameras are not exact.
 const EARLY: u32 = 4;
 
@@ -134,18 +137,18 @@ impl Medium for VideoFrame {
 
     fn passes(&self, settings: &TrackSettings, memory: &mut VideoMemory) -> bool {
         let rate = settings.frame_rate.filter(|rate| rate.is_finite() && *rate > 0.0);
-        let Some(interval) = rate.and_then(|rate| Duration::try_from_secs_f32(1.0 / rate).ok())
-        else {
+        let interval = rate.and_then(|rate| Duration::try_from_secs_f32(1.0 / rate).ok());
+        let Some(interval) = interval.map(|interval| interval.min(RAREST)) else {
             memory.next = None;
             return true;
         };
         // A clock that jumps begins anew.
         let next = memory.next.filter(|next| next.abs_diff(self.time) <= 2 * interval);
         let due = next.unwrap_or(self.time);
-        if self.time + interval / EARLY < due {
+        if self.time.saturating_add(interval / EARLY) < due {
             return false;
         }
-        memory.next = Some(due + interval);
+        memory.next = Some(due.saturating_add(interval));
         true
     }
 }

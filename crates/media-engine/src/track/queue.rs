@@ -25,12 +25,17 @@ struct State<T> {
     waker: Option<Waker>,
 }
 
+/// Items for which memory is there from the beginning.
+const RESERVED: usize = 64;
+
 impl<T> Queue<T> {
     pub(super) fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
+        // A large bound is there for the worst case: memory is taken once it is needed.
+        let reserved = capacity.min(RESERVED);
         let state = State {
-            items: VecDeque::with_capacity(capacity),
-            spare: Vec::with_capacity(capacity),
+            items: VecDeque::with_capacity(reserved),
+            spare: Vec::with_capacity(reserved),
             capacity,
             dropped: 0,
             closed: false,
@@ -95,13 +100,18 @@ impl<T> Queue<T> {
     }
 
     pub(super) fn pop_timeout(&self, timeout: Duration) -> Result<T, SinkError> {
-        let end = Instant::now() + timeout;
+        // Without an end where there is none that a clock could tell.
+        let end = Instant::now().checked_add(timeout);
         let mut state = self.lock();
         loop {
             match state.pop() {
                 Err(SinkError::Empty) => {}
                 taken => return taken,
             }
+            let Some(end) = end else {
+                state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(SinkError::Empty);

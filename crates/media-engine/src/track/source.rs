@@ -134,16 +134,14 @@ impl<M: Medium> Hub<M> {
         self.lock().description.clone()
     }
 
-    pub(super) fn is_muted(&self) -> bool {
-        self.lock().muted
-    }
-
     /// Takes in a track. Whether the source has ended.
     pub(super) fn add(&self, track: &Arc<Shared<M>>) -> bool {
         let mut state = self.lock();
         if !state.ended {
             state.tracks.retain(|track| track.strong_count() > 0);
             state.tracks.push(Arc::downgrade(track));
+            // Under the lock: what changes from now on the track is told.
+            track.lock().muted = state.muted;
         }
         state.ended
     }

@@ -108,7 +108,7 @@ pub(super) struct Shared<M: Medium> {
 pub(super) struct State<M: Medium> {
     enabled: bool,
     ended: bool,
-    muted: bool,
+    pub(super) muted: bool,
     hint: ContentHint,
     pub(super) settings: TrackSettings,
     /// The constraints that were applied last, and what came of them.
@@ -129,7 +129,7 @@ impl<M: Medium> Track<M> {
         let state = State {
             enabled,
             ended: false,
-            muted: hub.is_muted(),
+            muted: false,
             hint: ContentHint::None,
             settings,
             chosen: Chosen::default(),
@@ -228,6 +228,7 @@ impl<M: Medium> Track<M> {
         if state.ended {
             queue.close();
         } else {
+            state.sinks.retain(|sink| sink.strong_count() > 0);
             state.sinks.push(Arc::downgrade(&queue));
         }
         Sink::new(queue)

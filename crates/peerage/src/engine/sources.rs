@@ -22,13 +22,13 @@ const RATE: u32 = 48_000;
 /// [`Error::Thread`] if no thread can be begun.
 ///
 /// # Panics
-/// If `rate` is not above zero.
+/// If `rate` is not between a picture an hour and 1,000 a second.
 pub fn pictures(
     label: &str,
     rate: f64,
     mut draw: impl FnMut(u64) -> Option<I420> + Send + 'static,
 ) -> Result<VideoTrack, Error> {
-    assert!(rate > 0.0, "{rate} pictures a second");
+    assert!((1.0 / 3_600.0..=1_000.0).contains(&rate), "{rate} pictures a second");
     let source = VideoSource::new(label);
     let track = source.track();
     let interval = Duration::from_secs_f64(1.0 / rate);
@@ -42,7 +42,12 @@ pub fn pictures(
 ///
 /// # Errors
 /// As [`pictures`].
+///
+/// # Panics
+/// As [`pictures`] and [`I420::black`].
 pub fn numbered_pictures(width: u16, height: u16, rate: f64) -> Result<VideoTrack, Error> {
+    // Here rather than in the thread, where nobody would see it.
+    drop(NumberedPicture::new(0, 0).draw(width, height));
     pictures("numbered pictures", rate, move |number| {
         Some(NumberedPicture::new(number, 0).draw(width, height))
     })
@@ -53,11 +58,16 @@ pub fn numbered_pictures(width: u16, height: u16, rate: f64) -> Result<VideoTrac
 ///
 /// # Errors
 /// [`Error::Thread`] if no thread can be begun.
+///
+/// # Panics
+/// If `rate` is not a multiple of 100 from 8,000 to 192,000.
 pub fn sound(
     label: &str,
     rate: u32,
     mut fill: impl FnMut(u64, &mut [f32]) -> bool + Send + 'static,
 ) -> Result<AudioTrack, Error> {
+    let fits = (8_000..=192_000).contains(&rate) && rate % 100 == 0;
+    assert!(fits, "{rate} samples a second");
     let source = AudioSource::new(label);
     let track = source.track();
     let frames = rate / 100;
