@@ -6,6 +6,10 @@ use peerage_rtp::payload::FrameInfo;
 use super::CodecError;
 use crate::video::VideoFrame;
 
+/// Pictures that a decoder keeps to fill again: as many as wait to be shown, and some.
+#[cfg_attr(not(any(feature = "vpx", feature = "h264", feature = "av1")), expect(dead_code))]
+pub(crate) const DECODED_PICTURES: usize = 20;
+
 /// What is wanted of an encoder of pictures. It may change with every picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]

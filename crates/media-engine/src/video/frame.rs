@@ -69,27 +69,46 @@ impl I420 {
         planes: [&[u8]; 3],
         strides: [usize; 3],
     ) -> Option<Self> {
+        let mut picture = Self { width: 0, height: 0, data: Vec::new() };
+        picture.copy_strided(width, height, planes, strides).then_some(picture)
+    }
+
+    /// The same into a picture whose memory serves again. Whether all samples were there: else it stays as it was.
+    pub fn copy_strided(
+        &mut self,
+        width: u16,
+        height: u16,
+        planes: [&[u8]; 3],
+        strides: [usize; 3],
+    ) -> bool {
         let sizes = 1..=MAX_DIMENSION;
         if !sizes.contains(&width) || !sizes.contains(&height) {
-            return None;
+            return false;
         }
-        let mut data = Vec::with_capacity(Self::len(width, height));
-        for (index, (plane, stride)) in planes.into_iter().zip(strides).enumerate() {
+        let size = |index: usize| {
             let shift = usize::from(index > 0);
-            let columns = (usize::from(width) + shift) >> shift;
-            let rows = (usize::from(height) + shift) >> shift;
-            if stride < columns || plane.len() < stride * (rows - 1) + columns {
-                return None;
+            ((usize::from(width) + shift) >> shift, (usize::from(height) + shift) >> shift)
+        };
+        for (index, (plane, stride)) in planes.into_iter().zip(strides).enumerate() {
+            let (columns, rows) = size(index);
+            if stride < columns || plane.len() < stride.saturating_mul(rows - 1) + columns {
+                return false;
             }
+        }
+        self.data.clear();
+        self.data.reserve(Self::len(width, height));
+        for (index, (plane, stride)) in planes.into_iter().zip(strides).enumerate() {
+            let (columns, rows) = size(index);
             if stride == columns {
-                data.extend_from_slice(&plane[..columns * rows]);
+                self.data.extend_from_slice(&plane[..columns * rows]);
                 continue;
             }
             for row in plane.chunks(stride).take(rows) {
-                data.extend_from_slice(&row[..columns]);
+                self.data.extend_from_slice(&row[..columns]);
             }
         }
-        Some(Self { width, height, data })
+        (self.width, self.height) = (width, height);
+        true
     }
 
     /// Gives it another size, in the memory that it has where that is enough. What its samples are then is not said.
@@ -208,5 +227,10 @@ mod tests {
         assert_eq!(I420::from_strided(3, 2, [&y[..6], &u, &v], [4, 3, 2]), None);
         assert_eq!(I420::from_strided(3, 2, [&y, &u, &v], [2, 3, 2]), None);
         assert_eq!(I420::from_strided(0, 2, [&y, &u, &v], [4, 3, 2]), None);
+        let mut again = I420::black(9, 9);
+        assert!(!again.copy_strided(3, 2, [&y[..6], &u, &v], [4, 3, 2]));
+        assert_eq!(again, I420::black(9, 9), "nothing was written");
+        assert!(again.copy_strided(3, 2, [&y, &u, &v], [4, 3, 2]));
+        assert_eq!(again, picture);
     }
 }

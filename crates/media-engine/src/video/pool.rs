@@ -29,19 +29,43 @@ impl PicturePool {
         height: u16,
         fill: impl FnOnce(&mut I420) -> Result<(), E>,
     ) -> Result<Arc<I420>, E> {
-        let free = self.pictures.iter_mut().position(|picture| Arc::get_mut(picture).is_some());
-        let mut picture = match free {
-            Some(at) => self.pictures.swap_remove(at),
-            None => Arc::new(I420::black(width, height)),
-        };
+        let mut picture = self.free();
         if let Some(own) = Arc::get_mut(&mut picture) {
             own.reset(width, height);
             fill(own)?;
         }
+        self.keep(&picture);
+        Ok(picture)
+    }
+
+    /// The same, filled as by [`I420::from_strided`], and `None` where that is.
+    pub fn copy(
+        &mut self,
+        width: u16,
+        height: u16,
+        planes: [&[u8]; 3],
+        strides: [usize; 3],
+    ) -> Option<Arc<I420>> {
+        let mut picture = self.free();
+        let own = Arc::get_mut(&mut picture);
+        let filled = own.is_some_and(|own| own.copy_strided(width, height, planes, strides));
+        self.keep(&picture);
+        filled.then_some(picture)
+    }
+
+    /// One that nobody else holds, of any size.
+    fn free(&mut self) -> Arc<I420> {
+        let free = self.pictures.iter_mut().position(|picture| Arc::get_mut(picture).is_some());
+        match free {
+            Some(at) => self.pictures.swap_remove(at),
+            None => Arc::new(I420::black(1, 1)),
+        }
+    }
+
+    fn keep(&mut self, picture: &Arc<I420>) {
         if self.pictures.len() < self.most {
             self.pictures.push(picture.clone());
         }
-        Ok(picture)
     }
 }
 
@@ -69,5 +93,10 @@ mod tests {
         let four = take(2);
         assert_eq!(Arc::as_ptr(&four), place);
         assert_eq!((four.as_bytes().len(), two.as_bytes()[0]), (6, 4));
+        drop(four);
+        let planes: [&[u8]; 3] = [&[1, 2, 3, 4, 5], &[6], &[7]];
+        assert_eq!(pool.copy(2, 2, planes, [4, 1, 1]), None);
+        let five = pool.copy(2, 2, planes, [3, 1, 1]).unwrap();
+        assert_eq!((Arc::as_ptr(&five), five.as_bytes()), (place, &[1, 2, 4, 5, 6, 7][..]));
     }
 }

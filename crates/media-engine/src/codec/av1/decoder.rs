@@ -5,14 +5,17 @@ use std::time::Duration;
 use peerage_dav1d::{Decoder, Error};
 
 use super::CODEC;
+use crate::codec::video::DECODED_PICTURES;
 use crate::codec::{CodecError, MAX_LUMA, VideoDecoder};
-use crate::video::{I420, VideoFrame};
+use crate::video::{PicturePool, Rotation, VideoFrame};
 
 /// Decodes AV1 (main profile, 8 bits). A picture with spatial layers is handed over with all its layers one after the other, and comes
 /// out in the size of the highest. Film grain is put on, as the stream asks for it.
 #[derive(Debug)]
 pub struct Av1Decoder {
     decoder: Decoder,
+    /// Pictures that were shown serve again.
+    pool: PicturePool,
 }
 
 impl Av1Decoder {
@@ -22,7 +25,8 @@ impl Av1Decoder {
     ///
     /// [`CodecError::Library`] where there is no memory.
     pub fn new(threads: u32) -> Result<Self, CodecError> {
-        Ok(Self { decoder: Decoder::new(threads, MAX_LUMA).map_err(error)? })
+        let decoder = Decoder::new(threads, MAX_LUMA).map_err(error)?;
+        Ok(Self { decoder, pool: PicturePool::new(DECODED_PICTURES) })
     }
 }
 
@@ -43,11 +47,13 @@ impl VideoDecoder for Av1Decoder {
         let Some(picture) = self.decoder.decode(data).map_err(error)? else { return Ok(None) };
         let size = |value: u32| u16::try_from(value).unwrap_or(0);
         let (width, height) = (size(picture.width), size(picture.height));
-        let picture = I420::from_strided(width, height, picture.planes, picture.strides)
-            .ok_or_else(|| CodecError::Damaged {
-                codec: CODEC,
-                reason: format!("a picture of {}x{}", picture.width, picture.height),
+        let picture =
+            self.pool.copy(width, height, picture.planes, picture.strides).ok_or_else(|| {
+                CodecError::Damaged {
+                    codec: CODEC,
+                    reason: format!("a picture of {}x{}", picture.width, picture.height),
+                }
             })?;
-        Ok(Some(VideoFrame::new(picture, Duration::ZERO)))
+        Ok(Some(VideoFrame { picture, time: Duration::ZERO, rotation: Rotation::None }))
     }
 }

@@ -6,8 +6,9 @@ use peerage_openh264::openh264::decoder::{DecodeOptions, Decoder, Flush};
 use peerage_openh264::openh264::formats::YUVSource;
 
 use super::{CODEC, implementation};
+use crate::codec::video::DECODED_PICTURES;
 use crate::codec::{CodecError, VideoDecoder};
-use crate::video::{I420, VideoFrame};
+use crate::video::{PicturePool, Rotation, VideoFrame};
 
 /// Access units longer than this are refused: 8 MiB. The library takes lengths as 32 bits with a sign.
 const MAX_ACCESS_UNIT: usize = 8 << 20;
@@ -16,6 +17,8 @@ const MAX_ACCESS_UNIT: usize = 8 << 20;
 /// memory.
 pub struct H264Decoder {
     decoder: Decoder,
+    /// Pictures that were shown serve again.
+    pool: PicturePool,
     /// Pictures are shown in another order than they are decoded, as nobody does in a conversation.
     reorders: bool,
 }
@@ -35,7 +38,7 @@ impl H264Decoder {
     pub fn new() -> Result<Self, CodecError> {
         let decoder = Decoder::new()
             .map_err(|error| CodecError::Library { codec: CODEC, reason: error.to_string() })?;
-        Ok(Self { decoder, reorders: false })
+        Ok(Self { decoder, pool: PicturePool::new(DECODED_PICTURES), reorders: false })
     }
 
     /// One for files, whose pictures may come in another order than they are shown: it holds back what is not due yet, which
@@ -55,7 +58,7 @@ impl H264Decoder {
     /// [`CodecError::Damaged`] where it cannot be decoded.
     pub fn flush(&mut self) -> Result<Vec<VideoFrame>, CodecError> {
         let pictures = self.decoder.flush_remaining().map_err(damaged)?;
-        pictures.iter().map(frame).collect()
+        pictures.iter().map(|picture| frame(&mut self.pool, picture)).collect()
     }
 }
 
@@ -63,14 +66,15 @@ fn damaged(error: impl std::fmt::Display) -> CodecError {
     CodecError::Damaged { codec: CODEC, reason: error.to_string() }
 }
 
-fn frame(picture: &impl YUVSource) -> Result<VideoFrame, CodecError> {
+fn frame(pool: &mut PicturePool, picture: &impl YUVSource) -> Result<VideoFrame, CodecError> {
     let (width, height) = picture.dimensions();
     let (y, u, v) = picture.strides();
     let size = |value: usize| u16::try_from(value).unwrap_or(0);
     let planes = [picture.y(), picture.u(), picture.v()];
-    let picture = I420::from_strided(size(width), size(height), planes, [y, u, v])
+    let picture = pool
+        .copy(size(width), size(height), planes, [y, u, v])
         .ok_or_else(|| damaged(format_args!("a picture of {width}x{height}")))?;
-    Ok(VideoFrame::new(picture, Duration::ZERO))
+    Ok(VideoFrame { picture, time: Duration::ZERO, rotation: Rotation::None })
 }
 
 impl VideoDecoder for H264Decoder {
@@ -86,6 +90,6 @@ impl VideoDecoder for H264Decoder {
         let flush = if self.reorders { Flush::NoFlush } else { Flush::Flush };
         let options = DecodeOptions::new().flush_after_decode(flush);
         let picture = self.decoder.decode_with_options(data, options).map_err(damaged)?;
-        picture.as_ref().map(frame).transpose()
+        picture.as_ref().map(|picture| frame(&mut self.pool, picture)).transpose()
     }
 }
