@@ -12,6 +12,9 @@ const NEAR: usize = 4;
 /// What a sample that is alike counts. Those of all together stay below 2^16.
 const ALIKE: i16 = 3072;
 
+/// From here on numbers of 32 bits have no fraction.
+const TO_BITS: f32 = (1 << 23) as f32;
+
 /// Smoothes a plane by (1 2 1) in both directions; its border must be there. That of the other is set but for the outermost.
 pub(super) fn smooth(from: &Padded<i16>, to: &mut Padded<i16>) {
     let stride = from.stride();
@@ -66,6 +69,7 @@ fn filter_with<const PAIRS: usize>(
     let limit = ((limit * (1 << FRACTION) as f32) as i16).clamp(4, ALIKE);
     let slope = ALIKE / limit;
     let stride = state.stride() as isize;
+    let offsets = neighbours.map(|(x, y)| y * stride + x);
     let (state, smoothed) = (state.data(), smoothed.data());
     let samples = |plane: &[i16], at: isize| -> [i16; BLOCK] {
         *plane[at as usize..].first_chunk().expect("a border")
@@ -76,8 +80,7 @@ fn filter_with<const PAIRS: usize>(
         let (here, guide) = (samples(state, at), samples(smoothed, at));
         let (low, high) = (guide.map(|guide| guide - limit), guide.map(|guide| guide + limit));
         let (mut sum, mut weights) = ([0i16; BLOCK], [(limit * slope) as u16; BLOCK]);
-        for (x, y) in neighbours {
-            let offset = y * stride + x;
+        for offset in offsets {
             let (one, one_guide) = (samples(state, at + offset), samples(smoothed, at + offset));
             let (two, two_guide) = (samples(state, at - offset), samples(smoothed, at - offset));
             for x in 0..BLOCK {
@@ -92,8 +95,9 @@ fn filter_with<const PAIRS: usize>(
         }
         for x in 0..BLOCK {
             let change = f32::from(sum[x]) * 65_536.0 / f32::from(weights[x]);
-            let value = (f32::from(here[x]) + change) * (1.0 / (1 << FRACTION) as f32) + 0.5;
-            out[x] = value as u8;
+            let value = (f32::from(here[x]) + change) * (1.0 / (1 << FRACTION) as f32);
+            // The whole part is in the low bits of the sum, rounded: `as` would not be done in vectors.
+            out[x] = ((value + TO_BITS).to_bits() as i16).clamp(0, 255) as u8;
         }
     }
     out
