@@ -11,6 +11,7 @@ use peerage::engine::{TrackReceiver, TrackSender, sources};
 use peerage::media::MediaKind;
 use peerage::media_engine::audio::AudioFrame;
 use peerage::media_engine::codec::BuiltIn;
+use peerage::media_engine::player::{MediaPlayer, PlayerOptions};
 use peerage::media_engine::track::Sink;
 use peerage::media_engine::video::VideoFrame;
 use peerage::media_engine::video::pattern::NumberedPicture;
@@ -50,7 +51,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Engine {
     /// `capture`: each of `tracks` is a `kind`, and for video `width`, `height` and `rate`, for audio a `tone` in Hz, or `speech`:
-    /// true, or a file of it.
+    /// true, or a file of it; or a `file` that is played over and over.
     pub(crate) async fn capture(&self, pc: &PeerConnection, fields: &Value) -> Result<()> {
         let all = pc.transceivers().await?;
         for wanted in fields["tracks"].as_array().context("`capture` lacks `tracks`")? {
@@ -59,7 +60,13 @@ impl Engine {
             let transceiver = all.iter().find(|transceiver| transceiver.kind() == kind);
             let transceiver = transceiver.context("there is no such transceiver")?;
             let number = |name: &str| wanted[name].as_f64().context("a track lacks what it is of");
-            let track = if is_video {
+            let track = if let Some(file) = wanted["file"].as_str() {
+                let options = PlayerOptions::default().with_looped(true);
+                // Its thread plays on for as long as somebody has the track.
+                let player = MediaPlayer::open(file, options, Arc::new(BuiltIn))?;
+                let tracks = player.stream().tracks();
+                tracks.into_iter().next().context("the file has no track")?
+            } else if is_video {
                 let (width, height) = (number("width")? as u16, number("height")? as u16);
                 sources::numbered_pictures(width, height, number("rate")?)?.into()
             } else if let Some(speech) = wanted.get("speech") {

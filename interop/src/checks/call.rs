@@ -7,9 +7,10 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::pictures::{Shown, Tale, readings};
+use super::play::PICTURE;
 use crate::pair::Pair;
 use crate::scenario::{Role, Scenario};
-use crate::test_media::{RATE, TONE};
+use crate::test_media::{self, RATE, TONE};
 
 pub(super) const SIZE: (u64, u64) = (320, 180);
 
@@ -42,15 +43,24 @@ pub(super) async fn call(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
     }
     pair.negotiate().await?;
     pair.connected().await?;
-    let tracks: Vec<Value> = [("video", &media.video), ("audio", &media.audio)]
-        .into_iter()
-        .filter(|(_, codec)| codec.is_some())
-        .map(|(kind, _)| {
-            let mut track = picture.clone();
-            track["kind"] = json!(kind);
-            track
-        })
-        .collect();
+    let mut tracks = Vec::new();
+    let from_files = scenario.parameters.contains_key("files");
+    for (kind, codec) in [("video", &media.video), ("audio", &media.audio)] {
+        if codec.is_none() {
+            continue;
+        }
+        let mut track = picture.clone();
+        track["kind"] = json!(kind);
+        if from_files {
+            let folder = pair.folder.join("media");
+            let file = match kind {
+                "video" => test_media::video(&folder, "VP8", PICTURE).await?,
+                _ => test_media::tone(&folder).await?,
+            };
+            track["file"] = json!(file);
+        }
+        tracks.push(track);
+    }
     pair.subject.call("capture", json!({"tracks": tracks})).await?;
     let wanted = json!({"audio": media.audio.is_some(), "video": media.video.is_some()});
     pair.peer.call("watch", wanted).await?;

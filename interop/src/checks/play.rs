@@ -10,7 +10,7 @@ use crate::pair::Pair;
 use crate::scenario::{Role, Scenario};
 use crate::test_media::{self, Picture, TONE};
 
-const PICTURE: Picture = Picture { width: 320, height: 180, layer: 0, bitrate: 400_000 };
+pub(super) const PICTURE: Picture = Picture { width: 320, height: 180, layer: 0, bitrate: 400_000 };
 
 /// Pictures that are read before the count begins: the first ones come while the peer's buffers fill.
 const WARM_UP: Duration = Duration::from_secs(2);

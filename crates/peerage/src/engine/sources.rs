@@ -66,7 +66,7 @@ pub fn sound(
     rate: u32,
     mut fill: impl FnMut(u64, &mut [f32]) -> bool + Send + 'static,
 ) -> Result<AudioTrack, Error> {
-    let fits = (8_000..=192_000).contains(&rate) && rate % 100 == 0;
+    let fits = (8_000..=192_000).contains(&rate) && rate.is_multiple_of(100);
     assert!(fits, "{rate} samples a second");
     let source = AudioSource::new(label);
     let track = source.track();
