@@ -1,0 +1,1 @@
+//! Nothing: the bench programs are in `benches/`.
