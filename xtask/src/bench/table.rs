@@ -277,6 +277,42 @@ const ROWS: &[Row] = &[
         beside: &[("100 streams", "forward/idle/100")],
         aim: None,
     },
+    Row {
+        what: "noise taken out of 1280x720",
+        unit: "ms",
+        convert: milliseconds,
+        better: Better::Less,
+        ours: "enhance_720p/denoise, a room",
+        beside: &[],
+        aim: Some(Aim::Fixed(5.0)),
+    },
+    Row {
+        what: "all enhancement of 1280x720",
+        unit: "ms",
+        convert: milliseconds,
+        better: Better::Less,
+        ours: "enhance_720p/all",
+        beside: &[],
+        aim: Some(Aim::Fixed(33.0)),
+    },
+    Row {
+        what: "call of 720p30 VP8 and Opus, one way, of a second",
+        unit: "ms",
+        convert: same,
+        better: Better::Less,
+        ours: "video/call one way/peerage",
+        beside: &[],
+        aim: Some(Aim::Fixed(500.0)),
+    },
+    Row {
+        what: "10 ms of sound, one of 1,000 streams",
+        unit: "µs",
+        convert: same,
+        better: Better::Less,
+        ours: "video/sound of 1,000 streams, good/peerage",
+        beside: &[],
+        aim: None,
+    },
 ];
 
 /// A row with its figures, in the row's unit.
