@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use peerage_media::audio::AudioBlock;
-use peerage_media::audio::processing::{AudioProcessor, AudioProcessorConfig, NoiseSuppression};
+use peerage_media::audio::processing::{
+    AudioProcessor, AudioProcessorConfig, EchoCancellation, NoiseSuppression,
+};
 
 const RATE: usize = 48_000;
 
@@ -107,7 +109,7 @@ fn run(
 
 fn only_echo() -> AudioProcessorConfig {
     let mut config = AudioProcessorConfig::off();
-    config.echo_cancellation = true;
+    config.echo_cancellation = EchoCancellation::Own;
     config
 }
 
@@ -148,7 +150,7 @@ fn stages_are_switched_while_sound_goes_through() {
     let out = run(&mut processor, &echo, &far, |n, processor| {
         let mut config = processor.config();
         match n {
-            200 => config.echo_cancellation = true,
+            200 => config.echo_cancellation = EchoCancellation::Own,
             // This does not make the canceller begin again.
             1000 => config.gain_control = true,
             1100 => config.gain_control = false,

@@ -10,6 +10,7 @@ use peerage_media::audio::mixer::Mixer;
 use peerage_media::audio::resample::{ClockBridge, Resampler};
 use peerage_media::audio::{AudioBlock, LevelMeter};
 use peerage_media::codec::comfort_noise::ComfortNoise;
+#[cfg(any(feature = "g711", feature = "g722", feature = "opus"))]
 use peerage_media::codec::{AudioDecoder, AudioEncoder};
 
 /// Allocations of the last 100 of 300 rounds.
@@ -28,6 +29,7 @@ fn tone(block: &mut AudioBlock, round: usize) {
     }
 }
 
+#[cfg(any(feature = "g711", feature = "g722", feature = "opus"))]
 fn codec(mut encoder: impl AudioEncoder, mut decoder: impl AudioDecoder) -> u64 {
     let frames = encoder.packet_duration().as_millis() as usize * encoder.rate() as usize / 1000;
     let mut block = AudioBlock::silence(encoder.rate(), encoder.channels(), frames);
@@ -118,9 +120,20 @@ fn nothing_is_allocated_for_sound_in_steady_state() {
         });
         assert_eq!(denoised, 0, "the stronger suppressor");
     }
+    #[cfg(feature = "denoise-deep")]
+    {
+        let mut denoiser = peerage_media::audio::DeepDenoiser::new(48_000, 2).unwrap();
+        let denoised = steady(|round| {
+            tone(&mut block, round);
+            assert!(denoiser.process(&mut block));
+        });
+        assert_eq!(denoised, 0, "the deep suppressor");
+    }
     #[cfg(feature = "processing")]
     {
-        use peerage_media::audio::processing::{AudioProcessor, AudioProcessorConfig};
+        use peerage_media::audio::processing::{
+            AudioProcessor, AudioProcessorConfig, EchoCancellation,
+        };
         let processed = |stages: fn(&mut AudioProcessorConfig)| {
             let mut config = AudioProcessorConfig::off();
             stages(&mut config);
@@ -133,6 +146,10 @@ fn nothing_is_allocated_for_sound_in_steady_state() {
             })
         };
         assert_eq!(processed(|_| ()), 0, "processing that is off");
+        let own = |config: &mut AudioProcessorConfig| {
+            config.echo_cancellation = EchoCancellation::Own;
+        };
+        assert_eq!(processed(own), 0, "our echo canceller");
         // Not so the echo canceller and the gain control of the library.
         assert_eq!(processed(|config| config.high_pass = true), 0, "the high-pass filter");
     }

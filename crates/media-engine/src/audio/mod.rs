@@ -2,6 +2,8 @@
 
 mod block;
 mod channels;
+#[cfg(feature = "denoise-deep")]
+mod deep;
 #[cfg(feature = "denoise")]
 mod denoiser;
 mod frame;
@@ -17,6 +19,8 @@ mod speakers;
 
 pub use block::AudioBlock;
 pub use channels::mix_channels;
+#[cfg(feature = "denoise-deep")]
+pub use deep::DeepDenoiser;
 #[cfg(feature = "denoise")]
 pub use denoiser::Denoiser;
 pub use frame::AudioFrame;

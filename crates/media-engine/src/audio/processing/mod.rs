@@ -2,9 +2,11 @@
 //! to an even level. All but the stronger suppressor is sonora, libwebrtc's processing in Rust.
 
 mod delay;
+mod echo;
 mod processor;
 
 pub use delay::EchoDelay;
 pub use processor::{
-    AudioProcessor, AudioProcessorConfig, NoiseSuppression, ProcessingError, ProcessingStats,
+    AudioProcessor, AudioProcessorConfig, EchoCancellation, NoiseSuppression, ProcessingError,
+    ProcessingStats,
 };

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use sonora::config::{
-    AdaptiveDigital, EchoCanceller, GainController2, HighPassFilter, MaxProcessingRate, Pipeline,
+    AdaptiveDigital, GainController2, HighPassFilter, MaxProcessingRate, Pipeline,
 };
 use sonora::{AudioProcessing, Config, StreamConfig};
 
 use super::EchoDelay;
+use super::echo::EchoCanceller;
 use crate::audio::AudioBlock;
 
 /// Which suppressor of noise.
@@ -28,6 +29,10 @@ pub enum NoiseSuppression {
     /// The network of [`Denoiser`](crate::audio::Denoiser), at 48 kHz; [`High`](Self::High) at other rates.
     #[cfg(feature = "denoise")]
     Neural,
+    /// The network of [`DeepDenoiser`](crate::audio::DeepDenoiser), which takes out voices in the background too, at the rates
+    /// that it takes; [`High`](Self::High) at others. Sound comes out 30 ms later.
+    #[cfg(feature = "denoise-deep")]
+    Deep,
 }
 
 impl NoiseSuppression {
@@ -41,8 +46,23 @@ impl NoiseSuppression {
             Self::VeryHigh => Some(Level::VeryHigh),
             #[cfg(feature = "denoise")]
             Self::Neural => None,
+            #[cfg(feature = "denoise-deep")]
+            Self::Deep => None,
         }
     }
+}
+
+/// Which canceller of echo.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EchoCancellation {
+    /// None.
+    Off,
+    /// Our own.
+    #[default]
+    Own,
+    /// Sonora's, which is libwebrtc's AEC3.
+    Aec3,
 }
 
 /// Which stages are on.
@@ -52,7 +72,7 @@ pub struct AudioProcessorConfig {
     /// Cuts off what is below speech: hum and bumps. The echo canceller does it in any case.
     pub high_pass: bool,
     /// Takes out what the speaker plays.
-    pub echo_cancellation: bool,
+    pub echo_cancellation: EchoCancellation,
     /// Takes out noise.
     pub noise_suppression: NoiseSuppression,
     /// Brings the voice to an even level.
@@ -64,7 +84,7 @@ impl Default for AudioProcessorConfig {
     fn default() -> Self {
         Self {
             high_pass: true,
-            echo_cancellation: true,
+            echo_cancellation: EchoCancellation::Own,
             noise_suppression: NoiseSuppression::Moderate,
             gain_control: true,
         }
@@ -76,7 +96,7 @@ impl AudioProcessorConfig {
     pub fn off() -> Self {
         Self {
             high_pass: false,
-            echo_cancellation: false,
+            echo_cancellation: EchoCancellation::Off,
             noise_suppression: NoiseSuppression::Off,
             gain_control: false,
         }
@@ -133,6 +153,9 @@ pub struct AudioProcessor {
     gain: AudioProcessing,
     #[cfg(feature = "denoise")]
     denoiser: Option<crate::audio::Denoiser>,
+    echo: Option<Box<EchoCanceller>>,
+    #[cfg(feature = "denoise-deep")]
+    deep: Option<crate::audio::DeepDenoiser>,
     capture: Planes,
     render: Planes,
 }
@@ -233,6 +256,9 @@ impl AudioProcessor {
             gain: make(gain_config(config)),
             #[cfg(feature = "denoise")]
             denoiser: None,
+            echo: None,
+            #[cfg(feature = "denoise-deep")]
+            deep: None,
             capture: Planes::default(),
             render: Planes::default(),
         };
@@ -252,12 +278,25 @@ impl AudioProcessor {
         }
         self.front.apply_config(front_config(config, self.rate));
         self.gain.apply_config(gain_config(config));
+        let own = config.echo_cancellation == EchoCancellation::Own;
+        if own != self.echo.is_some() {
+            self.echo = own.then(|| Box::new(EchoCanceller::new(self.rate, self.channels)));
+        }
         #[cfg(feature = "denoise")]
         {
             let wanted = config.noise_suppression == NoiseSuppression::Neural
                 && self.rate == crate::audio::Denoiser::RATE;
             if wanted != self.denoiser.is_some() {
                 self.denoiser = wanted.then(|| crate::audio::Denoiser::new(self.channels));
+            }
+        }
+        #[cfg(feature = "denoise-deep")]
+        {
+            let wanted = config.noise_suppression == NoiseSuppression::Deep;
+            if wanted != self.deep.is_some() {
+                self.deep = wanted
+                    .then(|| crate::audio::DeepDenoiser::new(self.rate, self.channels))
+                    .flatten();
             }
         }
         self.config = config;
@@ -270,10 +309,14 @@ impl AudioProcessor {
     ///
     /// [`ProcessingError`].
     pub fn render(&mut self, block: &AudioBlock) -> Result<(), ProcessingError> {
-        if !self.config.echo_cancellation {
+        if self.config.echo_cancellation == EchoCancellation::Off {
             return Ok(());
         }
         check(block, None)?;
+        if let Some(echo) = &mut self.echo {
+            echo.render(block);
+            return Ok(());
+        }
         self.render.fill(block);
         let stream = StreamConfig::new(block.rate(), block.channels() as u16);
         let front = &mut self.front;
@@ -296,11 +339,12 @@ impl AudioProcessor {
     ) -> Result<(), ProcessingError> {
         check(block, Some((self.rate, self.channels)))?;
         let config = self.config;
-        if config.high_pass
-            || config.echo_cancellation
-            || config.noise_suppression.level().is_some()
-        {
-            if config.echo_cancellation {
+        if let Some(echo) = &mut self.echo {
+            echo.capture(block, delay);
+        }
+        let aec3 = config.echo_cancellation == EchoCancellation::Aec3;
+        if config.high_pass || aec3 || config.noise_suppression.level().is_some() {
+            if aec3 {
                 // Held within what the library takes, so that it has nothing to say.
                 let delay = delay.min(EchoDelay::MAX).as_millis() as i32;
                 let _ = self.front.set_stream_delay_ms(delay);
@@ -311,6 +355,10 @@ impl AudioProcessor {
         if let Some(denoiser) = &mut self.denoiser {
             denoiser.process(block);
         }
+        #[cfg(feature = "denoise-deep")]
+        if let Some(deep) = &mut self.deep {
+            deep.process(block);
+        }
         if config.gain_control {
             run(&mut self.capture, &mut self.gain, block)?;
         }
@@ -319,6 +367,13 @@ impl AudioProcessor {
 
     /// What the stages say about themselves.
     pub fn stats(&self) -> ProcessingStats {
+        if let Some(echo) = &self.echo {
+            return ProcessingStats {
+                echo_return_loss: None,
+                echo_return_loss_enhancement: echo.enhancement(),
+                echo_delay: echo.delay(),
+            };
+        }
         let stats = self.front.statistics();
         let echo_delay = stats.delay_ms.and_then(|millis| u64::try_from(millis).ok());
         ProcessingStats {
@@ -330,20 +385,24 @@ impl AudioProcessor {
 }
 
 fn front_config(config: AudioProcessorConfig, rate: u32) -> Config {
-    let level = config.noise_suppression.level();
-    #[cfg(feature = "denoise")]
     let level = match config.noise_suppression {
+        #[cfg(feature = "denoise")]
         NoiseSuppression::Neural if rate != crate::audio::Denoiser::RATE => {
             NoiseSuppression::High.level()
         }
-        _ => level,
+        #[cfg(feature = "denoise-deep")]
+        NoiseSuppression::Deep if !crate::audio::DeepDenoiser::takes(rate) => {
+            NoiseSuppression::High.level()
+        }
+        other => other.level(),
     };
-    #[cfg(not(feature = "denoise"))]
+    #[cfg(not(any(feature = "denoise", feature = "denoise-deep")))]
     let _ = rate;
     Config {
         pipeline: pipeline(),
         high_pass_filter: config.high_pass.then(HighPassFilter::default),
-        echo_canceller: config.echo_cancellation.then(EchoCanceller::default),
+        echo_canceller: (config.echo_cancellation == EchoCancellation::Aec3)
+            .then(sonora::config::EchoCanceller::default),
         noise_suppression: level.map(|level| sonora::config::NoiseSuppression {
             level,
             ..sonora::config::NoiseSuppression::default()

@@ -1,0 +1,17 @@
+//! An echo canceller of our own: a filter that learns the room while both speak, a search for the delay that follows jumps, and a
+//! suppressor of what is left that steps back where the near voice is.
+//!
+//! ```text
+//! speaker ─▶ history ─▶ aligned ─▶ filter (Kalman, 200 ms) ─▶ echo ┐
+//!               └▶ delay: cross-correlation, tried on the filter   ▼
+//! microphone ────────────────────────────────────────────────▶ (−) ─▶ suppressor ─▶ out
+//! ```
+
+mod canceller;
+mod delay;
+mod filter;
+mod history;
+mod suppressor;
+mod transform;
+
+pub(super) use canceller::EchoCanceller;
