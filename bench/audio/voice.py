@@ -271,16 +271,17 @@ def shift_of(reference, heard):
 
 
 def distortion(reference, heard):
-    """SI-SDR in dB at the delay at which it is best. What the reference went through may turn phases: 32 taps are let pass."""
+    """SI-SDR in dB at the delay at which it is best. High-pass filters and bands that are split turn phases, which is no noise: the
+    reference may go through a filter of 32 ms."""
     from scipy.linalg import solve_toeplitz
 
-    delay = max(0, shift_of(reference, heard) - 16)
+    delay = max(0, shift_of(reference, heard) - 128)
     count = len(reference) - delay
     reference, heard = reference[:count], heard[delay : delay + count]
     size = 1 << int(np.ceil(np.log2(2 * count)))
     spectrum = np.fft.rfft(reference, size)
-    own = np.fft.irfft(np.abs(spectrum) ** 2, size)[:32]
-    cross = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(spectrum), size)[:32]
+    own = np.fft.irfft(np.abs(spectrum) ** 2, size)[:512]
+    cross = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(spectrum), size)[:512]
     own[0] *= 1 + 1e-6
     target = fftconvolve(reference, solve_toeplitz(own, cross))[:count]
     return 10 * np.log10(np.sum(target**2) / np.sum((heard - target) ** 2))

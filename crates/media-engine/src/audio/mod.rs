@@ -16,6 +16,7 @@ pub mod pcm;
 pub mod processing;
 pub mod resample;
 mod speakers;
+pub mod vad;
 
 pub use block::AudioBlock;
 pub use channels::mix_channels;

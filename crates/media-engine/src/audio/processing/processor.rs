@@ -10,6 +10,7 @@ use sonora::{AudioProcessing, Config, StreamConfig};
 use super::EchoDelay;
 use super::echo::EchoCanceller;
 use crate::audio::AudioBlock;
+use crate::audio::vad::{Voice, VoiceDetector};
 
 /// Which suppressor of noise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,8 +142,9 @@ pub struct ProcessingStats {
 
 /// Processes a microphone's blocks of 10 ms.
 ///
-/// High-pass filter, echo canceller and suppressor are one chain: switching one of them on or off makes the canceller learn the room
-/// anew, which takes it about a second; another strength does not, and neither do gain control and the network.
+/// Each stage can be switched while sound goes through. Our echo canceller, the networks and gain control are by themselves; sonora's
+/// high-pass filter, canceller and suppressor are one chain: switching one of them on or off makes that canceller learn the room anew,
+/// which takes it about a second; another strength does not.
 pub struct AudioProcessor {
     rate: u32,
     channels: usize,
@@ -156,6 +158,8 @@ pub struct AudioProcessor {
     echo: Option<Box<EchoCanceller>>,
     #[cfg(feature = "denoise-deep")]
     deep: Option<crate::audio::DeepDenoiser>,
+    detector: VoiceDetector,
+    voice: Voice,
     capture: Planes,
     render: Planes,
 }
@@ -259,6 +263,8 @@ impl AudioProcessor {
             echo: None,
             #[cfg(feature = "denoise-deep")]
             deep: None,
+            detector: VoiceDetector::default(),
+            voice: Voice::default(),
             capture: Planes::default(),
             render: Planes::default(),
         };
@@ -352,17 +358,28 @@ impl AudioProcessor {
             run(&mut self.capture, &mut self.front, block)?;
         }
         #[cfg(feature = "denoise")]
-        if let Some(denoiser) = &mut self.denoiser {
-            denoiser.process(block);
-        }
+        let heard = self.denoiser.as_mut().and_then(|denoiser| denoiser.process(block));
+        #[cfg(not(feature = "denoise"))]
+        let heard = None;
         #[cfg(feature = "denoise-deep")]
         if let Some(deep) = &mut self.deep {
             deep.process(block);
         }
+        // The network has heard more voices than we can say in numbers.
+        self.voice = match heard {
+            Some(probability) => self.detector.decide(probability),
+            None => self.detector.detect(block),
+        };
         if config.gain_control {
             run(&mut self.capture, &mut self.gain, block)?;
         }
         Ok(())
+    }
+
+    /// Whether somebody spoke in the last block that was captured: by RNNoise where it is on, else by
+    /// [`VoiceDetector`], after echo and noise were taken out and before gain control.
+    pub fn voice(&self) -> Voice {
+        self.voice
     }
 
     /// What the stages say about themselves.

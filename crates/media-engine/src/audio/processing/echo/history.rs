@@ -94,7 +94,7 @@ mod tests {
         // Ten blocks are ahead all the time: most of them are skipped.
         (0..8).for_each(|_| write(&mut history));
         let mut skipped = 0;
-        for _ in 0..120 {
+        for _ in 0..220 {
             skipped += history.advance(10);
             write(&mut history);
         }
