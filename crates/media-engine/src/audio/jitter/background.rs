@@ -44,7 +44,7 @@ impl Background {
         let energy = samples.iter().map(|sample| sample * sample).sum::<f32>();
         let energy = energy / samples.len().max(1) as f32;
         if energy > self.quietest {
-            let rise = RISE.powi((millis / 10).min(20) as i32);
+            let rise = RISE.powf(millis.min(200) as f32 / 10.0);
             self.quietest = (self.quietest * rise).min(LOUDEST * LOUDEST);
             return;
         }
@@ -80,6 +80,20 @@ mod tests {
             let level = if round % 10 < 7 { 0.2 } else { 0.003 };
             let block: Vec<f32> = (0..320).map(|_| level * noise.next()).collect();
             background.learn(&block, 1, 20);
+        }
+        let sum: f32 = (0..16_000).map(|_| background.next(0, &mut noise).powi(2)).sum();
+        let level = (sum / 16_000.0).sqrt();
+        assert!((0.0015..0.006).contains(&level), "{level}");
+    }
+
+    #[test]
+    fn noise_after_silence_is_learnt_of_short_packets_too() {
+        let mut noise = Noise::new(1);
+        let mut background = Background::new();
+        for round in 0..6_000 {
+            let level = if round < 20 { 0.0 } else { 0.003 };
+            let block: Vec<f32> = (0..320).map(|_| level * noise.next()).collect();
+            background.learn(&block, 1, 5);
         }
         let sum: f32 = (0..16_000).map(|_| background.next(0, &mut noise).powi(2)).sum();
         let level = (sum / 16_000.0).sqrt();
