@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 
 /// How long the quickest packet is remembered, in µs: a drift of 200 ppm makes one millisecond of it.
 const WINDOW: i64 = 5_000_000;
+/// How long it counts still where nothing came within that time, in µs: what comes first after a pause may be late.
+const AFTER_PAUSE: i64 = 1_000_000;
 /// The most candidates that are kept. They are few, since one that came later and was quicker drops those before it.
 const MAX_CANDIDATES: usize = 256;
 
@@ -20,17 +22,19 @@ pub(super) struct WindowedMin {
 impl WindowedMin {
     /// Takes `value` of `now` in and gives the least.
     pub(super) fn update(&mut self, now: i64, value: i64) -> i64 {
+        // The last one is that of the last call.
+        if self.candidates.back().is_some_and(|&(when, _)| when < now - WINDOW) {
+            self.candidates.truncate(1);
+            self.candidates[0].0 = now - WINDOW + AFTER_PAUSE;
+        }
         while self.candidates.back().is_some_and(|&(_, other)| other >= value) {
             self.candidates.pop_back();
         }
-        while self.candidates.len() > 1
+        while !self.candidates.is_empty()
             && (self.candidates.len() >= MAX_CANDIDATES
                 || self.candidates.front().is_some_and(|&(when, _)| when < now - WINDOW))
         {
             self.candidates.pop_front();
-        }
-        if self.candidates.front().is_some_and(|&(when, _)| when < now - WINDOW) {
-            self.candidates.clear();
         }
         self.candidates.push_back((now, value));
         self.candidates.front().map_or(value, |&(_, least)| least)
@@ -57,8 +61,17 @@ mod tests {
         assert_eq!(least.update(1_000_000, 130), 100);
         assert_eq!(least.update(2_000_000, 120), 100);
         assert_eq!(least.update(5_500_000, 150), 120);
-        assert_eq!(least.update(60_000_000, 900), 900);
-        assert_eq!(least.get(), Some(900));
+    }
+
+    #[test]
+    fn after_a_pause_it_is_not_what_comes_first() {
+        let mut least = WindowedMin::default();
+        assert_eq!(least.update(0, 100), 100);
+        assert_eq!(least.update(1_000_000, 130), 100);
+        assert_eq!(least.update(60_000_000, 900), 100);
+        assert_eq!(least.update(61_000_001, 800), 800);
+        assert_eq!(least.get(), Some(800));
+        assert_eq!(least.update(90_000_000, 700), 700);
     }
 
     #[test]

@@ -21,8 +21,8 @@ use crate::audio::AudioBlock;
 use crate::codec::comfort_noise::ComfortNoise;
 use crate::codec::{AudioDecoder, Concealment};
 
-/// The longest packet, in ms: what Opus has at most (RFC 6716 §3.2.5).
-const MAX_PACKET_MILLIS: i64 = 120;
+/// The longest packet, in ms: what receivers of RTP should take (RFC 3551 §4.2). Opus has 120 ms at most (RFC 6716 §3.2.5).
+const MAX_PACKET_MILLIS: i64 = 200;
 /// How much is made up before the stream counts as stopped, in ms.
 const MAX_BRIDGE_MILLIS: i64 = 1_000;
 /// How many calls are between two that stretch.
@@ -31,10 +31,14 @@ const STRETCH_EVERY: u32 = 5;
 const HURRY_EVERY: u32 = 2;
 /// How much is decoded for stretching, in ms.
 const STRETCH_MILLIS: usize = 30;
-/// The most operations in a call: packets of 2.5 ms take four. What is missing then is silence.
+/// The most operations in a call: packets of 2.5 ms take four. What is missing then is made up.
 const MAX_OPERATIONS: usize = 16;
 /// Opus with DTX sends packets of so many bytes at most while nobody speaks (RFC 7587 §3.1.3 leaves them out altogether).
 const DTX_BYTES: usize = 2;
+/// A packet of which less than this part is still to come, after what was played, is not worth its decoding.
+const WORTHWHILE: i64 = 8;
+/// How many packets have to find room besides those that are held for the target.
+const SPARE_PACKETS: usize = 8;
 
 /// An adaptive jitter buffer for one stream of sound.
 ///
@@ -70,11 +74,13 @@ pub struct JitterBuffer {
     codec_conceals: bool,
     /// The tick at which what is in `play` ends.
     end: i64,
-    /// Frames made up for which that tick did not advance, since it was not known that anything was lost.
+    /// Frames made up for which that tick did not advance, since it was not known that anything was lost or nobody spoke.
     over: i64,
     /// Frames made up since the last packet.
     made: i64,
     last_sequence: Option<u64>,
+    /// A packet that was nowhere near the others, and when it came: the first of another timeline, or nothing.
+    stray: Option<(i64, JitterPacket)>,
     /// The packet whose deep redundancy the decoder read last, by its tick, and how far back that goes.
     deep: Option<(i64, Duration)>,
     wanted: Duration,
@@ -121,6 +127,7 @@ impl JitterBuffer {
             over: 0,
             made: 0,
             last_sequence: None,
+            stray: None,
             deep: None,
             wanted: Duration::ZERO,
             synchronised: Duration::ZERO,
@@ -133,6 +140,10 @@ impl JitterBuffer {
     /// Takes in a packet that came at `now`. What is of no use is counted and dropped.
     pub fn insert(&mut self, now: Instant, packet: JitterPacket) {
         let now = self.micros(now);
+        self.take_in(now, packet);
+    }
+
+    fn take_in(&mut self, now: i64, packet: JitterPacket) {
         let decoder = self.coming.as_deref().unwrap_or(self.decoder.as_ref());
         let length = match packet.comfort_noise {
             true => 0,
@@ -148,21 +159,38 @@ impl JitterBuffer {
             }
         };
         let has_redundancy = !packet.comfort_noise && decoder.has_redundancy(&packet.payload);
-        let start = match self.timeline.place(packet.timestamp, now, packet.redundant) {
-            Place::At(tick) => tick,
+        let (timestamp, sequence) = (packet.timestamp, packet.sequence);
+        let place = self.timeline.place(timestamp, sequence, now, packet.redundant);
+        let start = match place {
+            Place::At(tick) => {
+                if !self.timeline.has_stray() {
+                    self.drop_stray();
+                }
+                tick
+            }
             Place::Restart(tick) => {
+                let first = self.stray.take();
                 self.restart();
+                if let Some((when, first)) = first {
+                    // It was the first of these: it is near the one that began them, so this goes no deeper.
+                    self.take_in(when, first);
+                }
                 tick
             }
             Place::Stray => {
-                self.statistics.packets_discarded += 1;
+                if self.timeline.has_stray() && !packet.redundant {
+                    self.drop_stray();
+                    self.stray = Some((now, packet));
+                } else {
+                    self.statistics.packets_discarded += u64::from(!packet.redundant);
+                }
                 return;
             }
         };
-        let waiting = Waiting {
+        let mut waiting = Waiting {
             start,
             length,
-            sequence: packet.sequence,
+            sequence,
             arrival: now,
             payload: packet.payload,
             redundant: packet.redundant,
@@ -170,17 +198,38 @@ impl JitterBuffer {
             has_redundancy,
             epoch: self.epoch + u32::from(self.coming.is_some()),
         };
-        self.observe(&waiting);
         if self.over_and_done(&waiting) {
-            // A copy of what was played is no loss.
-            self.statistics.packets_discarded += u64::from(!waiting.redundant);
-            return;
+            if waiting.redundant || !self.timeline.is_set_back(sequence) {
+                self.observe(&waiting);
+                self.count_late(&waiting);
+                return;
+            }
+            self.restart();
+            if let Place::Restart(tick) = self.timeline.begin(timestamp, sequence, now) {
+                waiting.start = tick;
+            }
+        } else if waiting.redundant && self.begun && waiting.start < self.end {
+            let played = self.end.min(waiting.end());
+            if !self.missing.touches(waiting.start, played) {
+                // Dated wrong: that was played from another packet.
+                return;
+            }
         }
-        let redundant = waiting.redundant;
-        match self.packets.insert(waiting) {
-            Inserted::Kept { evicted } => self.statistics.packets_discarded += evicted as u64,
-            Inserted::Duplicate => self.statistics.packets_discarded += u64::from(!redundant),
+        self.observe(&waiting);
+        if let Inserted::Kept { evicted } = self.packets.insert(waiting) {
+            self.statistics.packets_discarded += evicted as u64;
         }
+    }
+
+    /// Counts what came when its time was over. A copy, or a packet that was played, is no loss.
+    fn count_late(&mut self, packet: &Waiting) {
+        let late = packet.comfort_noise || self.missing.touches(packet.start, packet.end());
+        self.statistics.packets_discarded += u64::from(late && !packet.redundant);
+    }
+
+    /// What was nowhere near the others was indeed nothing.
+    fn drop_stray(&mut self) {
+        self.statistics.packets_discarded += u64::from(self.stray.take().is_some());
     }
 
     /// Gives the next 10 ms, in the decoder's rate and channels. `now` may be the same for several calls in a row.
@@ -192,6 +241,10 @@ impl JitterBuffer {
                 break;
             }
             self.step(time);
+        }
+        let lacking = self.block().saturating_sub(self.play.future());
+        if lacking > 0 {
+            self.conceal(lacking, true);
         }
         self.stretch(time);
         out.reset(self.rate, self.channels, self.block());
@@ -214,9 +267,11 @@ impl JitterBuffer {
             if let Some(coming) = self.coming.take() {
                 self.take_over(coming);
             }
-            self.drop_before(self.epoch);
+            self.statistics.packets_discarded += self.packets.drop_before(self.epoch) as u64;
+            self.drop_stray();
         }
         if same_clock {
+            self.drop_stray();
             self.coming = Some(decoder);
             return;
         }
@@ -293,6 +348,19 @@ impl JitterBuffer {
     /// Tells the delay manager of a packet.
     fn observe(&mut self, packet: &Waiting) {
         let media = self.media(packet.start);
+        if packet.length > 0 {
+            // More than may wait would only push out the oldest, for ever.
+            let most = self.config.max_packets;
+            let count = most.saturating_sub(SPARE_PACKETS).max(most / 2) as i64;
+            self.delay.set_room(count * self.media(packet.length));
+        }
+        let follows =
+            self.last_sequence.is_some_and(|last| packet.sequence == last.wrapping_add(1));
+        let stood_still = self.phase == Phase::Waiting && self.begun && self.packets.len() == 0;
+        if stood_still && follows && !packet.redundant && packet.start == self.end {
+            // The sender's clock stood still as long as nothing came.
+            self.delay.restart();
+        }
         let lacking = |from: i64, to: i64| {
             if self.phase != Phase::Waiting && from < self.end {
                 self.missing.touches(from, to)
@@ -316,19 +384,19 @@ impl JitterBuffer {
         }
     }
 
-    /// Whether what a packet has was played or made up already.
+    /// Whether what a packet has was played or made up already, all but a little.
     fn over_and_done(&self, packet: &Waiting) -> bool {
         self.begun
             && match packet.comfort_noise {
                 true => packet.start < self.end,
-                false => packet.end() <= self.end,
+                false => (packet.end() - self.end).max(0) * WORTHWHILE < packet.length.max(1),
             }
     }
 
     /// Adds at least a little to what is played.
     fn step(&mut self, time: i64) {
         while let Some(front) = self.packets.front()
-            && self.over_and_done(front)
+            && (self.over_and_done(front) || front.epoch < self.epoch)
         {
             self.statistics.packets_discarded += u64::from(!front.redundant);
             self.packets.pop();
@@ -338,8 +406,9 @@ impl JitterBuffer {
         while self.packets.len() > 1
             && self.packets.front().is_some_and(|front| self.waited(time, front.start) > most)
         {
-            self.statistics.packets_discarded += 1;
-            self.packets.pop();
+            let oldest = self.packets.pop();
+            self.statistics.packets_discarded +=
+                u64::from(oldest.is_some_and(|packet| !packet.redundant));
         }
         if self.packets.front().is_some_and(|front| front.epoch != self.epoch)
             && let Some(coming) = self.coming.take()
@@ -403,10 +472,15 @@ impl JitterBuffer {
 
     fn play_next(&mut self, time: i64) {
         let Some(packet) = self.packets.pop() else { return };
+        let resting = matches!(self.phase, Phase::Waiting | Phase::Comfort);
+        let consecutive =
+            self.last_sequence.is_some_and(|last| packet.sequence == last.wrapping_add(1));
+        if !resting && !consecutive && packet.start > self.end {
+            self.missing.add(self.end, packet.start);
+        }
         if !packet.redundant {
             self.last_sequence = Some(packet.sequence);
         }
-        let resting = matches!(self.phase, Phase::Waiting | Phase::Comfort);
         if resting || packet.start > self.end {
             self.end = packet.start;
         }
@@ -432,11 +506,11 @@ impl JitterBuffer {
             self.conceal(frames as usize, true);
             return;
         }
-        self.count_played(time, packet.arrival, decoded.frames());
+        let skip = self.frames(self.end - packet.start).clamp(0, decoded.frames() as i64) as usize;
+        self.count_played(time, packet.arrival, decoded.frames() - skip);
         self.statistics.redundant_packets_used += u64::from(packet.redundant);
-        let skip = self.frames(self.end - packet.start).clamp(0, decoded.frames() as i64);
         let length = self.ticks(decoded.frames() as i64).max(1);
-        self.append(&decoded, skip as usize);
+        self.append(&decoded, skip);
         self.end = self.end.max(packet.start + length);
         self.decoded = decoded;
         if packet.payload.len() <= DTX_BYTES && self.decoder.concealment() == Concealment::Own {
@@ -593,6 +667,9 @@ impl JitterBuffer {
     /// A block of comfort noise, or of silence where it has not begun.
     fn make_noise(&mut self) {
         let frames = self.block();
+        if self.begun {
+            self.over += frames as i64;
+        }
         if self.phase == Phase::Waiting && self.begun {
             // It stopped though nobody said so.
             self.statistics.concealed_samples += frames as u64;
@@ -670,6 +747,7 @@ impl JitterBuffer {
     /// Everything that waits is of another time than what comes.
     fn restart(&mut self) {
         self.statistics.packets_discarded += self.packets.clear() as u64;
+        self.drop_stray();
         self.delay.restart();
         self.missing.clear();
         self.phase = Phase::Waiting;
@@ -677,14 +755,6 @@ impl JitterBuffer {
         (self.over, self.made) = (0, 0);
         self.last_sequence = None;
         self.deep = None;
-    }
-
-    /// Drops packets of decoders before this one's.
-    fn drop_before(&mut self, epoch: u32) {
-        while self.packets.front().is_some_and(|front| front.epoch < epoch) {
-            self.packets.pop();
-            self.statistics.packets_discarded += 1;
-        }
     }
 
     fn take_over(&mut self, decoder: Box<dyn AudioDecoder>) {

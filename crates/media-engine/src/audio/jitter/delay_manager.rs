@@ -12,16 +12,25 @@ use super::peaks::PeakDetector;
 const LEARNING: u64 = 25;
 /// The target is worked out again after so many samples, or at once where one came later than it.
 const EVERY: u32 = 5;
+/// A packet that is quicker than all others by more than this, in µs, is dated wrong, unless the next one is too: then it is
+/// the clock of the sender that jumped, or the path that is another.
+const JUMP: i64 = 100_000;
 
 /// Delays of arrival, and the target.
 #[derive(Debug)]
 pub(super) struct DelayManager {
     quickest: WindowedMin,
+    /// All that came since the beginning was quicker than what came before: a burst of what had to wait.
+    settling: bool,
+    /// Whether the packet before jumped.
+    jumped: bool,
     histogram: Histogram,
     peaks: PeakDetector,
     per_percent: f32,
     min: i64,
     max: i64,
+    /// What there is room for.
+    room: i64,
     start: i64,
     /// What the application asks for (`jitterBufferTarget`), and what synchronisation needs.
     wanted: i64,
@@ -35,11 +44,14 @@ impl DelayManager {
         let micros = |duration: Duration| duration.as_micros() as i64;
         Self {
             quickest: WindowedMin::default(),
+            settling: true,
+            jumped: false,
             histogram: Histogram::new(),
             peaks: PeakDetector::default(),
             per_percent: config.delay_per_percent,
             min: micros(config.min_delay),
             max: micros(config.max_delay),
+            room: i64::MAX,
             start: micros(config.start_delay),
             wanted: 0,
             optimal: micros(config.start_delay),
@@ -51,12 +63,19 @@ impl DelayManager {
     /// there yet: only then does its delay count.
     pub(super) fn arrived(&mut self, now: i64, media: i64, sound: bool) {
         let offset = now - media;
-        let before = self.quickest.get();
+        let known = self.quickest.get();
+        let before = known.unwrap_or(offset);
+        let jumps = !self.settling && before - offset > JUMP;
+        let jumped = std::mem::replace(&mut self.jumped, jumps);
+        if jumps && !jumped {
+            return;
+        }
         let quickest = self.quickest.update(now, offset);
-        // Otherwise the delays of before would be measured from another point than those to come.
-        if let Some(before) = before
-            && (before - quickest).abs() >= BUCKET
-        {
+        if self.settling || jumps {
+            // How much delays vary, which the past tells, is the same from the new point.
+            self.settling &= known.is_none() || before - offset >= BUCKET;
+        } else if (before - quickest).abs() >= BUCKET {
+            // Otherwise the delays of before would be measured from another point than those to come.
             self.histogram.shift(before - quickest);
         }
         if sound {
@@ -97,12 +116,21 @@ impl DelayManager {
 
     /// What is aimed at, in µs.
     pub(super) fn target(&self) -> i64 {
-        self.optimal.max(self.wanted).clamp(self.min, self.max)
+        self.bounded(self.optimal.max(self.wanted))
     }
 
     /// The same without what was asked for from outside.
     pub(super) fn minimum(&self) -> i64 {
-        self.optimal.clamp(self.min, self.max)
+        self.bounded(self.optimal)
+    }
+
+    fn bounded(&self, delay: i64) -> i64 {
+        delay.max(self.min).min(self.max).min(self.room)
+    }
+
+    /// There is room for sound of so much, in µs: whatever is asked for, no more is aimed at.
+    pub(super) fn set_room(&mut self, room: i64) {
+        self.room = room;
     }
 
     /// Asks for at least so much, in µs.
@@ -114,6 +142,7 @@ impl DelayManager {
     pub(super) fn restart(&mut self) {
         self.quickest.clear();
         self.peaks.clear();
+        (self.settling, self.jumped) = (true, false);
     }
 }
 
@@ -150,6 +179,56 @@ mod tests {
         assert_eq!(run((0..30_000).map(|i| i * -4)).target(), 10_000);
     }
 
+    /// Packets of 20 ms, of which each is dated and comes as told, in µs since the beginning; gives the target at the end.
+    fn target_after(packets: impl Iterator<Item = (i64, i64)>) -> i64 {
+        let mut manager = DelayManager::new(&JitterConfig::new(48_000));
+        for (index, (now, media)) in packets.enumerate() {
+            manager.arrived(now + (index as i64 * 7_919) % 15_000, media, true);
+        }
+        manager.target()
+    }
+
+    #[test]
+    fn what_is_late_after_a_pause_is_not_the_measure() {
+        for held in [200_000, 500_000, 1_000_000] {
+            let talk = (0..1_000).map(|index| (index * 20_000, index * 20_000));
+            let resumed = 26_000_000;
+            // It goes on for a second after all that was held back came at once.
+            let again = (0..50 + held / 20_000).map(|index| {
+                let media = resumed + index * 20_000;
+                (media.max(resumed + held), media)
+            });
+            let target = target_after(talk.chain(again));
+            assert!(target < 60_000, "{held}: {target}");
+        }
+    }
+
+    #[test]
+    fn timestamps_that_jump_are_no_jitter() {
+        for jump in [120_000, 300_000, 1_000_000, 2_000_000] {
+            let target = target_after((0..1_050).map(|index| {
+                let media = index * 20_000;
+                (media, if index < 1_000 { media } else { media + jump })
+            }));
+            assert!(target < 60_000, "{jump}: {target}");
+            // Of one packet alone.
+            let target = target_after((0..1_050).map(|index| {
+                let media = index * 20_000;
+                (media, if index == 1_000 { media + jump } else { media })
+            }));
+            assert!(target < 60_000, "{jump}, once: {target}");
+        }
+    }
+
+    #[test]
+    fn a_burst_at_the_beginning_is_no_jitter() {
+        let target = target_after((0..100).map(|index| {
+            let media = index * 20_000;
+            (media.max(1_000_000), media)
+        }));
+        assert!(target < 60_000, "{target}");
+    }
+
     #[test]
     fn what_is_asked_for_is_held_within_bounds() {
         let mut manager = run((0..500).map(|_| 0));
@@ -157,5 +236,7 @@ mod tests {
         assert_eq!((manager.target(), manager.minimum()), (300_000, 10_000));
         manager.want(i64::MAX);
         assert_eq!(manager.target(), 2_000_000);
+        manager.set_room(480_000);
+        assert_eq!(manager.target(), 480_000);
     }
 }

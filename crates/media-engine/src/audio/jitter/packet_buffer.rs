@@ -36,7 +36,7 @@ impl Waiting {
 /// What became of a packet that was put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Inserted {
-    /// It waits now. The number of others that had to go for it.
+    /// It waits now. The number of others that had to go for it, copies aside.
     Kept { evicted: usize },
     /// The same sound waits already.
     Duplicate,
@@ -57,34 +57,82 @@ impl PacketBuffer {
         Self { packets: VecDeque::with_capacity(16), bytes: 0, max_packets, max_bytes }
     }
 
-    /// Puts a packet in its place. A frame itself takes the place of a copy that redundancy brought.
+    /// Puts a packet in its place. A frame itself takes the place of copies that redundancy brought, sound that of comfort noise.
     pub(super) fn insert(&mut self, packet: Waiting) -> Inserted {
         // Packets come nearly in order: the place is found from the newest.
         let mut place = self.packets.len();
         while place > 0 && self.packets[place - 1].start > packet.start {
             place -= 1;
         }
-        if place > 0 && self.packets[place - 1].start == packet.start {
-            let other = &mut self.packets[place - 1];
-            if other.redundant && !packet.redundant {
-                self.bytes = self.bytes - other.payload.len() + packet.payload.len();
-                *other = packet;
-                return Inserted::Kept { evicted: self.evict() };
-            }
+        let overlaps = |next: &Waiting| !next.redundant && next.start < packet.end();
+        if packet.redundant
+            && (self.covers(packet.start) || self.packets.get(place).is_some_and(overlaps))
+        {
             return Inserted::Duplicate;
         }
-        self.bytes += packet.payload.len();
-        self.packets.insert(place, packet);
+        if place > 0 && self.packets[place - 1].start == packet.start {
+            let other = &mut self.packets[place - 1];
+            let better = (other.redundant && !packet.redundant)
+                || (other.comfort_noise && !packet.comfort_noise);
+            if !better {
+                return Inserted::Duplicate;
+            }
+            self.bytes = self.bytes - other.payload.len() + packet.payload.len();
+            *other = packet;
+            place -= 1;
+        } else {
+            self.bytes += packet.payload.len();
+            self.packets.insert(place, packet);
+        }
+        self.drop_copies_around(place);
         Inserted::Kept { evicted: self.evict() }
     }
 
+    /// Drops copies that have a part of what the frame at `place` has: they are dated wrong.
+    fn drop_copies_around(&mut self, place: usize) {
+        let Waiting { start, redundant, .. } = self.packets[place];
+        let end = self.packets[place].end();
+        if redundant || start == end {
+            return;
+        }
+        let copy =
+            |packet: &Waiting| packet.redundant && packet.start < end && start < packet.end();
+        while self.packets.get(place + 1).is_some_and(copy) {
+            self.remove(place + 1);
+        }
+        let mut place = place;
+        while place > 0 && copy(&self.packets[place - 1]) {
+            place -= 1;
+            self.remove(place);
+        }
+    }
+
+    fn remove(&mut self, place: usize) {
+        if let Some(packet) = self.packets.remove(place) {
+            self.bytes -= packet.payload.len();
+        }
+    }
+
+    /// Drops packets of decoders before that of `epoch`, and says how many were no copies.
+    pub(super) fn drop_before(&mut self, epoch: u32) -> usize {
+        let (mut bytes, mut dropped) = (0, 0);
+        self.packets.retain(|packet| {
+            let old = packet.epoch < epoch;
+            bytes += if old { packet.payload.len() } else { 0 };
+            dropped += usize::from(old && !packet.redundant);
+            !old
+        });
+        self.bytes -= bytes;
+        dropped
+    }
+
+    /// Drops the oldest that are too many, and says how many were no copies.
     fn evict(&mut self) -> usize {
         let mut evicted = 0;
         while self.packets.len() > self.max_packets
             || (self.bytes > self.max_bytes && self.packets.len() > 1)
         {
-            self.pop();
-            evicted += 1;
+            evicted += self.pop().map_or(0, |packet| usize::from(!packet.redundant));
         }
         evicted
     }
@@ -118,10 +166,10 @@ impl PacketBuffer {
         self.bytes
     }
 
-    /// Drops all, and says how many there were.
+    /// Drops all, and says how many were no copies.
     pub(super) fn clear(&mut self) -> usize {
         self.bytes = 0;
-        let count = self.packets.len();
+        let count = self.packets.iter().filter(|packet| !packet.redundant).count();
         self.packets.clear();
         count
     }
@@ -165,6 +213,38 @@ mod tests {
         assert_eq!(buffer.insert(packet(0, false)), Inserted::Kept { evicted: 0 });
         assert_eq!(buffer.insert(packet(0, true)), Inserted::Duplicate);
         assert!(!buffer.front().unwrap().redundant);
+    }
+
+    #[test]
+    fn copies_give_way_where_they_overlap() {
+        let mut buffer = PacketBuffer::new(10, 10_000);
+        buffer.insert(packet(960, false));
+        assert_eq!(buffer.insert(packet(1_440, true)), Inserted::Duplicate);
+        assert_eq!(buffer.insert(packet(480, true)), Inserted::Duplicate);
+        for start in [-480, 2_400, 4_800] {
+            assert_eq!(buffer.insert(packet(start, true)), Inserted::Kept { evicted: 0 });
+        }
+        buffer.insert(packet(1_920, false));
+        buffer.insert(packet(0, false));
+        let starts: Vec<i64> = std::iter::from_fn(|| buffer.pop()).map(|p| p.start).collect();
+        assert_eq!(starts, [0, 960, 1_920, 4_800]);
+        assert_eq!(buffer.bytes(), 0);
+    }
+
+    #[test]
+    fn sound_takes_the_place_of_comfort_noise() {
+        let noise = Waiting { length: 0, comfort_noise: true, ..packet(960, false) };
+        for sound_first in [false, true] {
+            let mut buffer = PacketBuffer::new(10, 10_000);
+            let (first, second) = match sound_first {
+                true => (packet(960, false), noise.clone()),
+                false => (noise.clone(), packet(960, false)),
+            };
+            buffer.insert(first);
+            buffer.insert(second);
+            assert_eq!((buffer.len(), buffer.bytes()), (1, 100));
+            assert!(!buffer.front().unwrap().comfort_noise);
+        }
     }
 
     #[test]

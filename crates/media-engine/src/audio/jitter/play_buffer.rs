@@ -2,7 +2,7 @@
 
 /// How much of what was played is kept, in ms: three of the longest pitch periods and a window to find them in.
 pub(super) const HISTORY_MILLIS: usize = 80;
-/// The most that waits to be played, in ms: a packet of the longest (120 ms) and what stretching and merging add.
+/// The most that waits to be played, in ms: a packet of the longest (200 ms) and what stretching and merging add.
 const MAX_FUTURE_MILLIS: usize = 400;
 
 /// Samples with all channels of a moment side by side. Lengths are in samples of one channel ("frames").
