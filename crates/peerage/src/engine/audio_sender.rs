@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::{Bytes, BytesMut};
 use peerage_media::audio::resample::{ResampleError, Resampler};
 use peerage_media::audio::{AudioBlock, Level, mix_channels};
 use peerage_media::codec::{AudioEncoder, AudioTarget, CodecError, CodecFactory};
@@ -48,7 +49,7 @@ pub(super) fn run(
 ) {
     let mut input = Input::None;
     let mut current: Option<Current> = None;
-    let mut packet = Vec::new();
+    let (mut packet, mut payloads) = (Vec::new(), BytesMut::new());
     let mut timeline = Timeline::new();
     let counters = &shared.counters;
     while !shared.is_over() && !outlet.is_closed() && !requests.is_over() {
@@ -90,8 +91,9 @@ pub(super) fn run(
                         Ok(true) => {
                             counters.encoded.add(1);
                             let ticks = begins.as_nanos() * clock / 1_000_000_000;
-                            let mut encoded = Frame::new(packet.clone(), ticks as u32)
-                                .with_payload_type(payload_type);
+                            let payload = share(&packet, &mut payloads);
+                            let mut encoded =
+                                Frame::new(payload, ticks as u32).with_payload_type(payload_type);
                             let level = Level::of(block).negative_dbov();
                             encoded.extensions.audio_level =
                                 Some(AudioLevel { level, voice: false });
@@ -116,6 +118,18 @@ pub(super) fn run(
         }
         sink.recycle(frame);
     }
+}
+
+/// Payloads share memory of so many bytes, some seconds of speech, so that not each of them asks for its own.
+const SHARED: usize = 8 * 1024;
+
+/// A payload that lives as long as it is needed, in memory that serves again when all before it are gone.
+fn share(packet: &[u8], payloads: &mut BytesMut) -> Bytes {
+    if payloads.capacity() < packet.len() {
+        payloads.reserve(packet.len().max(SHARED));
+    }
+    payloads.extend_from_slice(packet);
+    payloads.split().freeze()
 }
 
 /// Bits a second that speech has no use for more of: what is left is for pictures.
@@ -233,4 +247,32 @@ impl Current {
 /// Of so many samples.
 fn duration(samples: usize, rate: u32) -> Duration {
     Duration::from_nanos(samples as u64 * 1_000_000_000 / u64::from(rate))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    #[test]
+    fn payloads_keep_what_they_are_while_memory_serves_again() {
+        let (mut payloads, mut kept, mut places) = (BytesMut::new(), VecDeque::new(), Vec::new());
+        for number in 0..2_000usize {
+            let packet = vec![number as u8; 1 + number * 7 % 120];
+            let payload = share(&packet, &mut payloads);
+            assert_eq!(payload, packet);
+            places.push(payload.as_ptr());
+            kept.push_back((payload, packet));
+            if kept.len() > 10 {
+                let (payload, packet) = kept.pop_front().unwrap();
+                assert_eq!(payload, packet, "overwritten while it was held");
+            }
+        }
+        places.sort_unstable();
+        places.dedup();
+        assert!(places.len() < 1_900, "no place has served twice");
+        let large = vec![9; 3 * SHARED];
+        assert_eq!(share(&large, &mut payloads), large);
+    }
 }
