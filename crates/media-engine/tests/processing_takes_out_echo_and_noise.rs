@@ -143,6 +143,69 @@ fn an_echo_is_taken_out_and_the_near_voice_is_not() {
 }
 
 #[test]
+fn a_jump_of_the_delay_is_followed_while_both_speak() {
+    let far = recorded().unwrap_or_else(|| {
+        println!("skipped: recorded speech is not at hand; a made voice it is");
+        voice(19, 120.0, 1)
+    });
+    // The devices' buffers become 100 ms longer; from then on both speak.
+    let direct = |delay: usize| -> Vec<f32> {
+        let around = echo(&far, delay);
+        (0..far.len())
+            .map(|n| around[n] + if n < delay { 0.0 } else { 0.4 * far[n - delay] })
+            .collect()
+    };
+    let (early, late) = (direct(48 * 40), direct(48 * 140));
+    let jump = 9 * RATE;
+    let mut near = voice(far.len() / RATE, 210.0, 2);
+    near.resize(far.len(), 0.0);
+    near[..jump].fill(0.0);
+    near.iter_mut().for_each(|sample| *sample *= 0.4);
+    let echo: Vec<f32> = [&early[..jump], &late[jump..]].concat();
+    let microphone: Vec<f32> = echo.iter().zip(&near).map(|(e, n)| e + n).collect();
+    let mut processor = AudioProcessor::new(48_000, 1, only_echo()).unwrap();
+    let out = run(&mut processor, &microphone, &far, |_, _| {});
+    let part = |sound: &[f32]| sound[jump + RATE / 2..jump + 5 * RATE].to_vec();
+    let (before, after) =
+        (si_sdr(&part(&near), &part(&microphone)), si_sdr(&part(&near), &part(&out)));
+    println!("near voice after a jump: SI-SDR {before:.1} dB before, {after:.1} dB after");
+    assert!(after > before + 6.0, "{before} {after}");
+    let delay = processor.stats().echo_delay.unwrap().as_millis();
+    assert!((138..=145).contains(&delay), "{delay}");
+}
+
+#[test]
+fn a_speaker_of_another_rate_that_plays_in_bursts_is_cancelled_too() {
+    let far = voice(12, 120.0, 1);
+    let echo = echo(&far, 48 * 40);
+    let mut processor = AudioProcessor::new(48_000, 1, only_echo()).unwrap();
+    let mut resampler = peerage_media::audio::resample::Resampler::new(48_000, 16_000, 1).unwrap();
+    let (mut wide, mut narrow) = (AudioBlock::silence(48_000, 1, 480), AudioBlock::default());
+    let (mut waiting, mut out) = (Vec::new(), Vec::new());
+    for (n, (near, far)) in echo.chunks_exact(480).zip(far.chunks_exact(480)).enumerate() {
+        wide.samples_mut().copy_from_slice(far);
+        resampler.push(&wide).unwrap();
+        while resampler.pull(&mut narrow) {
+            waiting.extend_from_slice(narrow.samples());
+        }
+        // Two blocks at once, then none.
+        while n.is_multiple_of(2) && waiting.len() >= 160 {
+            let mut block = AudioBlock::silence(16_000, 1, 160);
+            block.samples_mut().copy_from_slice(&waiting[..160]);
+            waiting.drain(..160);
+            processor.render(&block).unwrap();
+        }
+        wide.samples_mut().copy_from_slice(near);
+        processor.capture(&mut wide, Duration::ZERO).unwrap();
+        out.extend_from_slice(wide.samples());
+    }
+    let last = 8 * RATE..out.len();
+    let erle = decibels(power(&echo[last.clone()]) / power(&out[last]));
+    println!("ERLE of a speaker at 16 kHz: {erle:.1} dB");
+    assert!(erle > 12.0, "{erle}");
+}
+
+#[test]
 fn stages_are_switched_while_sound_goes_through() {
     let far = voice(16, 120.0, 1);
     let echo = echo(&far, 48 * 40);
