@@ -238,6 +238,31 @@ fn light_does_not_flicker_and_follows_cuts() {
             assert!((lifted - last).abs() < 4.0, "picture {n}: {last}, then {lifted}");
         }
     }
+    // Something bright comes and goes: what is beside it stays as it is.
+    let mut enhancer = Enhancer::new(EnhanceConfig::off().with(Stage::LowLight, 1.0));
+    let corner = |picture: &I420| {
+        let rows = picture.planes().0.chunks_exact(480).skip(180);
+        let sum: u64 =
+            rows.map(|row| row[..240].iter().map(|luma| u64::from(*luma)).sum::<u64>()).sum();
+        sum as f64 / (90.0 * 240.0)
+    };
+    let mut last: Option<f64> = None;
+    for n in 0..20 {
+        let mut picture = room.pictures[0].clone();
+        degrade::darken(&mut picture, 2.0, 0.6);
+        if n % 3 == 2 {
+            for row in picture.planes_mut().0.chunks_exact_mut(480).take(150) {
+                row[300..].fill(200);
+            }
+        }
+        enhancer.process(&mut picture);
+        let lifted = corner(&picture);
+        if let Some(last) = last.replace(lifted) {
+            assert!((lifted - last).abs() < 3.0, "picture {n}: {last}, then {lifted}");
+        }
+    }
+    let mut enhancer = Enhancer::new(EnhanceConfig::off().with(Stage::LowLight, 1.0));
+    enhancer.process(&mut noisy(2.0, &mut chance));
     // Light is switched on: the first picture is not blown out.
     let mut picture = room.pictures[0].clone();
     enhancer.process(&mut picture);
@@ -256,7 +281,7 @@ fn noise_is_not_sharpened_and_edges_have_no_halos() {
     let row = &out.planes().0[32 * 128..33 * 128];
     let soft = &clip.pictures[2].planes().0[32 * 128..33 * 128];
     assert!(row[65] - row[62] > soft[65] - soft[62] + 10, "{:?}", &row[56..72]);
-    assert!(row.iter().all(|luma| (54..=186).contains(luma)), "{:?}", &row[56..72]);
+    assert!(row.iter().all(|luma| (58..=182).contains(luma)), "{:?}", &row[56..72]);
 
     let room = room();
     let mut chance = Chance::new(2);
