@@ -10,14 +10,18 @@ if ! command -v cargo >/dev/null; then
 fi
 
 # OpenSSL, libopus and OpenH264 are built from source by their crates: a C compiler, make and perl; cmake; nasm and a C++ compiler,
-# which libFuzzer wants too. libvpx, libaom and dav1d are the system's.
+# which libFuzzer wants too. libvpx, libaom, dav1d and ALSA are the system's.
+# Xvfb and PulseAudio stand in for a screen and a sound card.
 missing=()
-for pair in cc:gcc c++:g++ cmake:cmake make:make nasm:nasm perl:perl pkg-config:pkg-config; do
+for pair in cc:gcc c++:g++ cmake:cmake make:make nasm:nasm perl:perl pkg-config:pkg-config \
+  Xvfb:xvfb pulseaudio:pulseaudio; do
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
-for pair in vpx:libvpx-dev aom:libaom-dev dav1d:libdav1d-dev; do
+for pair in vpx:libvpx-dev aom:libaom-dev dav1d:libdav1d-dev alsa:libasound2-dev; do
   pkg-config --exists "${pair%%:*}" 2>/dev/null || missing+=("${pair##*:}")
 done
+# By which ALSA reaches PulseAudio.
+compgen -G '/usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so' >/dev/null || missing+=(libasound2-plugins)
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     timeout 300 apt-get update -q

@@ -46,7 +46,8 @@ enum Stage {
 }
 
 /// Features of the media engine that are not in the default build: they want libraries of the system, or time.
-const MEDIA: &str = "av1,denoise,denoise-deep,h264,opus-dred,processing,vpx";
+const MEDIA: &str =
+    "av1,camera,denoise,denoise-deep,h264,opus-dred,processing,screen,sound,vpx,window";
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let started = Instant::now();

@@ -3,6 +3,7 @@
 
 pub mod audio;
 pub mod codec;
+pub mod devices;
 pub mod files;
 pub mod player;
 pub mod recorder;
