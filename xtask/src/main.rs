@@ -11,6 +11,7 @@ mod doc;
 mod fuzz;
 mod interop;
 mod record;
+mod sanitize;
 mod shell;
 mod test;
 mod tools;
@@ -43,6 +44,8 @@ enum Verb {
     Differential(differential::Args),
     /// Build the fuzz targets on stable Rust and run them
     Fuzz(fuzz::Args),
+    /// Run the codec wrappers under valgrind: reads beyond or before what was written, leaks
+    Sanitize(sanitize::Args),
     /// Compare Peerage with other crates in one run, by CPU time: a table, and bench/target/bench/figures.svg
     Bench(bench::Args),
     /// Run what continuous integration runs, step by step, with time limits
@@ -59,6 +62,7 @@ fn main() -> std::process::ExitCode {
         Verb::Vectors(args) => vectors::run(&args),
         Verb::Differential(args) => differential::run(&args),
         Verb::Fuzz(args) => fuzz::run(&args),
+        Verb::Sanitize(args) => sanitize::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Ci(args) => ci::run(&args),
         Verb::Doc(args) => doc::run(&args),
