@@ -11,6 +11,7 @@ use peerage_media::codec::h264::{H264Decoder, H264Encoder};
 use peerage_media::codec::{CodecError, VideoDecoder, VideoEncoder, VideoTarget};
 use peerage_media::files::{AnnexBCodec, AnnexBReader};
 use peerage_media::video::{VideoFrame, pattern::MovingClock};
+use peerage_rtp::payload::NalUnits;
 
 fn encoder(bitrate: u64) -> H264Encoder {
     let mut target = VideoTarget::default();
@@ -73,6 +74,37 @@ fn a_keyframe_comes_when_it_is_asked_for_and_when_the_size_changes() {
     let tiny = VideoFrame::new(MovingClock::new(8, 8).picture(0), 21 * PICTURE_TIME);
     let error = encoder.encode(&tiny, Default::default(), &mut Vec::new()).unwrap_err();
     assert!(matches!(error, CodecError::Argument { what: "the size", .. }), "{error}");
+}
+
+/// What packetisation mode 0 wants: no NAL unit is longer than a packet, even of pictures that cost much, and the slices make the
+/// same pictures in ffmpeg as here.
+#[test]
+fn slices_are_as_long_as_was_said() {
+    let mut clip = Clip::clock(640, 360, 20);
+    let mut noise = codecs::Noise(0x2545_F491_4F6C_DD1D);
+    for frame in &mut clip.frames {
+        let picture = std::sync::Arc::make_mut(&mut frame.picture);
+        picture.planes_mut().0[40_000..120_000].fill_with(|| noise.next() as u8);
+    }
+    let mut encoder = H264Encoder::new(false).with_slices(1_000);
+    encoder.set_target(VideoTarget::new(8_000_000, 30.0)).unwrap();
+    let (mut stream, mut own) = (Vec::new(), Vec::new());
+    let mut decoder = H264Decoder::new().unwrap();
+    let (mut longest, mut most) = (0, 0);
+    for frame in &clip.frames {
+        for picture in encode(&mut encoder, frame, false) {
+            let units: Vec<usize> = NalUnits::new(&picture.data).map(<[u8]>::len).collect();
+            longest = longest.max(*units.iter().max().unwrap());
+            most = most.max(units.len());
+            stream.extend_from_slice(&picture.data);
+            let shown = decoder.decode(&picture.data).unwrap().unwrap();
+            own.extend_from_slice(shown.picture.as_bytes());
+        }
+    }
+    println!("up to {most} slices of up to {longest} bytes");
+    assert!(longest <= 1_000 && most > 10, "{most} slices of {longest} bytes");
+    let Some(theirs) = codecs::ffmpeg_pictures("h264", &[], &stream) else { return };
+    assert!(own == theirs);
 }
 
 #[test]

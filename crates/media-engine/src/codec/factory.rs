@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use peerage_rtp::payload::{PacketizationMode, PayloadFormat};
+#[cfg(feature = "h264")]
+use peerage_rtp::payload::PacketizationMode;
+use peerage_rtp::payload::PayloadFormat;
 
 use super::{AudioDecoder, AudioEncoder, CodecError, VideoDecoder, VideoEncoder};
 
@@ -89,17 +91,13 @@ impl CodecFactory for BuiltIn {
             PayloadFormat::G722 => G722,
             PayloadFormat::Vp8 | PayloadFormat::Vp9 => VPX,
             PayloadFormat::Av1 => AV1,
-            // Slices are not cut to fit packets, which the other mode wants (RFC 6184 §5.4).
-            PayloadFormat::H264 { packetization_mode: PacketizationMode::NonInterleaved } => H264,
+            PayloadFormat::H264 { .. } => H264,
             _ => false,
         }
     }
 
     fn decodes(&self, codec: &CodecSpec) -> bool {
-        match codec.format {
-            PayloadFormat::H264 { .. } => H264,
-            _ => self.encodes(codec),
-        }
+        self.encodes(codec)
     }
 
     fn audio_encoder(&self, codec: &CodecSpec) -> Result<Box<dyn AudioEncoder>, CodecError> {
@@ -144,8 +142,12 @@ impl CodecFactory for BuiltIn {
                 Ok(Box::new(super::av1::Av1Encoder::new(config)?))
             }
             #[cfg(feature = "h264")]
-            PayloadFormat::H264 { packetization_mode: PacketizationMode::NonInterleaved } => {
-                Ok(Box::new(super::h264::H264Encoder::new(false)))
+            PayloadFormat::H264 { packetization_mode } => {
+                let encoder = super::h264::H264Encoder::new(false);
+                Ok(Box::new(match packetization_mode {
+                    PacketizationMode::SingleNalUnit => encoder.with_slices(SLICE),
+                    PacketizationMode::NonInterleaved => encoder,
+                }))
             }
             _ => Err(missing(codec)),
         }
@@ -169,6 +171,10 @@ impl CodecFactory for BuiltIn {
 /// What packets of codecs without a length of their own last (RFC 3551 §4.2).
 #[cfg(any(feature = "g711", feature = "g722"))]
 const PACKET: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// Bytes of a slice that fits a packet with its headers, their extensions and what protects it, where datagrams have 1,200.
+#[cfg(feature = "h264")]
+const SLICE: u32 = 1_000;
 
 #[cfg(feature = "g711")]
 fn law(codec: &CodecSpec) -> super::g711::Law {

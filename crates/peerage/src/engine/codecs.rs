@@ -43,10 +43,5 @@ mod tests {
         for there in ["VP8", "VP9", "H264", "AV1", "red", "ulpfec"] {
             assert!(video.iter().any(|name| name == there), "{there} of {video:?}");
         }
-        // Slices for packetization mode 0 are not made.
-        let modes = all.video.iter().filter(|one| one.codec.is("H264"));
-        let modes: Vec<_> =
-            modes.map(|one| one.codec.fmtp.as_deref().unwrap_or_default()).collect();
-        assert!(modes.iter().all(|fmtp| fmtp.contains("packetization-mode=1")), "{modes:?}");
     }
 }

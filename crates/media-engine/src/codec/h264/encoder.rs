@@ -25,6 +25,8 @@ const MAX_RATE: u32 = 190_000_000;
 pub struct H264Encoder {
     target: VideoTarget,
     screen: bool,
+    /// Bytes that a slice may have, for packets that hold a whole one.
+    longest_slice: Option<u32>,
     encoder: Option<RunningEncoder>,
     size: (u16, u16),
     data: Vec<u8>,
@@ -36,7 +38,15 @@ impl H264Encoder {
     /// An encoder of a camera's pictures, or of a screen's; it allocates when the first picture comes.
     pub fn new(screen: bool) -> Self {
         let (target, encoder, size) = (VideoTarget::default(), None, (0, 0));
-        Self { target, screen, encoder, size, data: Vec::new(), last: None }
+        let (longest_slice, last) = (None, None);
+        Self { target, screen, longest_slice, encoder, size, data: Vec::new(), last }
+    }
+
+    /// Cuts pictures into slices of at most so many bytes, 200 and more, for peers that take no fragments: packetisation mode 0
+    /// (RFC 6184 §6.2).
+    #[must_use]
+    pub fn with_slices(self, longest: u32) -> Self {
+        Self { longest_slice: Some(longest.max(200)), ..self }
     }
 
     fn bits(&self) -> u32 {
@@ -63,6 +73,10 @@ impl H264Encoder {
             // Keyframes come when they are asked for.
             .scene_change_detect(false)
             .num_threads(1);
+        let config = match self.longest_slice {
+            Some(longest) => config.max_slice_len(longest),
+            None => config,
+        };
         let encoder = RunningEncoder::new(config, self.bits()).map_err(library)?;
         self.encoder = Some(encoder);
         self.size = size;
