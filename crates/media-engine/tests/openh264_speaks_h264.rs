@@ -80,14 +80,14 @@ fn a_keyframe_comes_when_it_is_asked_for_and_when_the_size_changes() {
 /// same pictures in ffmpeg as here.
 #[test]
 fn slices_are_as_long_as_was_said() {
-    let mut clip = Clip::clock(640, 360, 20);
+    let mut clip = Clip::clock(320, 180, 20);
     let mut noise = codecs::Noise(0x2545_F491_4F6C_DD1D);
     for frame in &mut clip.frames {
         let picture = std::sync::Arc::make_mut(&mut frame.picture);
-        picture.planes_mut().0[40_000..120_000].fill_with(|| noise.next() as u8);
+        picture.planes_mut().0[10_000..40_000].fill_with(|| noise.next() as u8);
     }
     let mut encoder = H264Encoder::new(false).with_slices(1_000);
-    encoder.set_target(VideoTarget::new(8_000_000, 30.0)).unwrap();
+    encoder.set_target(VideoTarget::new(1_500_000, 30.0)).unwrap();
     let (mut stream, mut own) = (Vec::new(), Vec::new());
     let mut decoder = H264Decoder::new().unwrap();
     let (mut longest, mut most) = (0, 0);
@@ -102,7 +102,7 @@ fn slices_are_as_long_as_was_said() {
         }
     }
     println!("up to {most} slices of up to {longest} bytes");
-    assert!(longest <= 1_000 && most > 10, "{most} slices of {longest} bytes");
+    assert!(longest <= 1_000 && most > 4, "{most} slices of {longest} bytes");
     let Some(theirs) = codecs::ffmpeg_pictures("h264", &[], &stream) else { return };
     assert!(own == theirs);
 }
