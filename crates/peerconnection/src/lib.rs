@@ -56,8 +56,9 @@ pub use peerage_log as log;
 pub use peerage_rtp::payload::{EncodedFrame, FrameInfo};
 pub use queues::Queues;
 pub use rtp::{
-    Contribution, EncodingTarget, Estimate, Frame, MAX_LATE_PACKETS, MediaFrame, OutgoingPacket,
-    PacketExtensions, PictureExtensions, ReceiveMode, ReceivedPacket, RtpStatistics,
+    Contribution, EncoderStatistics, EncodingTarget, Estimate, Frame, MAX_LATE_PACKETS, MediaFrame,
+    OutgoingPacket, PacketExtensions, PictureExtensions, ReceiveMode, ReceivedPacket,
+    RtpStatistics,
 };
 pub use state::{
     ConnectionState, DataChannelState, DtlsState, IceConnectionState, IceGatheringState,

@@ -6,7 +6,7 @@ use super::PeerConnection;
 use crate::error::Error;
 use crate::event::Event;
 use crate::media::{MediaKind, RtpCodec};
-use crate::rtp::{EncodingTarget, Estimate, Frame, RtpEvent, RtpTransport};
+use crate::rtp::{EncoderStatistics, EncodingTarget, Estimate, Frame, RtpEvent, RtpTransport};
 use crate::transceiver::{
     RtpEncodingParameters, Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit,
     check_ids, checked_parameters,
@@ -319,6 +319,19 @@ impl PeerConnection {
         encoding: usize,
     ) -> Option<EncodingTarget> {
         self.rtp_of(handle)?.encoding_target(handle, encoding)
+    }
+
+    /// Takes what the encoder of an encoding has done so far, for [`get_stats`](Self::get_stats) to tell. Of no effect where
+    /// nothing is sent.
+    pub fn set_encoder_statistics(
+        &mut self,
+        handle: TransceiverHandle,
+        encoding: usize,
+        statistics: EncoderStatistics,
+    ) {
+        let Some(transceiver) = self.transceivers.get(handle) else { return };
+        let place = transceiver.transport;
+        self.transports.unmarked(place).rtp.set_encoder_statistics(handle, encoding, statistics);
     }
 
     /// What congestion control knows of the path; `None` before anything can be sent. Where there are several transports,

@@ -10,6 +10,7 @@ use peerage_ice::Ecn;
 use peerage_rtp::payload::{AssemblerStatistics, EncodedFrame, FrameFacts};
 use peerage_rtp::rtcp::{self, ReportBlock};
 
+use super::encoders::EncoderStatistics;
 use super::quality::Quality;
 
 use super::remb::Flow;
@@ -214,6 +215,8 @@ pub(crate) struct OutboundCounters {
     pub(super) rate: FrameRate,
     pub(super) flow: Flow,
     pub(crate) quality: Quality,
+    /// What the encoder told of itself.
+    pub(crate) encoder: Option<Box<EncoderStatistics>>,
     /// What the peer reported last, and when.
     pub(crate) report: Option<(Instant, ReportBlock)>,
     pub(crate) round_trips: RoundTrips,

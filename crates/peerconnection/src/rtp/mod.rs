@@ -19,6 +19,7 @@ mod counters;
 mod descriptors;
 mod dtmf;
 mod ecn;
+mod encoders;
 mod encodings;
 mod estimate;
 mod extended_reports;
@@ -59,6 +60,7 @@ mod sources;
 mod statistics;
 mod targets;
 
+pub use encoders::EncoderStatistics;
 pub use encodings::EncodingTarget;
 pub use estimate::Estimate;
 pub use frame::{Frame, MediaFrame};

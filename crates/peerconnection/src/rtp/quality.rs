@@ -1,8 +1,10 @@
 //! What limits a stream of video that we send, and for how long it did (webrtc-stats, `RTCQualityLimitationReason`). The
-//! encoder is the application's, so that it is the path or nothing that is known of: video is limited by the path while it
+//! encoder is the application's, which may tell what limits it; of the path is known here that video is limited by it while it
 //! uses what it may send, or is left out, and could be given more if the path carried it.
 
 use std::time::{Duration, Instant};
+
+use crate::stats::QualityLimitationReason as Reason;
 
 /// Over how long what is used is averaged.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -22,13 +24,18 @@ pub(super) struct Allowed {
     pub(super) halted: bool,
 }
 
+/// All of them.
+const REASONS: [Reason; 4] = [Reason::None, Reason::Bandwidth, Reason::Cpu, Reason::Other];
+
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Quality {
-    /// Whether it is limited, and since when; before the first packet it is neither.
-    state: Option<(bool, Instant)>,
-    /// How long it was not, and how long it was, in states before this.
-    before: [Duration; 2],
+    /// What limits it, and since when; before the first packet nothing is known.
+    state: Option<(Reason, Instant)>,
+    /// How long each of [`REASONS`] did, in states before this.
+    before: [Duration; 4],
+    /// What the encoder says that limits it.
+    encoder: Reason,
     /// Bytes of payload that had been sent, and when.
     window: Option<(u64, Instant)>,
     fills: bool,
@@ -48,38 +55,55 @@ impl Quality {
             self.window = Some((sent, now));
         }
         let uses_all = self.fills || allowed.halted || allowed.bitrate == 0;
-        self.set(now, allowed.part < ALL && uses_all);
+        let by_path = allowed.part < ALL && uses_all;
+        self.set(
+            now,
+            match self.encoder {
+                Reason::None if by_path => Reason::Bandwidth,
+                reason => reason,
+            },
+        );
     }
 
     /// The stream does not send now, as agreed on or as the application has it.
     pub(super) fn rest(&mut self, now: Instant) {
         (self.window, self.fills) = (None, false);
         if self.state.is_some() {
-            self.set(now, false);
+            self.set(now, Reason::None);
         }
     }
 
-    fn set(&mut self, now: Instant, limited: bool) {
-        let (was, since) = *self.state.get_or_insert((limited, now));
-        if was != limited {
-            self.before[usize::from(was)] += now.saturating_duration_since(since);
-            self.state = Some((limited, now));
+    /// What the encoder says that limits it, from the next look on.
+    pub(super) fn set_encoder(&mut self, reason: Reason) {
+        self.encoder = reason;
+    }
+
+    fn set(&mut self, now: Instant, reason: Reason) {
+        let (was, since) = *self.state.get_or_insert((reason, now));
+        if was != reason {
+            self.before[index(was)] += now.saturating_duration_since(since);
+            self.state = Some((reason, now));
         }
     }
 
-    /// Whether the path limits it.
-    pub(crate) fn is_limited(&self) -> bool {
-        self.state.is_some_and(|(limited, _)| limited)
+    /// What limits it.
+    pub(crate) fn reason(&self) -> Reason {
+        self.state.map(|(reason, _)| reason).unwrap_or_default()
     }
 
-    /// How long nothing limited it, and how long the path did.
-    pub(crate) fn durations(&self, now: Instant) -> [Duration; 2] {
+    /// How long each reason did.
+    pub(crate) fn durations(&self, now: Instant) -> [(Reason, Duration); 4] {
         let mut durations = self.before;
-        if let Some((limited, since)) = self.state {
-            durations[usize::from(limited)] += now.saturating_duration_since(since);
+        if let Some((reason, since)) = self.state {
+            durations[index(reason)] += now.saturating_duration_since(since);
         }
-        durations
+        REASONS.map(|reason| (reason, durations[index(reason)]))
     }
+}
+
+/// The place in [`REASONS`].
+fn index(reason: Reason) -> usize {
+    REASONS.iter().position(|one| *one == reason).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -100,20 +124,29 @@ mod tests {
             now
         };
         run(&mut quality, 5, 0, 0.5, false);
-        assert!(!quality.is_limited() && quality.durations(start) == [Duration::ZERO; 2]);
+        assert!(
+            quality.reason() == Reason::None
+                && quality.durations(start).iter().all(|(_, time)| time.is_zero())
+        );
         run(&mut quality, 5, 300_000, 0.5, false);
-        assert!(!quality.is_limited(), "it leaves most of it");
+        assert!(quality.reason() == Reason::None, "it leaves most of it");
         run(&mut quality, 5, 780_000, 0.5, false);
-        assert!(quality.is_limited());
+        assert!(quality.reason() == Reason::Bandwidth);
         run(&mut quality, 5, 780_000, 1.0, false);
-        assert!(!quality.is_limited(), "more is of no use");
+        assert!(quality.reason() == Reason::None, "more is of no use");
         let now = run(&mut quality, 5, 100_000, 0.5, true);
-        assert!(quality.is_limited(), "frames are left out");
-        let [unlimited, limited] = quality.durations(now);
+        assert!(quality.reason() == Reason::Bandwidth, "frames are left out");
+        let [(_, unlimited), (_, limited), ..] = quality.durations(now);
         assert!((Duration::from_secs(9)..Duration::from_secs(12)).contains(&unlimited));
         assert!((Duration::from_secs(8)..Duration::from_secs(11)).contains(&limited));
-        quality.rest(now);
-        assert!(!quality.is_limited());
-        assert_eq!(quality.durations(now), [unlimited, limited]);
+        quality.set_encoder(Reason::Cpu);
+        let later = run(&mut quality, 5, 100_000, 0.5, true);
+        assert_eq!(quality.reason(), Reason::Cpu, "the encoder knows");
+        let by_encoder = quality.durations(later)[2];
+        assert_eq!(by_encoder.0, Reason::Cpu);
+        assert!((4..=5).contains(&by_encoder.1.as_secs()), "{by_encoder:?}");
+        let before = quality.durations(later);
+        quality.rest(later);
+        assert_eq!((quality.reason(), quality.durations(later)), (Reason::None, before));
     }
 }

@@ -156,7 +156,8 @@ dictionary! {
 dictionary! {
     /// `RTCOutboundRtpStreamStats`: a stream of ours, one for each layer of a simulcast. Its retransmissions count in it.
     ///
-    /// Frames come encoded from the application: they count as encoded when they are handed in.
+    /// Frames come encoded from the application: they count as encoded when they are handed in. What only an encoder knows is
+    /// there once it was told by [`PeerConnection::set_encoder_statistics`](crate::PeerConnection::set_encoder_statistics).
     OutboundRtpStreamStats {
         /// The synchronisation source.
         ssrc: u32,
@@ -191,7 +192,7 @@ dictionary! {
         rtx_ssrc: u32,
         /// Bits per second that the encoder may make; `None` while nothing may be sent.
         target_bitrate: f64,
-        /// Bytes that frames should have had. `None`: the encoder is the application's.
+        /// Bytes that frames should have had. `None`: the encoder does not tell it.
         total_encoded_bytes_target: u64,
         /// Width of the last frame that told it; video only.
         frame_width: u32,
@@ -201,28 +202,28 @@ dictionary! {
         frames_per_second: f64,
         /// Frames whose last packet was sent; video only.
         frames_sent: u32,
-        /// Frames sent that are far larger than the target. `None`: the encoder is the application's.
+        /// Frames sent that are far larger than the target. `None`: the encoder does not tell it.
         huge_frames_sent: u32,
         /// Frames handed in; video only.
         frames_encoded: u32,
         /// Of those, key frames; video only.
         key_frames_encoded: u32,
-        /// Sum of quantizers. `None`: the encoder is the application's.
+        /// Sum of quantizers. `None`: the encoder does not tell it.
         qp_sum: u64,
-        /// Sum of signal-to-noise ratios by plane. `None`: the encoder is the application's.
+        /// Sum of signal-to-noise ratios by plane. `None`: the encoder does not tell it.
         psnr_sum: BTreeMap<String, f64>,
-        /// Number of those. `None`: the encoder is the application's.
+        /// Number of those. `None`: the encoder does not tell it.
         psnr_measurements: u64,
-        /// Seconds spent encoding. `None`: the encoder is the application's.
+        /// Seconds spent encoding. `None`: the encoder does not tell it.
         total_encode_time: f64,
         /// Seconds between cutting a frame into packets and handing each over for the socket, in total.
         total_packet_send_delay: f64,
-        /// What limits the picture, as far as it is known here: `bandwidth` while the stream fills what it may send, or is left
+        /// What limits the picture: what the encoder tells, else `bandwidth` while the stream fills what it may send, or is left
         /// out, and the path carries less than it could use, else `none`; video only.
         quality_limitation_reason: QualityLimitationReason,
         /// Seconds by reason since the first packet; video only.
         quality_limitation_durations: BTreeMap<String, f64>,
-        /// How often the size changed for that. `None`: the encoder is the application's.
+        /// How often the size changed for that. `None`: the encoder does not tell it.
         quality_limitation_resolution_changes: u32,
         /// NACK packets that came (RFC 4585 §6.2.1).
         nack_count: u32,
@@ -230,9 +231,9 @@ dictionary! {
         fir_count: u32,
         /// Picture loss indications that came (RFC 4585 §6.3.1); video only.
         pli_count: u32,
-        /// The encoder. `None`: it is the application's.
+        /// The encoder. `None`: it does not tell it.
         encoder_implementation: String,
-        /// Whether it saves power. `None`: it is the application's.
+        /// Whether it saves power. `None`: the encoder does not tell it.
         power_efficient_encoder: bool,
         /// Whether the encoding is to be sent.
         active: bool,

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use peerage_netsim::{Change, Direction, Ecn, LinkConfig, LinkId, Network, Packet};
 use peerage_peerconnection::media::MediaKind;
 use peerage_peerconnection::{
-    Configuration, ConnectionState, Event, Frame, Input, Protocol, TransceiverHandle,
+    Configuration, ConnectionState, Event, Frame, Input, PeerConnection, Protocol,
+    TransceiverHandle,
 };
 
 use super::{Pair, negotiate};
@@ -70,6 +71,9 @@ impl Seen {
     }
 }
 
+/// A source of video with an encoder of its own.
+pub type Camera = Box<dyn FnMut(Instant, &mut PeerConnection, TransceiverHandle, bool)>;
+
 pub struct Call {
     pub pair: Pair,
     pub network: Network,
@@ -81,6 +85,8 @@ pub struct Call {
     pub least_kbps: u64,
     /// What a keyframe has at least, in bytes.
     pub keyframe_len: usize,
+    /// Makes the video that `a` sends in place of all that, and is told whether a keyframe is wanted.
+    pub camera: Option<Camera>,
     /// The video that `b` sends, if it does.
     back: Option<TransceiverHandle>,
     nodes: [peerage_netsim::NodeId; 2],
@@ -136,6 +142,7 @@ impl Call {
             most_kbps: 20_000,
             least_kbps: 0,
             keyframe_len: 0,
+            camera: None,
             back: None,
             nodes: [node_a, node_b],
             next_video: now,
@@ -223,6 +230,10 @@ impl Call {
             for (end, video) in [Some(self.video), self.back].into_iter().enumerate() {
                 let Some(video) = video else { continue };
                 let pc = [&mut self.pair.a.pc, &mut self.pair.b.pc].into_iter().nth(end).unwrap();
+                if let Some(camera) = self.camera.as_mut().filter(|_| end == 0) {
+                    camera(now, pc, video, std::mem::take(&mut self.wants_keyframe[0]));
+                    continue;
+                }
                 let kbps = pc.target_bitrate(video, 0).unwrap_or(0) / 1_000;
                 let kbps = kbps.clamp(self.least_kbps, self.most_kbps);
                 if kbps == 0 {

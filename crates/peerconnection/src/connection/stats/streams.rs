@@ -10,8 +10,7 @@ use crate::media::{CodecRole, MediaKind, NegotiatedCodec};
 use crate::rtp::{Inbound, Outbound};
 use crate::stats::{
     CodecStats, InboundRtpStreamStats, MediaSourceStats, OutboundRtpStreamStats,
-    QualityLimitationReason, RemoteInboundRtpStreamStats, RemoteOutboundRtpStreamStats, Stats,
-    StatsType,
+    RemoteInboundRtpStreamStats, RemoteOutboundRtpStreamStats, Stats, StatsType,
 };
 use crate::transceiver::Transceiver;
 
@@ -30,11 +29,6 @@ fn unix_milliseconds(time: NtpTime) -> f64 {
     let era = if seconds < NtpTime::UNIX_EPOCH_SECONDS { 1 << 32 } else { 0 };
     let seconds = seconds + era - NtpTime::UNIX_EPOCH_SECONDS;
     seconds as f64 * 1e3 + fraction as f64 * 1e3 / f64::from(u32::MAX)
-}
-
-/// The path is all that is known to limit video.
-fn limited_by(path: bool) -> QualityLimitationReason {
-    if path { QualityLimitationReason::Bandwidth } else { QualityLimitationReason::None }
 }
 
 impl Gathering<'_> {
@@ -224,15 +218,10 @@ impl Gathering<'_> {
         let encoding = transceiver.sender.encodings.get(stream.encoding);
         let target = self.pc.target_bitrate(stream.transceiver, stream.encoding);
         let (width, height) = counters.dimensions.unzip();
-        let [unlimited, by_path] = counters.quality.durations(self.now);
-        let durations = [
-            (QualityLimitationReason::None, unlimited),
-            (QualityLimitationReason::Bandwidth, by_path),
-            (QualityLimitationReason::Cpu, Duration::ZERO),
-            (QualityLimitationReason::Other, Duration::ZERO),
-        ];
+        let durations = counters.quality.durations(self.now);
         let durations =
             durations.map(|(reason, duration)| (reason.to_string(), duration.as_secs_f64()));
+        let encoder = counters.encoder.as_deref();
         self.roots.push((StatsSelector::Sender(transceiver.handle), id.clone()));
         self.report.insert(Stats::OutboundRtp(OutboundRtpStreamStats {
             transport_id,
@@ -258,14 +247,23 @@ impl Gathering<'_> {
             frames_encoded: of_video(kind, counters.frames_encoded),
             key_frames_encoded: of_video(kind, counters.key_frames_encoded),
             total_packet_send_delay: seconds(counters.send_delay),
-            quality_limitation_reason: of_video(kind, limited_by(counters.quality.is_limited())),
+            quality_limitation_reason: of_video(kind, counters.quality.reason()),
             quality_limitation_durations: of_video(kind, BTreeMap::from(durations)),
             nack_count: Some(counters.nacks),
             fir_count: of_video(kind, counters.full_intra_requests),
             pli_count: of_video(kind, counters.picture_losses),
             active: encoding.map(|encoding| encoding.active && transceiver.is_sending()),
-            scalability_mode: encoding
-                .and_then(|encoding| encoding.scalability_mode.clone())
+            qp_sum: encoder.and_then(|encoder| encoder.quantizer_sum),
+            total_encode_time: encoder.and_then(|encoder| seconds(encoder.encode_time)),
+            total_encoded_bytes_target: encoder.map(|encoder| encoder.target_bytes),
+            quality_limitation_resolution_changes: encoder
+                .map(|encoder| encoder.resolution_changes)
+                .filter(|_| kind == MediaKind::Video),
+            encoder_implementation: encoder.and_then(|encoder| encoder.implementation.clone()),
+            power_efficient_encoder: encoder.map(|encoder| encoder.power_efficient),
+            scalability_mode: encoder
+                .and_then(|encoder| encoder.scalability_mode.clone())
+                .or_else(|| encoding.and_then(|encoding| encoding.scalability_mode.clone()))
                 .filter(|_| kind == MediaKind::Video),
             ..OutboundRtpStreamStats::new(id, self.timestamp, ssrc, kind)
         }));
