@@ -23,6 +23,7 @@ mod limit_tests;
 mod media_sections;
 mod packets;
 mod parameters;
+mod playback;
 mod queues;
 #[cfg(test)]
 mod renegotiation_tests;
@@ -61,6 +62,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::event_log::Log;
 use crate::jsep::Negotiation;
+use crate::playback::AudioPlayout;
 use crate::rtp::RtpTransport;
 use crate::state::{ConnectionState, IceConnectionState, IceGatheringState, SignalingState};
 use crate::statistics::{Statistics, TransportStatistics};
@@ -110,6 +112,8 @@ pub struct PeerConnection {
 
     log: Log,
     transforms: Transforms,
+    /// What plays all received sound, for statistics.
+    playout: Option<Arc<dyn AudioPlayout>>,
 
     channels: DataChannels,
     /// Streams that were reset because no channel may be on them.
@@ -184,6 +188,7 @@ impl PeerConnection {
             max_segments: config.settings.max_gso_segments,
             transceivers: Transceivers::default(),
             transforms: Transforms::default(),
+            playout: None,
             cname,
             log: Log::default(),
             channels: DataChannels::default(),

@@ -310,6 +310,12 @@ impl PeerConnection {
         self.rtp_of(handle)?.target_bitrate(handle, encoding)
     }
 
+    /// The share of an encoding's packets that the peer has reported as lost of late, 0 to 1: what redundancy is to make up for.
+    /// `None` before it has reported, or where nothing is sent.
+    pub fn sending_loss(&self, handle: TransceiverHandle, encoding: usize) -> Option<f32> {
+        self.rtp_of(handle)?.sending_loss(handle, encoding)
+    }
+
     /// What the encoder of an encoding is to make now, 0 without simulcast: the rate, and what the application has set. `None`
     /// if it is not sent, or before the connection is up. [`Event::EncodingChanged`] and [`Event::TargetBitrate`] tell of
     /// changes.

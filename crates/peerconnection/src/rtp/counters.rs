@@ -11,8 +11,8 @@ use peerage_rtp::payload::{AssemblerStatistics, EncodedFrame, FrameFacts};
 use peerage_rtp::rtcp::{self, ReportBlock};
 
 use super::encoders::EncoderStatistics;
+use super::frame::FrameArrival;
 use super::quality::Quality;
-
 use super::remb::Flow;
 
 /// Frames whose arrival is remembered: more are not under way at once unless much is missing.
@@ -97,14 +97,6 @@ impl FrameRate {
     }
 }
 
-/// When the packets of one frame came.
-#[derive(Clone, Copy, Debug)]
-struct Arrival {
-    timestamp: u32,
-    first: Instant,
-    last: Instant,
-}
-
 /// Of a stream of the peer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct InboundCounters {
@@ -133,7 +125,8 @@ pub(crate) struct InboundCounters {
     pub(crate) waiting_time: Duration,
     pub(crate) dimensions: Option<(u16, u16)>,
     pub(super) rate: FrameRate,
-    under_way: VecDeque<Arrival>,
+    /// When the packets of frames came, by their timestamps.
+    under_way: VecDeque<(u32, FrameArrival)>,
     /// Of assemblers of codecs that are not in use any more.
     before: AssemblerStatistics,
     /// Round trips by the peer's DLRR blocks.
@@ -141,17 +134,24 @@ pub(crate) struct InboundCounters {
 }
 
 impl InboundCounters {
-    /// Notes a packet of video with this timestamp.
-    pub(super) fn packet_of_frame(&mut self, now: Instant, timestamp: u32) {
+    /// Notes a packet of video with this timestamp, that was `repaired` or not.
+    pub(super) fn packet_of_frame(&mut self, now: Instant, timestamp: u32, repaired: bool) {
         // Almost always it is of the newest frame.
-        if let Some(arrival) = self.under_way.iter_mut().rev().find(|a| a.timestamp == timestamp) {
+        let mut known = self.under_way.iter_mut().rev();
+        if let Some((_, arrival)) = known.find(|(of, _)| *of == timestamp) {
             arrival.last = now;
+            arrival.repaired |= repaired;
             return;
         }
         if self.under_way.len() >= MAX_FRAMES_UNDER_WAY {
             self.under_way.pop_front();
         }
-        self.under_way.push_back(Arrival { timestamp, first: now, last: now });
+        self.under_way.push_back((timestamp, FrameArrival { repaired, ..FrameArrival::at(now) }));
+    }
+
+    /// When the packets of a frame came, as far as it is remembered.
+    pub(super) fn arrival(&self, timestamp: u32) -> Option<FrameArrival> {
+        self.under_way.iter().find(|(of, _)| *of == timestamp).map(|(_, arrival)| *arrival)
     }
 
     /// Counts a frame that is given out.
@@ -162,8 +162,7 @@ impl InboundCounters {
         }
         self.rate.add(now);
         self.dimensions = frame.dimensions.or(self.dimensions);
-        let arrival = self.under_way.iter().find(|a| a.timestamp == frame.timestamp);
-        let Some(arrival) = arrival else { return };
+        let Some(arrival) = self.arrival(frame.timestamp) else { return };
         self.waiting_time += now.saturating_duration_since(arrival.first);
         if frame.first_sequence != frame.last_sequence {
             self.frames_of_several_packets += 1;
@@ -219,6 +218,8 @@ pub(crate) struct OutboundCounters {
     pub(crate) encoder: Option<Box<EncoderStatistics>>,
     /// What the peer reported last, and when.
     pub(crate) report: Option<(Instant, ReportBlock)>,
+    /// The share of packets that the peer reports as lost, 0 to 1, over some reports.
+    pub(super) loss: f32,
     pub(crate) round_trips: RoundTrips,
 }
 
@@ -267,9 +268,12 @@ mod tests {
     fn the_arrival_of_no_end_of_frames_is_remembered() {
         let (now, mut counters) = (Instant::now(), InboundCounters::default());
         for timestamp in 0..1000 {
-            counters.packet_of_frame(now, timestamp);
-            counters.packet_of_frame(now, timestamp);
+            counters.packet_of_frame(now, timestamp, false);
+            counters.packet_of_frame(now, timestamp, true);
         }
+        let arrival = counters.arrival(999).unwrap();
+        assert_eq!(arrival, FrameArrival { repaired: true, ..FrameArrival::at(now) });
+        assert_eq!(counters.arrival(0), None);
         assert_eq!(counters.under_way.len(), MAX_FRAMES_UNDER_WAY);
     }
 }

@@ -26,6 +26,11 @@ pub struct EncodingTarget {
     pub codec: RtpCodec,
     /// Its payload type.
     pub payload_type: u8,
+    /// The payload type under which frames of `codec` go as redundant audio, each with those before it (RFC 2198); `None` where
+    /// that was not agreed on, or is what `codec` is.
+    pub redundant: Option<u8>,
+    /// Where `codec` is redundant audio: what is inside of it, and is to be encoded.
+    pub carried: Option<RtpCodec>,
     /// How long packets are to last, as the peer would have it. Each [`Frame`](crate::Frame) of audio is one packet.
     pub packet_times: PacketTimes,
 }
@@ -50,6 +55,8 @@ struct Settings {
     scalability_mode: Option<String>,
     codec: RtpCodec,
     payload_type: u8,
+    redundant: Option<u8>,
+    carried: Option<RtpCodec>,
     packet_times: PacketTimes,
 }
 
@@ -73,6 +80,7 @@ impl RtpTransport {
             let packet_times = agreed.map(|agreed| agreed.packet_times).unwrap_or_default();
             stream.prefer(parameters.codec.as_ref());
             let Some((codec, payload_type)) = stream.preferred() else { continue };
+            let (redundant, carried) = stream.redundancy(payload_type);
             let RtpEncodingParameters { active, max_framerate, .. } = *parameters;
             known.insert(
                 of,
@@ -83,6 +91,8 @@ impl RtpTransport {
                     scalability_mode: parameters.scalability_mode.clone(),
                     codec: codec.clone(),
                     payload_type,
+                    redundant,
+                    carried: carried.cloned(),
                     packet_times,
                 },
             );
@@ -116,6 +126,8 @@ impl RtpTransport {
             scalability_mode: settings.scalability_mode,
             codec: settings.codec,
             payload_type: settings.payload_type,
+            redundant: settings.redundant,
+            carried: settings.carried,
             packet_times: settings.packet_times,
         })
     }

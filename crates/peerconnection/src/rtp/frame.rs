@@ -1,6 +1,9 @@
 //! Encoded frames as the application hands them in and gets them.
 
+use std::time::Instant;
+
 use bytes::Bytes;
+use peerage_rtp::NtpTime;
 use peerage_rtp::payload::{EncodedFrame, FrameInfo};
 
 use super::packets::PacketExtensions;
@@ -38,6 +41,9 @@ pub struct Frame {
     /// Header extensions, which go with its first and its last packet: how loud it is, how the picture is to be turned.
     /// Those that were not negotiated are left out, and so is the dependency descriptor, which each packet has its own of.
     pub extensions: PacketExtensions,
+    /// When it was captured, by the clock that `now` is told by; `None`: when it is handed in. Sender reports tell the peer by it
+    /// which media belong together (RFC 3550 §6.4.1): what encoding takes must not make pictures late against sound.
+    pub captured: Option<Instant>,
 }
 
 impl Frame {
@@ -50,7 +56,14 @@ impl Frame {
             codec: None,
             info: FrameInfo::default(),
             extensions: PacketExtensions::default(),
+            captured: None,
         }
+    }
+
+    /// The same frame, captured then.
+    #[must_use]
+    pub fn captured_at(self, captured: Instant) -> Self {
+        Self { captured: Some(captured), ..self }
     }
 
     /// The same frame under another payload type.
@@ -86,6 +99,33 @@ impl Frame {
     }
 }
 
+/// When the packets of a received frame came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameArrival {
+    /// The first.
+    pub first: Instant,
+    /// The last.
+    pub last: Instant,
+    /// Some of them came as retransmissions, or were computed from parity: later than the path alone would have brought them.
+    pub repaired: bool,
+}
+
+impl FrameArrival {
+    /// All of it came at once.
+    pub fn at(now: Instant) -> Self {
+        Self { first: now, last: now, repaired: false }
+    }
+}
+
+/// What a sender report says of the peer's clock (RFC 3550 §6.4.1): the timestamp is of this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SenderTime {
+    /// By the sender's clock.
+    pub ntp: NtpTime,
+    /// In ticks of the codec's RTP clock, as frames have it.
+    pub timestamp: u32,
+}
+
 /// An encoded frame that was received, complete and decodable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -102,6 +142,10 @@ pub struct MediaFrame {
     pub ssrc: u32,
     /// The frame.
     pub frame: EncodedFrame,
+    /// When its packets came.
+    pub arrival: FrameArrival,
+    /// What the last sender report of its source says; `None` before one came.
+    pub sender_time: Option<SenderTime>,
     /// The header extensions of its packets, as far as they are of use to others than this transport. How the picture is to
     /// be turned holds from one frame to the next until it is said anew, or a keyframe says nothing.
     pub extensions: PacketExtensions,
@@ -128,6 +172,7 @@ impl From<MediaFrame> for Frame {
             codec: Some(received.codec),
             info,
             extensions: received.extensions,
+            captured: None,
         }
     }
 }

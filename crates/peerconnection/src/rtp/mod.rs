@@ -63,7 +63,7 @@ mod targets;
 pub use encoders::EncoderStatistics;
 pub use encodings::EncodingTarget;
 pub use estimate::Estimate;
-pub use frame::{Frame, MediaFrame};
+pub use frame::{Frame, FrameArrival, MediaFrame, SenderTime};
 pub use packets::{
     Contribution, OutgoingPacket, PacketExtensions, PictureExtensions, ReceiveMode, ReceivedPacket,
 };

@@ -8,13 +8,13 @@ use peerage_rtp::payload::{AssemblerConfig, EncodedFrame, FrameAssembler, Payloa
 use peerage_rtp::receive::ReceiveStatistics;
 use peerage_rtp::repair::{FecFormat, NackConfig, NackGenerator};
 use peerage_rtp::rtcp::{ReportBlock, SenderInfo};
-use peerage_rtp::{ExtensionMap, RtpPacket, SequenceNumber, SequenceUnwrapper, Ssrc};
+use peerage_rtp::{ExtensionMap, NtpTime, RtpPacket, SequenceNumber, SequenceUnwrapper, Ssrc};
 use peerage_sdp::Word;
 
 use super::counters::InboundCounters;
 use super::dtmf::TelephoneEvents;
 use super::fec::FecReceiver;
-use super::frame::MediaFrame;
+use super::frame::{FrameArrival, MediaFrame, SenderTime};
 use super::frame_extensions::FrameExtensions;
 use super::packets::PacketExtensions;
 use super::routing::{KeyframeRequests, ReceivedCodec, Section};
@@ -238,7 +238,7 @@ impl ReceiveStream {
             Some(nack) => nack.receive(now, number),
             None => !self.fec.was_recovered(number),
         };
-        is_new.then(|| self.accept(now, codec, packet)).flatten()
+        is_new.then(|| self.accept(now, codec, packet, false)).flatten()
     }
 
     /// Takes a packet that was computed from parity; it was not received, and does not count as if it had been. `None` if
@@ -254,7 +254,7 @@ impl ReceiveStream {
             Some(nack) => nack.repaired(now, number),
             None => self.fec.note(number),
         };
-        is_new.then(|| self.accept(now, codec, packet))
+        is_new.then(|| self.accept(now, codec, packet, true))
     }
 
     /// Begins to keep packets for parity.
@@ -338,7 +338,7 @@ impl ReceiveStream {
     ) -> Option<Accepted> {
         let number = packet.sequence_number();
         let is_new = self.nack.as_mut().is_some_and(|nack| nack.repaired(now, number));
-        is_new.then(|| self.accept(now, codec, packet)).flatten()
+        is_new.then(|| self.accept(now, codec, packet, true)).flatten()
     }
 
     /// Counts a packet of retransmissions, whatever is in it.
@@ -358,6 +358,7 @@ impl ReceiveStream {
         now: Instant,
         codec: &ReceivedCodec,
         packet: &RtpPacket<'_>,
+        repaired: bool,
     ) -> Option<Accepted> {
         if codec.format != PayloadFormat::TelephoneEvent {
             self.counters.codec = Some((codec.payload_type, codec.rtx.is_some()));
@@ -374,7 +375,7 @@ impl ReceiveStream {
             return Some(Accepted { sequence, payload_type, format, codec });
         }
         if codec.format.is_video() {
-            self.counters.packet_of_frame(now, packet.timestamp().0);
+            self.counters.packet_of_frame(now, packet.timestamp().0, repaired);
         }
         match codec.format {
             PayloadFormat::TelephoneEvent => self.insert_event(now, codec, packet, sequence),
@@ -469,7 +470,7 @@ impl ReceiveStream {
         let events = self.telephone_events.as_deref_mut();
         let event = events.and_then(|e| Some((e.codec, e.assembler.poll_frame()?)));
         if let Some((codec, frame)) = event {
-            return Some(self.out(&codec, frame));
+            return Some(self.out(now, &codec, frame));
         }
         let (codec, assembler) = self.current.as_mut()?;
         let mut skipped = false;
@@ -507,11 +508,19 @@ impl ReceiveStream {
             }
         }
         let codec = *codec;
-        Some(self.out(&codec, frame))
+        Some(self.out(now, &codec, frame))
     }
 
-    fn out(&mut self, codec: &ReceivedCodec, frame: EncodedFrame) -> MediaFrame {
+    fn out(&mut self, now: Instant, codec: &ReceivedCodec, frame: EncodedFrame) -> MediaFrame {
+        // Sound comes out as it comes in, one packet after the other.
+        let arrival = self.counters.arrival(frame.timestamp).filter(|_| codec.format.is_video());
+        let sender_time = self.statistics.last_sender_report().map(|(_, info)| SenderTime {
+            ntp: NtpTime(info.ntp),
+            timestamp: info.rtp_timestamp.0,
+        });
         MediaFrame {
+            arrival: arrival.unwrap_or(FrameArrival::at(now)),
+            sender_time,
             transceiver: self.transceiver,
             rid: self.rid.as_ref().map(Word::to_string),
             payload_type: codec.payload_type,

@@ -376,6 +376,16 @@ impl SendStream {
         self.codec(Choice::First).ok().map(|codec| (&codec.agreed, codec.payload_type.get()))
     }
 
+    /// Of a codec: the payload type of redundant audio that carries it, and what it carries where it is redundant audio itself.
+    pub(super) fn redundancy(&self, payload_type: u8) -> (Option<u8>, Option<&RtpCodec>) {
+        let number = PayloadType::new(payload_type);
+        let around = self.codecs.iter().find(|codec| codec.red.is_some() && codec.red == number);
+        let itself = self.codecs.iter().find(|codec| Some(codec.payload_type) == number);
+        let inner = itself.and_then(|codec| codec.red);
+        let inner = self.codecs.iter().find(|codec| Some(codec.payload_type) == inner);
+        (around.map(|codec| codec.payload_type.get()), inner.map(|codec| &codec.agreed))
+    }
+
     /// What redundant audio carries: what the peer names, or else the audio of the same clock.
     fn find_red_blocks(&mut self, media: &AgreedMedia) {
         for index in 0..self.codecs.len() {
@@ -576,7 +586,8 @@ impl SendStream {
         out: &mut VecDeque<Box<Packet>>,
     ) -> Result<(), Error> {
         if std::mem::take(&mut self.source_changed) && self.last.is_some() {
-            self.offset = self.timestamp_at(now).0.wrapping_sub(frame.timestamp);
+            let captured = frame.captured.map_or(now, |captured| captured.min(now));
+            self.offset = self.timestamp_at(captured).0.wrapping_sub(frame.timestamp);
         }
         self.settle_layers(frame);
         let codec = self.codec(frame.choice())?;
@@ -671,7 +682,8 @@ impl SendStream {
         // By then what was given up is beyond the history, and numbers would come round again.
         let span = |first: SequenceNumber| (self.next as u16).wrapping_sub(first.0);
         self.repair_from.take_if(|first| span(*first) > MAX_GIVEN_UP);
-        self.last = Some((timestamp.0, now, clock_rate));
+        let captured = frame.captured.map_or(now, |captured| captured.min(now));
+        self.last = Some((timestamp.0, captured, clock_rate));
         self.counters.payload_type = Some(payload_type.get());
         let facts = facts(format, frame);
         if let Some(facts) = facts {

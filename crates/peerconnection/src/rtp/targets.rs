@@ -318,6 +318,19 @@ impl RtpTransport {
         self.targets.get(transceiver, encoding)
     }
 
+    /// The share of an encoding's packets that the peer has reported as lost of late, 0 to 1; `None` before it reported.
+    pub(crate) fn sending_loss(
+        &self,
+        transceiver: TransceiverHandle,
+        encoding: usize,
+    ) -> Option<f32> {
+        let of = |stream: &&SendStream| {
+            (stream.transceiver(), stream.encoding()) == (transceiver, encoding)
+        };
+        let counters = &self.senders.iter().find(of)?.counters;
+        counters.report.is_some().then_some(counters.loss)
+    }
+
     /// The next target that has changed.
     pub(crate) fn poll_target(&mut self, now: Instant) -> Option<(TransceiverHandle, usize, u64)> {
         self.targets.poll(now, &self.log)

@@ -12,11 +12,11 @@ dictionary! {
         /// Audio or video.
         kind: MediaKind,
         ;
-        /// Loudness. `None`: the samples are the application's.
+        /// Loudness. `None`: nobody says who captures.
         audio_level: f64,
-        /// Energy. `None`: the samples are the application's.
+        /// Energy. `None`: nobody says who captures.
         total_audio_energy: f64,
-        /// Seconds. `None`: the samples are the application's.
+        /// Seconds. `None`: nobody says who captures.
         total_samples_duration: f64,
         /// Echo that the canceller took away. `None`: it is the application's.
         echo_return_loss: f64,

@@ -11,6 +11,7 @@ mod data_channel;
 mod dictionary;
 mod media_source;
 mod peer_connection;
+mod playout;
 mod report;
 mod rtp;
 #[cfg(feature = "serde")]
@@ -26,6 +27,7 @@ pub use codec::CodecStats;
 pub use data_channel::DataChannelStats;
 pub use media_source::MediaSourceStats;
 pub use peer_connection::PeerConnectionStats;
+pub use playout::AudioPlayoutStats;
 pub use report::StatsReport;
 pub use rtp::{
     InboundRtpStreamStats, OutboundRtpStreamStats, RemoteInboundRtpStreamStats,
@@ -40,7 +42,7 @@ pub use transport::TransportStats;
 use crate::state::named_states;
 
 named_states! {
-    /// `RTCStatsType`. `media-playout` is missing: nothing is played here.
+    /// `RTCStatsType`.
     StatsType {
         /// [`CodecStats`].
         #[default]
@@ -55,6 +57,8 @@ named_states! {
         RemoteOutboundRtp = "remote-outbound-rtp",
         /// [`MediaSourceStats`].
         MediaSource = "media-source",
+        /// [`AudioPlayoutStats`].
+        MediaPlayout = "media-playout",
         /// [`PeerConnectionStats`].
         PeerConnection = "peer-connection",
         /// [`DataChannelStats`].
@@ -94,6 +98,8 @@ pub enum Stats {
     RemoteOutboundRtp(RemoteOutboundRtpStreamStats),
     /// A track of ours.
     MediaSource(MediaSourceStats),
+    /// What plays sound.
+    MediaPlayout(AudioPlayoutStats),
     /// The connection.
     PeerConnection(PeerConnectionStats),
     /// A data channel.
@@ -120,6 +126,7 @@ macro_rules! common {
             Self::RemoteInboundRtp($stats) => $value,
             Self::RemoteOutboundRtp($stats) => $value,
             Self::MediaSource($stats) => $value,
+            Self::MediaPlayout($stats) => $value,
             Self::PeerConnection($stats) => $value,
             Self::DataChannel($stats) => $value,
             Self::Transport($stats) => $value,
@@ -152,6 +159,7 @@ impl Stats {
             Self::RemoteInboundRtp(_) => StatsType::RemoteInboundRtp,
             Self::RemoteOutboundRtp(_) => StatsType::RemoteOutboundRtp,
             Self::MediaSource(_) => StatsType::MediaSource,
+            Self::MediaPlayout(_) => StatsType::MediaPlayout,
             Self::PeerConnection(_) => StatsType::PeerConnection,
             Self::DataChannel(_) => StatsType::DataChannel,
             Self::Transport(_) => StatsType::Transport,
@@ -204,7 +212,10 @@ impl Stats {
                 [Some(&s.transport_id), None, None, None, None]
             }
             Self::Certificate(s) => [s.issuer_certificate_id.as_ref(), None, None, None, None],
-            Self::MediaSource(_) | Self::PeerConnection(_) | Self::DataChannel(_) => [None; 5],
+            Self::MediaSource(_)
+            | Self::MediaPlayout(_)
+            | Self::PeerConnection(_)
+            | Self::DataChannel(_) => [None; 5],
         };
         ids.into_iter().flatten().map(String::as_str)
     }

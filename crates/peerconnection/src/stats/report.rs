@@ -3,8 +3,8 @@
 use rustc_hash::FxHashMap;
 
 use super::{
-    CertificateStats, CodecStats, DataChannelStats, IceCandidatePairStats, InboundRtpStreamStats,
-    MediaSourceStats, OutboundRtpStreamStats, RemoteInboundRtpStreamStats,
+    AudioPlayoutStats, CertificateStats, CodecStats, DataChannelStats, IceCandidatePairStats,
+    InboundRtpStreamStats, MediaSourceStats, OutboundRtpStreamStats, RemoteInboundRtpStreamStats,
     RemoteOutboundRtpStreamStats, Stats, StatsType, TransportStats,
 };
 
@@ -66,6 +66,8 @@ impl StatsReport {
         codecs: Codec(CodecStats),
         /// Tracks of ours.
         media_sources: MediaSource(MediaSourceStats),
+        /// What plays sound.
+        media_playouts: MediaPlayout(AudioPlayoutStats),
         /// Data channels.
         data_channels: DataChannel(DataChannelStats),
         /// Candidate pairs.

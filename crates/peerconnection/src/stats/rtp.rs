@@ -41,11 +41,11 @@ dictionary! {
         mid: String,
         /// The [`RemoteOutboundRtpStreamStats`] of the same source.
         remote_id: String,
-        /// Frames decoded. `None`: nothing is decoded here.
+        /// Frames decoded. `None`: nobody says what is decoded here.
         frames_decoded: u32,
-        /// Key frames decoded. `None`: nothing is decoded here.
+        /// Key frames decoded. `None`: nobody says what is decoded here.
         key_frames_decoded: u32,
-        /// Frames shown. `None`: nothing is shown here.
+        /// Frames shown. `None`: nobody says what is shown here.
         frames_rendered: u32,
         /// Frames of video that the application did not get: packets of theirs or of frames they refer to were lost, or
         /// they were not taken in time.
@@ -56,21 +56,21 @@ dictionary! {
         frame_height: u32,
         /// Frames given to the application within the last second.
         frames_per_second: f64,
-        /// Sum of quantizers. `None`: nothing is decoded here.
+        /// Sum of quantizers. `None`: nobody says what is decoded here.
         qp_sum: u64,
-        /// Seconds spent decoding. `None`: nothing is decoded here.
+        /// Seconds spent decoding. `None`: nobody says what is decoded here.
         total_decode_time: f64,
-        /// Seconds between frames shown. `None`: nothing is shown here.
+        /// Seconds between frames shown. `None`: nobody says what is shown here.
         total_inter_frame_delay: f64,
-        /// Sum of the squares of those. `None`: nothing is shown here.
+        /// Sum of the squares of those. `None`: nobody says what is shown here.
         total_squared_inter_frame_delay: f64,
-        /// Pauses of the video. `None`: nothing is shown here.
+        /// Pauses of the video. `None`: nobody says what is shown here.
         pause_count: u32,
-        /// Seconds of pauses. `None`: nothing is shown here.
+        /// Seconds of pauses. `None`: nobody says what is shown here.
         total_pauses_duration: f64,
-        /// Freezes of the video. `None`: nothing is shown here.
+        /// Freezes of the video. `None`: nobody says what is shown here.
         freeze_count: u32,
-        /// Seconds of freezes. `None`: nothing is shown here.
+        /// Seconds of freezes. `None`: nobody says what is shown here.
         total_freezes_duration: f64,
         /// When the last packet came, in milliseconds since 1970.
         last_packet_received_timestamp: f64,
@@ -92,44 +92,45 @@ dictionary! {
         fir_count: u32,
         /// Picture loss indications sent (RFC 4585 §6.3.1).
         pli_count: u32,
-        /// Seconds from first packet to decoded frame. `None`: nothing is decoded here.
+        /// Seconds from first packet to decoded frame. `None`: nobody says what is decoded here.
         total_processing_delay: f64,
-        /// When what is played now was captured. `None`: nothing is played here.
+        /// When what is played now was captured. `None`: nobody says what is played here.
         estimated_playout_timestamp: f64,
-        /// Video: seconds from a frame's first packet until it was given out, in total.
+        /// Seconds from the first packet of each frame or sample until it left the jitter buffer, in total. Where nobody says what
+        /// is played here, video only: until the frame was given out.
         jitter_buffer_delay: f64,
-        /// Seconds of delay that a player aimed at. `None`: nothing is played here.
+        /// Seconds of delay that a player aimed at. `None`: nobody says what is played here.
         jitter_buffer_target_delay: f64,
-        /// Video: frames that came out in order, each of which increased `jitter_buffer_delay`.
+        /// Frames or samples that increased `jitter_buffer_delay`.
         jitter_buffer_emitted_count: u64,
-        /// The least delay possible. `None`: nothing is played here.
+        /// The least delay possible. `None`: nobody says what is played here.
         jitter_buffer_minimum_delay: f64,
-        /// Samples received. `None`: nothing is decoded here.
+        /// Samples received. `None`: nobody says what is decoded here.
         total_samples_received: u64,
-        /// Samples made up. `None`: nothing is decoded here.
+        /// Samples made up. `None`: nobody says what is decoded here.
         concealed_samples: u64,
-        /// Silent samples made up. `None`: nothing is decoded here.
+        /// Silent samples made up. `None`: nobody says what is decoded here.
         silent_concealed_samples: u64,
-        /// How often samples were made up. `None`: nothing is decoded here.
+        /// How often samples were made up. `None`: nobody says what is decoded here.
         concealment_events: u64,
-        /// Samples added to play slower. `None`: nothing is played here.
+        /// Samples added to play slower. `None`: nobody says what is played here.
         inserted_samples_for_deceleration: u64,
-        /// Samples left out to play faster. `None`: nothing is played here.
+        /// Samples left out to play faster. `None`: nobody says what is played here.
         removed_samples_for_acceleration: u64,
-        /// Loudness of what is decoded. `None`: nothing is decoded here; see
+        /// Loudness of what is decoded. `None`: nobody says what is decoded here; see
         /// [`ContributingSource::audio_level`](crate::ContributingSource::audio_level).
         audio_level: f64,
-        /// Energy of what is decoded. `None`: nothing is decoded here.
+        /// Energy of what is decoded. `None`: nobody says what is decoded here.
         total_audio_energy: f64,
-        /// Seconds of what is decoded. `None`: nothing is decoded here.
+        /// Seconds of what is decoded. `None`: nobody says what is decoded here.
         total_samples_duration: f64,
         /// Frames of video that came complete, those that could not have been decoded included.
         frames_received: u32,
-        /// The decoder. `None`: nothing is decoded here.
+        /// The decoder. `None`: nobody says what is decoded here.
         decoder_implementation: String,
-        /// What plays the audio. `None`: nothing is played here.
+        /// What plays the audio. `None`: nobody says what is played here.
         playout_id: String,
-        /// Whether the decoder saves power. `None`: nothing is decoded here.
+        /// Whether the decoder saves power. `None`: nobody says what is decoded here.
         power_efficient_decoder: bool,
         /// Frames of video given out that had several packets.
         frames_assembled_from_multiple_packets: u32,
@@ -144,11 +145,11 @@ dictionary! {
         rtx_ssrc: u32,
         /// The source of forward error correction. `None`: none is negotiated.
         fec_ssrc: u32,
-        /// Estimates of how corrupt pictures are. `None`: nothing is decoded here.
+        /// Estimates of how corrupt pictures are. `None`: there are none.
         total_corruption_probability: f64,
-        /// Sum of their squares. `None`: nothing is decoded here.
+        /// Sum of their squares. `None`: there are none.
         total_squared_corruption_probability: f64,
-        /// Their number. `None`: nothing is decoded here.
+        /// Their number. `None`: there are none.
         corruption_measurements: u64,
     }
 }

@@ -216,6 +216,20 @@ fn tracks_have_the_names_of_the_specification() {
 }
 
 #[test]
+fn what_plays_has_the_names_of_the_specification() {
+    let stats = AudioPlayoutStats::new(text(), 0.0, MediaKind::Audio).filled();
+    let names = [
+        "kind",
+        "synthesizedSamplesDuration",
+        "synthesizedSamplesEvents",
+        "totalSamplesDuration",
+        "totalPlayoutDelay",
+        "totalSamplesCount",
+    ];
+    check(Stats::MediaPlayout(stats), &names);
+}
+
+#[test]
 fn the_connection_have_the_names_of_the_specification() {
     let stats = PeerConnectionStats::new(text(), 0.0).filled();
     let names = ["dataChannelsOpened", "dataChannelsClosed"];

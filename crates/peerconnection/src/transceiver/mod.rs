@@ -17,12 +17,14 @@ pub(crate) use table::{
     Transceivers, all_sources, check_ids, fec_source, proposed_encodings, random_id, too_many,
 };
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use peerage_sdp::{Direction, Word};
 
 use crate::error::Error;
 use crate::media::{Agreement, MediaKind, RtpCodec, dictionary_match};
+use crate::playback::{Capture, Playback};
 
 /// Names a transceiver of a connection. Handles are never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,6 +84,8 @@ pub struct Sender {
     pub(crate) has_sent: bool,
     /// `[[LastReturnedParameters]]`.
     pub(crate) last_returned: Option<Box<RtpSendParameters>>,
+    /// Who captures the track, for statistics.
+    pub(crate) capture: Option<Arc<dyn Capture>>,
 }
 
 impl Sender {
@@ -140,6 +144,8 @@ pub struct Receiver {
     pub jitter_buffer_target: Option<Duration>,
     /// The layers of a simulcast that offers of ours ask for.
     pub(crate) layers: ReceiveLayers,
+    /// Who decodes and plays it, for statistics.
+    pub(crate) playback: Option<Arc<dyn Playback>>,
 }
 
 /// The association of a transceiver before a description that is pending.

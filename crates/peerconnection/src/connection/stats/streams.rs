@@ -7,9 +7,10 @@ use peerage_rtp::NtpTime;
 
 use super::{Gathering, StatsSelector, clip};
 use crate::media::{CodecRole, MediaKind, NegotiatedCodec};
+use crate::playback::{CaptureStatistics, PlaybackStatistics, PlayedMedium};
 use crate::rtp::{Inbound, Outbound};
 use crate::stats::{
-    CodecStats, InboundRtpStreamStats, MediaSourceStats, OutboundRtpStreamStats,
+    AudioPlayoutStats, CodecStats, InboundRtpStreamStats, MediaSourceStats, OutboundRtpStreamStats,
     RemoteInboundRtpStreamStats, RemoteOutboundRtpStreamStats, Stats, StatsType,
 };
 use crate::transceiver::Transceiver;
@@ -29,6 +30,54 @@ fn unix_milliseconds(time: NtpTime) -> f64 {
     let era = if seconds < NtpTime::UNIX_EPOCH_SECONDS { 1 << 32 } else { 0 };
     let seconds = seconds + era - NtpTime::UNIX_EPOCH_SECONDS;
     seconds as f64 * 1e3 + fraction as f64 * 1e3 / f64::from(u32::MAX)
+}
+
+/// Adds what whoever decodes and plays a stream has counted of it.
+fn add_played(stats: &mut InboundRtpStreamStats, played: &PlaybackStatistics) {
+    let held = played.jitter_buffer;
+    stats.jitter_buffer_delay = seconds(held.delay);
+    stats.jitter_buffer_target_delay = seconds(held.target_delay);
+    stats.jitter_buffer_minimum_delay = seconds(held.minimum_delay);
+    stats.jitter_buffer_emitted_count = Some(held.emitted);
+    stats.total_processing_delay = seconds(played.total_processing_delay);
+    stats.estimated_playout_timestamp = played.playout_time.map(unix_milliseconds);
+    match &played.medium {
+        PlayedMedium::Sound(sound) if stats.kind == MediaKind::Audio => {
+            stats.total_samples_received = Some(sound.samples_received);
+            stats.total_samples_duration = seconds(sound.samples_duration);
+            stats.concealed_samples = Some(sound.concealed_samples);
+            stats.silent_concealed_samples = Some(sound.silent_concealed_samples);
+            stats.concealment_events = Some(sound.concealment_events);
+            stats.inserted_samples_for_deceleration = Some(sound.inserted_samples_for_deceleration);
+            stats.removed_samples_for_acceleration = Some(sound.removed_samples_for_acceleration);
+            stats.audio_level = Some(sound.audio_level);
+            stats.total_audio_energy = Some(sound.total_audio_energy);
+            let discarded = stats.packets_discarded.unwrap_or(0);
+            stats.packets_discarded = Some(discarded + sound.packets_discarded);
+        }
+        PlayedMedium::Pictures(pictures) if stats.kind == MediaKind::Video => {
+            stats.frames_decoded = Some(clip(pictures.frames_decoded));
+            stats.key_frames_decoded = Some(clip(pictures.key_frames_decoded));
+            stats.frames_rendered = Some(clip(pictures.frames_rendered));
+            let dropped = u64::from(stats.frames_dropped.unwrap_or(0));
+            stats.frames_dropped = Some(clip(dropped + pictures.frames_dropped));
+            if let Some((width, height)) = pictures.dimensions {
+                (stats.frame_width, stats.frame_height) = (Some(width), Some(height));
+            }
+            stats.frames_per_second = Some(pictures.frames_per_second);
+            stats.qp_sum = pictures.qp_sum;
+            stats.total_decode_time = seconds(pictures.total_decode_time);
+            stats.total_inter_frame_delay = seconds(pictures.total_inter_frame_delay);
+            stats.total_squared_inter_frame_delay = Some(pictures.total_squared_inter_frame_delay);
+            stats.pause_count = Some(clip(pictures.pauses));
+            stats.total_pauses_duration = seconds(pictures.pauses_duration);
+            stats.freeze_count = Some(clip(pictures.freezes));
+            stats.total_freezes_duration = seconds(pictures.freezes_duration);
+            stats.decoder_implementation = pictures.decoder_implementation.clone();
+            stats.power_efficient_decoder = Some(pictures.power_efficient);
+        }
+        _ => {}
+    }
 }
 
 impl Gathering<'_> {
@@ -73,6 +122,25 @@ impl Gathering<'_> {
             let most = layers().max_by_key(|s| s.counters.frames_encoded);
             stats.frames = most.map(|s| s.counters.frames_encoded);
             stats.frames_per_second = most.map(|s| s.frames_per_second as f64);
+        }
+        match transceiver.sender.capture.as_ref().and_then(|capture| capture.statistics()) {
+            Some(CaptureStatistics::Sound {
+                audio_level,
+                total_audio_energy,
+                samples_duration,
+            }) if kind == MediaKind::Audio => {
+                stats.audio_level = Some(audio_level);
+                stats.total_audio_energy = Some(total_audio_energy);
+                stats.total_samples_duration = seconds(samples_duration);
+            }
+            Some(CaptureStatistics::Pictures { dimensions, frames, frames_per_second })
+                if kind == MediaKind::Video =>
+            {
+                (stats.width, stats.height) = (Some(dimensions.0), Some(dimensions.1));
+                stats.frames = Some(clip(frames));
+                stats.frames_per_second = Some(frames_per_second);
+            }
+            _ => {}
         }
         self.report.insert(Stats::MediaSource(stats));
     }
@@ -139,7 +207,7 @@ impl Gathering<'_> {
         let marks = counters.marks.told();
         let track = transceiver.receiver.track.clone();
         self.roots.push((StatsSelector::Receiver(transceiver.handle), id.clone()));
-        self.report.insert(Stats::InboundRtp(InboundRtpStreamStats {
+        let mut stats = InboundRtpStreamStats {
             transport_id,
             codec_id,
             packets_received: Some(stream.packets),
@@ -176,7 +244,28 @@ impl Gathering<'_> {
             retransmitted_bytes_received: rtx(counters.retransmitted_bytes),
             rtx_ssrc: counters.rtx_ssrc.filter(|_| stream.has_rtx),
             ..InboundRtpStreamStats::new(id, self.timestamp, ssrc, kind, track)
+        };
+        let played = transceiver.receiver.playback.as_ref().and_then(|by| by.statistics());
+        if let Some(played) = played.filter(|played| played.ssrc == ssrc) {
+            add_played(&mut stats, &played);
+            stats.playout_id = self.playout().filter(|_| kind == MediaKind::Audio);
+        }
+        self.report.insert(Stats::InboundRtp(stats));
+    }
+
+    /// The id of what plays all sound; the first that asks makes its dictionary.
+    fn playout(&mut self) -> Option<String> {
+        let played = self.pc.playout.as_ref()?.statistics();
+        let id = self.ids.of(StatsType::MediaPlayout, ());
+        self.report.insert(Stats::MediaPlayout(AudioPlayoutStats {
+            synthesized_samples_duration: seconds(played.synthesized_duration),
+            synthesized_samples_events: Some(clip(played.synthesized_events)),
+            total_samples_duration: seconds(played.samples_duration),
+            total_playout_delay: seconds(played.total_playout_delay),
+            total_samples_count: Some(played.samples_count),
+            ..AudioPlayoutStats::new(id.clone(), self.timestamp, MediaKind::Audio)
         }));
+        Some(id)
     }
 
     fn outbound(&mut self, transceiver: &Transceiver, stream: &Outbound<'_>) {

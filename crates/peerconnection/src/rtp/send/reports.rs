@@ -9,6 +9,10 @@ use super::{Codec, MAX_LATE_PACKETS, SendStream, ticks};
 use crate::rtp::counters::PacketReports;
 use crate::rtp::snapshot::Outbound;
 
+/// How much of the mean of losses a report is: redundancy is needed at once, and is not given up for one good second.
+const LOSS_RISES: f32 = 0.5;
+const LOSS_FALLS: f32 = 0.15;
+
 impl SendStream {
     /// What is known of the stream.
     pub(in crate::rtp) fn snapshot(
@@ -36,6 +40,9 @@ impl SendStream {
     /// Takes what the peer reports; how many packets it has lost since its last report, and how many it was to get.
     pub(in crate::rtp) fn take_report(&mut self, now: Instant, block: ReportBlock) -> (u32, u32) {
         let last = self.counters.report.replace((now, block)).map(|(_, block)| block);
+        let told = f32::from(block.fraction_lost) / 256.0;
+        let loss = &mut self.counters.loss;
+        *loss += (told - *loss) * if told > *loss { LOSS_RISES } else { LOSS_FALLS };
         // Before its first packet the peer knows the number before ours, in its own cycle (RFC 3550 App. A.1).
         let highest = block.extended_highest_sequence_number;
         let before = match last {
