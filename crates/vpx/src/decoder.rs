@@ -4,10 +4,11 @@ use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
 
 use vpx_sys::{
-    VPX_DECODER_ABI_VERSION, size_t, vpx_codec_dec_cfg_t, vpx_codec_dec_init_ver, vpx_codec_decode,
-    vpx_codec_err_t, vpx_codec_frame_buffer_t, vpx_codec_get_frame, vpx_codec_iter_t,
-    vpx_codec_peek_stream_info, vpx_codec_set_frame_buffer_functions, vpx_codec_stream_info_t,
-    vpx_codec_vp8_dx, vpx_codec_vp9_dx, vpx_image_t, vpx_img_fmt,
+    VPX_DECODER_ABI_VERSION, size_t, vp8_dec_control_id, vpx_codec_control_, vpx_codec_dec_cfg_t,
+    vpx_codec_dec_init_ver, vpx_codec_decode, vpx_codec_err_t, vpx_codec_frame_buffer_t,
+    vpx_codec_get_frame, vpx_codec_iter_t, vpx_codec_peek_stream_info,
+    vpx_codec_set_frame_buffer_functions, vpx_codec_stream_info_t, vpx_codec_vp8_dx,
+    vpx_codec_vp9_dx, vpx_image_t, vpx_img_fmt,
 };
 
 use crate::context::{Context, Interface};
@@ -60,6 +61,21 @@ impl Decoder {
     /// Which codec.
     pub fn codec(&self) -> Codec {
         self.context.codec()
+    }
+
+    /// The quantiser of the picture that was decoded last, on the bitstream's own scale: 0 to 127 (VP8), 0 to 255 (VP9). `None`
+    /// before the first, or where libvpx does not tell.
+    pub fn quantizer(&mut self) -> Option<u8> {
+        let mut value: c_int = -1;
+        // SAFETY: this control takes a pointer to an `int` and writes it.
+        let result = unsafe {
+            vpx_codec_control_(
+                self.context.as_ptr(),
+                vp8_dec_control_id::VPXD_GET_LAST_QUANTIZER as c_int,
+                &raw mut value,
+            )
+        };
+        if result == vpx_codec_err_t::VPX_CODEC_OK { u8::try_from(value).ok() } else { None }
     }
 
     /// Decodes a frame (VP9: a superframe, or the layer frames of a picture one after the other). `None` where nothing is shown.

@@ -1,6 +1,7 @@
 //! Which codecs there are: what negotiation names becomes an encoder or a decoder.
 
 use std::fmt;
+use std::time::Duration;
 
 #[cfg(feature = "h264")]
 use peerage_rtp::payload::PacketizationMode;
@@ -20,18 +21,27 @@ pub struct CodecSpec {
     pub channels: u16,
     /// The parameters as they stand in `a=fmtp`.
     pub parameters: String,
+    /// How long packets of sound are to last (`a=ptime`). Encoders make what they have that is not longer, or else their shortest.
+    /// `None`: 20 ms.
+    pub packet_duration: Option<Duration>,
 }
 
 impl CodecSpec {
     /// Without parameters.
     pub fn new(format: PayloadFormat, clock_rate: u32, channels: u16) -> Self {
-        Self { format, clock_rate, channels, parameters: String::new() }
+        Self { format, clock_rate, channels, parameters: String::new(), packet_duration: None }
     }
 
     /// With parameters as they stand in `a=fmtp`: `stereo=1;useinbandfec=1`.
     #[must_use]
     pub fn with_parameters(self, parameters: impl Into<String>) -> Self {
         Self { parameters: parameters.into(), ..self }
+    }
+
+    /// With packets of sound that last so long.
+    #[must_use]
+    pub fn with_packet_duration(self, duration: Duration) -> Self {
+        Self { packet_duration: Some(duration), ..self }
     }
 
     /// A parameter by its name, whose case does not matter.
@@ -106,10 +116,12 @@ impl CodecFactory for BuiltIn {
             PayloadFormat::Opus => Ok(Box::new(super::opus::OpusEncoder::new(opus(codec))?)),
             #[cfg(feature = "g711")]
             PayloadFormat::Pcmu | PayloadFormat::Pcma => {
-                Ok(Box::new(super::g711::G711Encoder::new(law(codec), 1, PACKET)?))
+                Ok(Box::new(super::g711::G711Encoder::new(law(codec), 1, whole_blocks(codec))?))
             }
             #[cfg(feature = "g722")]
-            PayloadFormat::G722 => Ok(Box::new(super::g722::G722Encoder::new(PACKET)?)),
+            PayloadFormat::G722 => {
+                Ok(Box::new(super::g722::G722Encoder::new(whole_blocks(codec))?))
+            }
             _ => Err(missing(codec)),
         }
     }
@@ -168,9 +180,16 @@ impl CodecFactory for BuiltIn {
     }
 }
 
-/// What packets of codecs without a length of their own last (RFC 3551 §4.2).
+/// What packets last where nobody says anything else (RFC 3551 §4.2, RFC 7587 §6.1).
+#[cfg(any(feature = "g711", feature = "g722", feature = "opus"))]
+const PACKET: Duration = Duration::from_millis(20);
+
+/// What packets of codecs without a length of their own last: tens of milliseconds, 120 at most.
 #[cfg(any(feature = "g711", feature = "g722"))]
-const PACKET: std::time::Duration = std::time::Duration::from_millis(20);
+fn whole_blocks(codec: &CodecSpec) -> Duration {
+    let wanted = codec.packet_duration.unwrap_or(PACKET).as_millis() as u64;
+    Duration::from_millis((wanted / 10 * 10).clamp(10, 120))
+}
 
 /// Bytes of a slice that fits a packet with its headers, their extensions and what protects it, where datagrams have 1,200.
 #[cfg(feature = "h264")]
@@ -197,9 +216,14 @@ fn vpx(codec: &CodecSpec) -> super::vpx::VpxCodec {
 fn opus(codec: &CodecSpec) -> super::opus::OpusEncoderConfig {
     let is = |name: &str| codec.parameter(name) == Some("1");
     let channels = if is("stereo") { 2 } else { 1 };
+    let wanted = codec.packet_duration.unwrap_or(PACKET);
+    // RFC 6716 §2.1.4; below 10 ms there is neither speech's part of the codec nor redundancy.
+    let lengths = [120, 100, 80, 60, 40, 20, 10].map(Duration::from_millis);
+    let longest = lengths.into_iter().find(|length| *length <= wanted);
     super::opus::OpusEncoderConfig::default()
         .with_channels(channels)
         .with_inband_fec(is("useinbandfec"))
+        .with_packet_duration(longest.unwrap_or(lengths[6]))
 }
 
 #[cfg(test)]
@@ -213,6 +237,26 @@ mod tests {
         assert_eq!(error.to_string(), "no codec for H265 is built in");
         let error = missing(&CodecSpec::new(PayloadFormat::Vp9, 90_000, 1)).to_string();
         assert!(error.ends_with("switch on the feature `vpx` of peerage-media"), "{error}");
+    }
+
+    #[test]
+    fn packets_are_as_long_as_they_may_be() {
+        let millis = Duration::from_millis;
+        let length = |format, wanted: Option<u64>| {
+            let mut spec = CodecSpec::new(format, 48_000, 2);
+            spec.packet_duration = wanted.map(millis);
+            BuiltIn.audio_encoder(&spec).ok().map(|encoder| encoder.packet_duration())
+        };
+        if G711 {
+            let of = |wanted| length(PayloadFormat::Pcmu, wanted);
+            assert_eq!((of(None), of(Some(35))), (Some(millis(20)), Some(millis(30))));
+            assert_eq!((of(Some(1)), of(Some(900))), (Some(millis(10)), Some(millis(120))));
+        }
+        if OPUS {
+            let of = |wanted| length(PayloadFormat::Opus, wanted);
+            assert_eq!((of(None), of(Some(50))), (Some(millis(20)), Some(millis(40))));
+            assert_eq!((of(Some(3)), of(Some(900))), (Some(millis(10)), Some(millis(120))));
+        }
     }
 
     #[test]

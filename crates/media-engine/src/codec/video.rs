@@ -162,4 +162,9 @@ pub trait VideoDecoder: Send {
     ///
     /// After an error, pictures that refer to what could not be decoded may be wrong: the caller asks for a keyframe.
     fn decode(&mut self, data: &[u8]) -> Result<Option<VideoFrame>, CodecError>;
+    /// The quantiser of the picture that was decoded last, on the codec's own scale (`qpSum` of webrtc-stats); `None` where the
+    /// library does not tell.
+    fn quantizer(&mut self) -> Option<u8> {
+        None
+    }
 }

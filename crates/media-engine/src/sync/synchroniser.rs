@@ -9,11 +9,17 @@ pub const MAX_SKEW: Duration = Duration::from_secs(5);
 /// Skews below this are left alone, seconds.
 const TOLERATED: f64 = 0.010;
 /// A delay changes at most by this much in a step, seconds: more would be heard and seen.
-const LARGEST_STEP: f64 = 0.080;
+const LARGEST_STEP: f64 = 0.100;
+/// The first step is as large as the skew, up to this, seconds: the buffers have only begun, and nobody is used to anything yet.
+const FIRST_STEP: f64 = 0.250;
+/// How much of the skew a later step takes away.
+const STEP: f64 = 0.6;
+/// Measurements before the first.
+const ENOUGH: u32 = 5;
 /// How much of the mean a new measurement is.
 const SHARE: f64 = 0.25;
 /// From one step to the next: a buffer must have followed before it is judged again.
-const INTERVAL: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_millis(700);
 
 /// What is played of a stream: this timestamp at this time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,15 +41,54 @@ pub struct SyncDelays {
     pub video: Duration,
 }
 
+/// What sound and pictures that belong together have to hold back, by how far they are apart.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PairDelays {
+    /// How much later pictures are than sound, in seconds: the mean since the last step.
+    skew: Option<f64>,
+    /// Of so many measurements.
+    measured: u32,
+    stepped: Option<Instant>,
+    delays: SyncDelays,
+}
+
+impl PairDelays {
+    /// What each is to hold.
+    pub(super) fn held(&self) -> SyncDelays {
+        self.delays
+    }
+
+    /// Takes in how much later pictures are than sound, in seconds, several times a second, and what both buffers hold.
+    pub(super) fn update(&mut self, now: Instant, skew: f64, audio: Duration, video: Duration) {
+        let mean = self.skew.map_or(skew, |mean| mean + SHARE * (skew - mean));
+        self.skew = Some(mean);
+        self.measured = self.measured.saturating_add(1);
+        let waits =
+            self.measured < ENOUGH || self.stepped.is_some_and(|last| now < last + INTERVAL);
+        if mean.abs() < TOLERATED || waits {
+            return;
+        }
+        let step = match self.stepped.replace(now) {
+            None => mean.abs().min(FIRST_STEP),
+            Some(_) => (mean.abs() * STEP).min(LARGEST_STEP),
+        };
+        (self.skew, self.measured) = (None, 0);
+        let step = Duration::from_secs_f64(step);
+        let SyncDelays { audio: sound, video: pictures } = &mut self.delays;
+        if mean > 0.0 {
+            move_apart(step, (pictures, video), (sound, audio));
+        } else {
+            move_apart(step, (sound, audio), (pictures, video));
+        }
+    }
+}
+
 /// Keeps sound and pictures of one source together.
 #[derive(Clone, Debug)]
 pub struct Synchroniser {
     audio: SenderClock,
     video: SenderClock,
-    /// How much later pictures are than sound, in seconds: the mean since the last step.
-    skew: Option<f64>,
-    stepped: Option<Instant>,
-    delays: SyncDelays,
+    delays: PairDelays,
 }
 
 impl Synchroniser {
@@ -52,9 +97,7 @@ impl Synchroniser {
         Self {
             audio: SenderClock::new(audio_clock_rate),
             video: SenderClock::new(90_000),
-            skew: None,
-            stepped: None,
-            delays: SyncDelays::default(),
+            delays: PairDelays::default(),
         }
     }
 
@@ -84,23 +127,10 @@ impl Synchroniser {
 
     /// Takes in what is played at about `now`, several times a second, and gives the delays to be held.
     pub fn update(&mut self, now: Instant, audio: Playing, video: Playing) -> SyncDelays {
-        let Some(skew) = self.measure(audio, video) else { return self.delays };
-        let mean = self.skew.map_or(skew, |mean| mean + SHARE * (skew - mean));
-        self.skew = Some(mean);
-        let waits = self.stepped.is_some_and(|last| now < last + INTERVAL);
-        if mean.abs() < TOLERATED || waits {
-            return self.delays;
+        if let Some(skew) = self.measure(audio, video) {
+            self.delays.update(now, skew, audio.delay, video.delay);
         }
-        self.stepped = Some(now);
-        self.skew = None;
-        let step = Duration::from_secs_f64((mean.abs() / 2.0).min(LARGEST_STEP));
-        let SyncDelays { audio: sound, video: pictures } = &mut self.delays;
-        if mean > 0.0 {
-            move_apart(step, (pictures, video.delay), (sound, audio.delay));
-        } else {
-            move_apart(step, (sound, audio.delay), (pictures, video.delay));
-        }
-        self.delays
+        self.delays.held()
     }
 }
 

@@ -320,6 +320,12 @@ impl JitterBuffer {
         self.begun.then(|| self.timeline.timestamp(self.end - waiting)).flatten()
     }
 
+    /// Whether what is handed out comes from packets: while it is made up, or the sender is silent,
+    /// [`playout_timestamp`](Self::playout_timestamp) stands still.
+    pub fn is_playing(&self) -> bool {
+        self.phase == Phase::Playing
+    }
+
     /// What was counted.
     pub fn statistics(&self) -> &JitterStatistics {
         &self.statistics
@@ -733,6 +739,7 @@ impl JitterBuffer {
         let waited = (time - arrival).max(0) + (ahead as i64 * 1_000_000 / i64::from(self.rate));
         let times = |micros: i64| Duration::from_micros(micros.unsigned_abs()) * frames as u32;
         self.statistics.jitter_buffer_delay += times(waited);
+        self.statistics.total_processing_delay += times((time - arrival).max(0));
         self.statistics.jitter_buffer_target_delay += times(self.delay.target());
         self.statistics.jitter_buffer_minimum_delay += times(self.delay.minimum());
         self.statistics.jitter_buffer_emitted_count += frames as u64;

@@ -29,6 +29,8 @@ pub struct JitterStatistics {
     pub jitter_buffer_minimum_delay: Duration,
     /// `jitterBufferEmittedCount`: samples that came from packets.
     pub jitter_buffer_emitted_count: u64,
+    /// `totalProcessingDelay`: from the packet of each sample until it was decoded, added up.
+    pub total_processing_delay: Duration,
     /// `packetsDiscarded`: came too late, twice, or found no room.
     pub packets_discarded: u64,
     /// `audioLevel`: the root mean square of about the last 100 ms, 0 to 1.
@@ -49,8 +51,13 @@ const LEVEL_SHARE: f64 = 0.1;
 impl JitterStatistics {
     /// Takes in what is handed out.
     pub(super) fn heard(&mut self, samples: &[f32], frames: usize, duration: Duration) {
-        let sum: f32 = samples.iter().map(|sample| sample * sample).sum();
-        let mean = f64::from(sum / samples.len().max(1) as f32).min(1.0);
+        // Of the channel with the highest energy, as webrtc-stats has it (totalAudioEnergy).
+        let channels = samples.len() / frames.max(1);
+        let power = |channel: usize| -> f32 {
+            samples.iter().skip(channel).step_by(channels).map(|sample| sample * sample).sum()
+        };
+        let sum = (0..channels).map(power).fold(0.0, f32::max);
+        let mean = f64::from(sum / frames.max(1) as f32).min(1.0);
         let level = self.audio_level * self.audio_level;
         self.audio_level = (level + LEVEL_SHARE * (mean - level)).max(0.0).sqrt();
         self.total_audio_energy += mean * duration.as_secs_f64();
@@ -67,5 +74,20 @@ impl JitterStatistics {
     /// The share of samples that was made up, 0 to 1.
     pub fn concealed_share(&self) -> f64 {
         self.concealed_samples as f64 / self.total_samples_received.max(1) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loudest_channel_counts() {
+        let mut statistics = JitterStatistics::default();
+        let samples: Vec<f32> = (0..960).map(|at| if at % 2 == 0 { 0.5 } else { 0.1 }).collect();
+        statistics.heard(&samples, 480, Duration::from_millis(10));
+        assert!((statistics.total_audio_energy - 0.25 * 0.01).abs() < 1e-6);
+        statistics.heard(&[], 0, Duration::ZERO);
+        assert_eq!(statistics.total_samples_received, 480);
     }
 }

@@ -50,6 +50,12 @@ impl OpusEncoderConfig {
         Self { channels, ..self }
     }
 
+    /// With packets that last so long.
+    #[must_use]
+    pub fn with_packet_duration(self, packet_duration: Duration) -> Self {
+        Self { packet_duration, ..self }
+    }
+
     /// With or without redundancy.
     #[must_use]
     pub fn with_inband_fec(self, inband_fec: bool) -> Self {

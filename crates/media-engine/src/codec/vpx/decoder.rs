@@ -35,6 +35,10 @@ impl VideoDecoder for VpxDecoder {
         format!("libvpx {}", peerage_vpx::version())
     }
 
+    fn quantizer(&mut self) -> Option<u8> {
+        self.decoder.quantizer()
+    }
+
     fn decode(&mut self, data: &[u8]) -> Result<Option<VideoFrame>, CodecError> {
         let codec = self.decoder.codec().name();
         let Some(picture) = self.decoder.decode(data).map_err(error)? else { return Ok(None) };

@@ -7,6 +7,7 @@ use peerage_rtp::payload::EncodedFrame;
 
 use super::delay::{Delay, RENDER};
 use super::estimator::DelayEstimator;
+use super::repairs::Repairs;
 use super::statistics::VideoJitterStatistics;
 use super::timeline::Timeline;
 
@@ -59,11 +60,38 @@ pub enum JitterEvent {
     RequestKeyframe,
 }
 
+/// When the packets of a frame came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    /// The first.
+    pub first: Instant,
+    /// The last.
+    pub last: Instant,
+    /// Some were lost, and sent again: how late it is says nothing of the path.
+    pub repaired: bool,
+}
+
+impl Arrived {
+    /// All of it came at once.
+    pub fn at(now: Instant) -> Self {
+        Self { first: now, last: now, repaired: false }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Held {
     frame: EncodedFrame,
+    /// When it could be decoded, and when its first packet came.
     arrived: Instant,
+    first: Instant,
+    /// Of which timeline its timestamp is.
+    timeline: u32,
 }
+
+/// A frame that claims to be of so much later than what comes with it is of another clock.
+const AHEAD: Duration = Duration::from_secs(1);
+/// A step back of timestamps that no reordering explains, since frames come in order: half a second.
+const BACK: i32 = -45_000;
 
 /// Holds frames until they are to be decoded.
 #[derive(Clone, Debug)]
@@ -73,6 +101,9 @@ pub struct VideoJitterBuffer {
     frames: VecDeque<Held>,
     bytes: usize,
     timeline: Timeline,
+    /// How often timestamps have begun elsewhere.
+    timelines: u32,
+    repairs: Repairs,
     estimator: DelayEstimator,
     delay: Delay,
     statistics: VideoJitterStatistics,
@@ -87,6 +118,8 @@ pub struct VideoJitterBuffer {
     active: Option<Instant>,
     /// When a frame came last, or the stream began.
     fed: Option<Instant>,
+    /// How long the frame that left last had been here.
+    waited: Duration,
 }
 
 impl VideoJitterBuffer {
@@ -98,6 +131,8 @@ impl VideoJitterBuffer {
             frames: VecDeque::new(),
             bytes: 0,
             timeline: Timeline::default(),
+            timelines: 0,
+            repairs: Repairs::default(),
             estimator: DelayEstimator::default(),
             statistics: VideoJitterStatistics::default(),
             newest: None,
@@ -106,6 +141,7 @@ impl VideoJitterBuffer {
             requested: None,
             active: None,
             fed: None,
+            waited: Duration::ZERO,
         }
     }
 
@@ -115,13 +151,18 @@ impl VideoJitterBuffer {
         self.fed.get_or_insert(now);
     }
 
-    /// Takes in a frame whose last packet came at `now`. Frames come in decoding order, and only such as can be decoded after those
+    /// Takes in a frame all of which came at `now`. Frames come in decoding order, and only such as can be decoded after those
     /// before them, as `FrameAssembler` gives them.
     pub fn insert(&mut self, now: Instant, frame: EncodedFrame) {
+        self.insert_arrived(now, Arrived::at(now), frame);
+    }
+
+    /// The same of a frame whose packets came before `now`, when it could be decoded at last.
+    pub fn insert_arrived(&mut self, now: Instant, arrived: Arrived, frame: EncodedFrame) {
         self.packet_arrived(now);
         self.fed = Some(now);
         self.statistics.frames_received += 1;
-        self.measure(now, &frame);
+        self.measure(now, arrived, &frame);
         if frame.data.len() > self.config.max_bytes {
             self.statistics.frames_dropped += 1;
             // Those before it can be decoded still, those behind it cannot.
@@ -138,39 +179,58 @@ impl VideoJitterBuffer {
             return;
         }
         self.bytes += frame.data.len();
-        self.frames.push_back(Held { frame, arrived: now });
+        let (first, timeline) = (arrived.first, self.timelines);
+        self.frames.push_back(Held { frame, arrived: now, first, timeline });
         while self.frames.len() > self.config.max_frames || self.bytes > self.config.max_bytes {
             self.make_room(now);
         }
     }
 
     /// Learns how long frames are under way.
-    fn measure(&mut self, now: Instant, frame: &EncodedFrame) {
+    fn measure(&mut self, now: Instant, times: Arrived, frame: &EncodedFrame) {
+        // When it would have been here if nothing before it had to be waited for.
+        let came = times.last.min(now);
         let Some((arrived, timestamp)) = self.newest else {
-            self.timeline.update(now, frame.timestamp);
+            self.timeline.update(came, frame.timestamp);
             self.estimator.update(0.0, 0.0, frame.data.len());
-            self.newest = Some((now, frame.timestamp));
+            self.newest = Some((came, frame.timestamp));
             return;
         };
         let step = frame.timestamp.wrapping_sub(timestamp).cast_signed();
         if step == 0 {
             return;
         }
-        if self.timeline.update(now, frame.timestamp) {
+        let expected = self.timeline.local(frame.timestamp).unwrap_or(came);
+        if step < BACK || expected.saturating_duration_since(came) > AHEAD {
+            // Frames of before would be waited for as long as the clock was set back by.
+            self.timeline = Timeline::default();
+        }
+        if times.repaired && self.timeline.has_begun() {
+            self.repairs.note(now, came.saturating_duration_since(expected));
+            self.set_jitter(now);
+            return;
+        }
+        if self.timeline.update(came, frame.timestamp) {
+            self.timelines = self.timelines.wrapping_add(1);
             self.estimator = DelayEstimator::default();
             self.delay.restart();
             self.estimator.update(0.0, 0.0, frame.data.len());
         } else if step > 0 {
             let sent = f64::from(step) / 90.0;
-            let took = now.saturating_duration_since(arrived).as_secs_f64() * 1000.0;
+            let took = came.saturating_duration_since(arrived).as_secs_f64() * 1000.0;
             self.estimator.update(took - sent, sent, frame.data.len());
-            let jitter = self.estimator.estimate().max(0.0) / 1000.0;
-            self.delay.set_jitter(Duration::from_secs_f64(jitter));
+            self.set_jitter(now);
         } else {
             // Out of order by its timestamp: says nothing of the network.
             return;
         }
-        self.newest = Some((now, frame.timestamp));
+        self.newest = Some((came, frame.timestamp));
+    }
+
+    /// What the network asks for: its jitter, or the time that repairs take where they are frequent.
+    fn set_jitter(&mut self, now: Instant) {
+        let jitter = Duration::from_secs_f64(self.estimator.estimate().max(0.0) / 1000.0);
+        self.delay.set_jitter(jitter.max(self.repairs.delay(now)));
     }
 
     /// Drops what is before the newest keyframe, or all.
@@ -200,7 +260,7 @@ impl VideoJitterBuffer {
 
     /// When the picture of a timestamp is to be shown.
     fn render_at(&self, held: &Held) -> Instant {
-        if self.delay.at_once() {
+        if self.delay.at_once() || held.timeline != self.timelines {
             return held.arrived;
         }
         let expected = self.timeline.local(held.frame.timestamp).unwrap_or(held.arrived);
@@ -245,7 +305,8 @@ impl VideoJitterBuffer {
     fn leave(&mut self, now: Instant, held: &Held, late: Duration) {
         let statistics = &mut self.statistics;
         statistics.jitter_buffer_emitted_count += 1;
-        statistics.jitter_buffer_delay += now.saturating_duration_since(held.arrived);
+        self.waited = now.saturating_duration_since(held.first);
+        statistics.jitter_buffer_delay += self.waited;
         statistics.jitter_buffer_target_delay += self.delay.target();
         statistics.jitter_buffer_minimum_delay += self.delay.natural();
         let timestamp = held.frame.timestamp;
@@ -283,6 +344,7 @@ impl VideoJitterBuffer {
         self.statistics.frames_decoded += 1;
         self.statistics.key_frames_decoded += u64::from(keyframe);
         self.statistics.total_decode_time += took;
+        self.statistics.total_processing_delay += self.waited + took;
         self.delay.decoded(took);
     }
 

@@ -20,10 +20,11 @@ mod freezes;
 pub mod fuzzing;
 mod kalman;
 mod queue;
+mod repairs;
 mod statistics;
 mod timeline;
 
-pub use buffer::{JitterConfig, JitterEvent, ReadyFrame, VideoJitterBuffer};
+pub use buffer::{Arrived, JitterConfig, JitterEvent, ReadyFrame, VideoJitterBuffer};
 pub use freezes::{FREEZE_PICTURES, FreezeCounter};
 pub use queue::PictureQueue;
 pub use statistics::VideoJitterStatistics;

@@ -18,7 +18,7 @@ pub struct VideoJitterStatistics {
     pub total_decode_time: Duration,
     /// Frames that the decoder could make nothing of.
     pub decode_errors: u64,
-    /// `jitterBufferDelay`: from a frame's last packet to its decoding, added up.
+    /// `jitterBufferDelay`: from a frame's first packet to its decoding, added up.
     pub jitter_buffer_delay: Duration,
     /// `jitterBufferTargetDelay`: the delay that was aimed at when each frame left, added up.
     pub jitter_buffer_target_delay: Duration,
@@ -26,6 +26,8 @@ pub struct VideoJitterStatistics {
     pub jitter_buffer_minimum_delay: Duration,
     /// `jitterBufferEmittedCount`: frames that left for the decoder.
     pub jitter_buffer_emitted_count: u64,
+    /// `totalProcessingDelay`: from a frame's first packet until it was decoded, added up.
+    pub total_processing_delay: Duration,
     /// Keyframes that were asked for.
     pub keyframes_requested: u64,
 }

@@ -287,3 +287,84 @@ fn bodies_hold_on_noise() {
 fn seeds_and_regressions_hold() {
     crate::files::fuzzing::inputs::run("media_video_jitter", video_jitter);
 }
+
+#[test]
+fn clocks_that_are_set_do_not_stop_the_picture() {
+    // Forward and back, by less and by more than what the timeline takes as another stream.
+    for jump in [-20.0, -8.0, -2.0, 2.0, 8.0, 20.0] {
+        let start = Instant::now();
+        let mut buffer = VideoJitterBuffer::new(JitterConfig::default());
+        buffer.set_target(MS(300));
+        let (mut queue, mut shown) = (PictureQueue::new(8), FreezeCounter::default());
+        let mut sent = 0;
+        for time in 0..20_000 {
+            let now = start + MS(time);
+            if time * 3 / 100 > sent {
+                sent = time * 3 / 100;
+                let shift = if sent > 300 { jump * 90_000.0 } else { 0.0 } as i32;
+                let mut frame = frame(sent as u32, 3000);
+                frame.timestamp = frame.timestamp.wrapping_add_signed(shift);
+                frame.keyframe = sent == 1;
+                buffer.insert(now, frame);
+            }
+            while let Some(JitterEvent::Decode(ready)) = buffer.poll(now) {
+                buffer.decoded(MS(5), false);
+                queue.push(ready.render_at, ());
+            }
+            if queue.pop_due(now).is_some() {
+                shown.shown(now);
+            }
+        }
+        assert!(shown.frozen < MS(700), "{jump}: {shown:?}");
+        assert!(shown.rendered > 560, "{jump}: {shown:?}");
+    }
+}
+
+#[test]
+fn repairs_that_are_frequent_are_given_time_for() {
+    let start = Instant::now();
+    let mut buffer = VideoJitterBuffer::new(JitterConfig::default());
+    let (mut queue, mut shown) = (PictureQueue::new(8), FreezeCounter::default());
+    let (mut came, mut longest, mut last) = (0, Duration::ZERO, None);
+    for time in 0..30_000u64 {
+        let now = start + MS(time);
+        // One frame in twenty is whole 90 ms late, and holds back the two behind it.
+        while came < 880 && {
+            let late = if came % 20 == 7 { 90 } else { 0 };
+            let held = if (8..10).contains(&(came % 20)) { 90 - 33 * (came % 20 - 7) } else { 0 };
+            came * 100 / 3 + late + held <= time
+        } {
+            let own = start + MS(came * 100 / 3);
+            let repaired = came % 20 == 7;
+            let last = if repaired { now } else { own };
+            buffer.insert_arrived(
+                now,
+                Arrived { first: own, last, repaired },
+                frame(came as u32, 3000),
+            );
+            came += 1;
+        }
+        while let Some(JitterEvent::Decode(ready)) = buffer.poll(now) {
+            buffer.decoded(MS(5), false);
+            queue.push(ready.render_at.max(now), ());
+        }
+        if queue.pop_due(now).is_some() {
+            shown.shown(now);
+            if let Some(before) = last.replace(now)
+                && time > 10_000
+            {
+                longest = longest.max(now - before);
+            }
+        }
+    }
+    assert_eq!(shown.freezes, 0);
+    assert!(longest < MS(60), "{longest:?}: pictures come evenly");
+    assert!(buffer.target_delay() < MS(140), "{:?}", buffer.target_delay());
+    let statistics = buffer.statistics();
+    let mean = statistics.jitter_buffer_delay / statistics.jitter_buffer_emitted_count as u32;
+    assert!((MS(60)..MS(120)).contains(&mean), "{mean:?}: from the first packet");
+    assert_eq!(
+        statistics.total_processing_delay,
+        statistics.jitter_buffer_delay + MS(5) * statistics.frames_decoded as u32
+    );
+}

@@ -119,6 +119,11 @@ fn milliseconds(duration: Duration) -> f64 {
 }
 
 impl Timeline {
+    /// Whether anything is known.
+    pub(super) fn has_begun(&self) -> bool {
+        self.line.is_some()
+    }
+
     /// The timestamp without its wrapping; near the last one.
     pub(super) fn unwrap(&self, timestamp: u32) -> i64 {
         match &self.line {
