@@ -17,6 +17,8 @@ mod interfaces;
 mod lifeline;
 mod observe;
 mod peer_connection;
+#[cfg(feature = "engine")]
+mod receiving;
 mod rtp_transceiver;
 mod socket;
 mod target_bitrate;
@@ -28,19 +30,20 @@ pub use peerage_log as log;
 pub use peerage_media as media_engine;
 pub use peerage_peerconnection::congestion;
 pub use peerage_peerconnection::media;
+pub use peerage_peerconnection::playback;
 pub use peerage_peerconnection::stats;
 pub use peerage_peerconnection::{
     BundlePolicy, Certificate, CertificateParams, Configuration, CongestionSettings,
     ConnectionState, ContributingSource, Contribution, DataChannelInit, DataChannelState,
     DataChannelStatistics, DtlsSettings, DtlsState, DtlsTransportInfo, DtlsVersions, DtmfEvent,
-    EncodedFrame, EncodingTarget, ErrorKind, Estimate, Frame, FrameInfo, FrameToTransform,
-    FrameTransform, Handshake, HeaderEncryption, IceCandidate, IceCandidateInit,
+    EncodedFrame, EncodingTarget, ErrorKind, Estimate, Frame, FrameArrival, FrameInfo,
+    FrameToTransform, FrameTransform, Handshake, HeaderEncryption, IceCandidate, IceCandidateInit,
     IceConnectionState, IceGatheringState, IceParameters, IceServer, IceTransportInfo,
     IceTransportPolicy, KeyLog, KeyLogWriter, MAX_TRANSPORTS, MdnsMode, MediaFrame, Message,
     NamedGroup, OfferOptions, OutgoingPacket, PacketExtensions, PictureExtensions, Priority,
     ReceiveMode, ReceivedPacket, RtcpParameters, RtpEncodingParameters, RtpReceiveParameters,
     RtpSendParameters, RtpStatistics, SctpSettings, SctpTransportInfo, SctpTransportState, SdpType,
-    SessionDescription, Settings, SignalingState, SrtpProtectionProfile, Statistics,
+    SenderTime, SessionDescription, Settings, SignalingState, SrtpProtectionProfile, Statistics,
     SynchronizationSource, Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit,
     TransportId, TransportStatistics, clear_prefix,
 };

@@ -1,7 +1,11 @@
 //! How handles speak to the driver: bounded commands, and a control lane that dropping a handle can use without waiting.
 
+#[cfg(feature = "engine")]
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+#[cfg(feature = "engine")]
+use peerage_media::sync::SyncGroup;
 use peerage_peerconnection::{DataChannelHandle, Message};
 use tokio::sync::{mpsc, oneshot};
 
@@ -40,6 +44,10 @@ pub(crate) enum Control {
     CloseEndpoint,
 }
 
+/// What keeps the tracks that are received over one connection together.
+#[cfg(feature = "engine")]
+pub(crate) type SharedSyncGroup = Arc<Mutex<SyncGroup>>;
+
 /// Shared by all handles of one connection; dropping it closes the connection. It owns no queue of events, so that
 /// handles inside undelivered events cannot keep it alive in a circle.
 #[derive(Debug)]
@@ -47,6 +55,8 @@ pub(crate) struct Lifeline {
     id: ConnectionId,
     commands: mpsc::Sender<Command>,
     control: mpsc::UnboundedSender<Control>,
+    #[cfg(feature = "engine")]
+    sync: SharedSyncGroup,
 }
 
 impl Lifeline {
@@ -55,7 +65,13 @@ impl Lifeline {
         commands: mpsc::Sender<Command>,
         control: mpsc::UnboundedSender<Control>,
     ) -> Self {
-        Self { id, commands, control }
+        Self {
+            id,
+            commands,
+            control,
+            #[cfg(feature = "engine")]
+            sync: SharedSyncGroup::default(),
+        }
     }
 
     pub(crate) fn id(&self) -> ConnectionId {
@@ -64,6 +80,11 @@ impl Lifeline {
 
     pub(crate) fn commands(&self) -> &mpsc::Sender<Command> {
         &self.commands
+    }
+
+    #[cfg(feature = "engine")]
+    pub(crate) fn sync_group(&self) -> SharedSyncGroup {
+        self.sync.clone()
     }
 
     /// Runs `call` on the connection in the driver and waits for its result.

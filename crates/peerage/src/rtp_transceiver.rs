@@ -31,6 +31,9 @@ pub(crate) const PACKET_QUEUE: usize = 1024;
 pub(crate) struct Received {
     pub(crate) frames: Arc<Mutex<mpsc::Receiver<MediaFrame>>>,
     pub(crate) packets: Arc<Mutex<mpsc::Receiver<ReceivedPacket>>>,
+    /// What is wanted of whoever plays them.
+    #[cfg(feature = "engine")]
+    pub(crate) wishes: crate::receiving::Wishes,
 }
 
 /// A transceiver of a connection: one m-section of audio or video, both ways.
@@ -74,6 +77,18 @@ impl RtpTransceiver {
     #[cfg(feature = "engine")]
     pub(crate) fn received_frames(&self) -> Arc<Mutex<mpsc::Receiver<MediaFrame>>> {
         self.received.frames.clone()
+    }
+
+    /// What is wanted of whoever plays what comes.
+    #[cfg(feature = "engine")]
+    pub(crate) fn wishes(&self) -> crate::receiving::Wishes {
+        self.received.wishes.clone()
+    }
+
+    /// What keeps the tracks of the connection together.
+    #[cfg(feature = "engine")]
+    pub(crate) fn sync_group(&self) -> crate::lifeline::SharedSyncGroup {
+        self.lifeline.sync_group()
     }
 
     /// Audio or video.

@@ -264,3 +264,101 @@ async fn numbers_are_read_and_a_tone_is_heard_at_the_other_end() {
     .await;
     drop((senders, stream));
 }
+
+/// What the threads that play have counted is in the statistics of the connection, under the W3C's names; what is asked of the
+/// receiver reaches them; and sound goes with redundancy, since both ends can.
+#[cfg(all(feature = "opus", feature = "vpx"))]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_played_is_counted_and_kept_together() {
+    use peerage::engine::sources;
+    use peerage::media_engine::codec::BuiltIn;
+    use peerage::stats::{InboundRtpStreamStats, Stats};
+
+    let codecs: Arc<dyn CodecFactory> = Arc::new(BuiltIn);
+    let (one, other) = pair().await;
+    let camera = sources::numbered_pictures(160, 96, 25.0).unwrap();
+    let microphone = sources::tone(500.0).unwrap();
+    let stream = MediaStream::new([camera.into(), microphone.into()]);
+    let mut senders = Vec::new();
+    for track in stream.tracks() {
+        senders.push(one.send_track(&track, &[&stream], codecs.clone()).await.unwrap());
+    }
+    negotiate(&one, &other).await;
+    let mut receivers = Vec::new();
+    for _ in 0..2 {
+        let transceiver = next_track(&other).await;
+        receivers.push(transceiver.receive_track(codecs.clone()).unwrap());
+    }
+    let is_video =
+        |receiver: &&peerage::engine::TrackReceiver| receiver.track().as_video().is_some();
+    let video = receivers.iter().find(is_video).unwrap();
+    let audio = receivers.iter().find(|one| !is_video(one)).unwrap();
+    async fn inbound(of: &peerage::engine::TrackReceiver) -> Option<InboundRtpStreamStats> {
+        let stats = of.transceiver().receiver_stats().await.unwrap();
+        stats.inbound_rtp().next().cloned()
+    }
+    // Until sender reports have told of both clocks.
+    let (seen, heard) = within("both to be played and timed", async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let both = (inbound(video).await, inbound(audio).await);
+            if let (Some(seen), Some(heard)) = both
+                && seen.estimated_playout_timestamp.is_some()
+                && heard.estimated_playout_timestamp.is_some()
+            {
+                break (seen, heard);
+            }
+        }
+    })
+    .await;
+    assert!(seen.frames_decoded >= Some(5) && seen.key_frames_decoded >= Some(1), "{seen:?}");
+    assert!(seen.frames_rendered.unwrap() <= seen.frames_decoded.unwrap());
+    assert!(seen.decoder_implementation.as_ref().unwrap().contains("libvpx"), "{seen:?}");
+    assert!(seen.qp_sum.is_some() && seen.total_decode_time > Some(0.0), "{seen:?}");
+    assert_eq!((seen.frame_width, seen.frame_height), (Some(160), Some(96)));
+    assert!(seen.jitter_buffer_emitted_count >= seen.frames_decoded.map(u64::from), "{seen:?}");
+    assert!(seen.total_processing_delay >= seen.jitter_buffer_delay, "{seen:?}");
+    assert!(heard.total_samples_received > Some(48_000 / 2), "{heard:?}");
+    assert!(heard.audio_level.is_some_and(|level| (0.15..0.2).contains(&level)), "{heard:?}");
+    assert!(heard.jitter_buffer_emitted_count > Some(0), "{heard:?}");
+    // Both by the sender's clock: what is seen and heard at one moment was captured at one moment, but for what it takes
+    // until they meet.
+    let apart =
+        seen.estimated_playout_timestamp.unwrap() - heard.estimated_playout_timestamp.unwrap();
+    assert!(apart.abs() < 500.0, "{apart} ms");
+
+    // The application wants more to be held back.
+    let wanted = Duration::from_millis(700);
+    for receiver in [video, audio] {
+        receiver.transceiver().set_jitter_buffer_target(Some(wanted)).await.unwrap();
+    }
+    within("the target to be held", async {
+        let mut before = (seen.clone(), heard.clone());
+        loop {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let now = (inbound(video).await.unwrap(), inbound(audio).await.unwrap());
+            let mean = |now: &InboundRtpStreamStats, before: &InboundRtpStreamStats| {
+                let total = now.jitter_buffer_target_delay? - before.jitter_buffer_target_delay?;
+                let count = now.jitter_buffer_emitted_count? - before.jitter_buffer_emitted_count?;
+                (count > 0).then(|| total / count as f64)
+            };
+            let means = (mean(&now.0, &before.0), mean(&now.1, &before.1));
+            if means.0 >= Some(0.69) && means.1 >= Some(0.69) {
+                break;
+            }
+            before = now;
+        }
+    })
+    .await;
+
+    // The sending end: each packet of sound brings the one before, and the source is heard.
+    let stats = one.get_stats().await.unwrap();
+    let sent = stats.outbound_rtp().find(|stream| stream.kind.as_str() == "audio").unwrap();
+    let Some(Stats::Codec(codec)) = stats.get(sent.codec_id.as_deref().unwrap()) else {
+        panic!("no codec")
+    };
+    assert_eq!(codec.mime_type, "audio/red");
+    let source = stats.media_sources().find(|source| source.kind.as_str() == "audio").unwrap();
+    assert!(source.audio_level.is_some_and(|level| (0.15..0.2).contains(&level)), "{source:?}");
+    drop((senders, stream));
+}

@@ -17,6 +17,8 @@ use crate::data_channel::{ChannelParts, ChannelShared, ReceiveBudget};
 use crate::encoder_requests::Requester;
 use crate::lifeline::Lifeline;
 use crate::peer_connection::Snapshot;
+#[cfg(feature = "engine")]
+use crate::receiving::Receiving;
 use crate::rtp_transceiver::{FRAME_QUEUE, PACKET_QUEUE, Received};
 use crate::{DataChannel, Event, RtpTransceiver, target_bitrate};
 
@@ -69,6 +71,9 @@ struct Media {
     frames: mpsc::Sender<MediaFrame>,
     packets: mpsc::Sender<ReceivedPacket>,
     received: Received,
+    /// What is wanted of whoever plays them.
+    #[cfg(feature = "engine")]
+    receiving: watch::Sender<Receiving>,
     /// What its encodings may send.
     bitrates: watch::Sender<Vec<u64>>,
     /// What their encoders are asked for.
@@ -81,12 +86,26 @@ impl Media {
     fn new(kind: MediaKind, bitrates: Vec<u64>, requester: Requester) -> Self {
         let (frames, frames_out) = mpsc::channel(FRAME_QUEUE);
         let (packets, packets_out) = mpsc::channel(PACKET_QUEUE);
+        #[cfg(feature = "engine")]
+        let (receiving, wishes) = watch::channel(Receiving::default());
         let received = Received {
+            #[cfg(feature = "engine")]
+            wishes,
             frames: Arc::new(Mutex::new(frames_out)),
             packets: Arc::new(Mutex::new(packets_out)),
         };
         let (bitrates, _) = watch::channel(bitrates);
-        Self { kind, frames, packets, received, bitrates, requester, skipping: Vec::new() }
+        Self {
+            kind,
+            frames,
+            packets,
+            received,
+            #[cfg(feature = "engine")]
+            receiving,
+            bitrates,
+            requester,
+            skipping: Vec::new(),
+        }
     }
 }
 
@@ -161,6 +180,12 @@ impl Connection {
     /// Lets the handles see the present states and descriptions.
     pub(crate) fn publish(&self) {
         self.snapshot.send_replace(snapshot(&self.pc));
+        #[cfg(feature = "engine")]
+        for (&handle, media) in &self.media {
+            if let Some(transceiver) = self.pc.transceiver(handle) {
+                Receiving::update(&media.receiving, transceiver);
+            }
+        }
     }
 
     /// Makes the handle for a channel of the state machine.
@@ -206,6 +231,10 @@ impl Connection {
             let requester = Requester::new(targets);
             Media::new(kind, bitrates, requester)
         });
+        #[cfg(feature = "engine")]
+        if let Some(transceiver) = pc.transceiver(handle) {
+            Receiving::update(&media.receiving, transceiver);
+        }
         let (received, bitrates) = (media.received.clone(), media.bitrates.subscribe());
         let requests = media.requester.subscribe();
         if self.pc.connection_state() == ConnectionState::Closed {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use peerage_media::audio::jitter::{JitterBuffer, JitterConfig, JitterPacket};
 use peerage_media::audio::{AudioBlock, AudioFrame};
 use peerage_media::codec::{CodecFactory, CodecSpec};
+use peerage_media::sync::{Playing, SyncMedium};
 use peerage_media::track::AudioSource;
 use peerage_peerconnection::MediaFrame;
 use peerage_peerconnection::media::CodecFormat;
@@ -13,11 +14,15 @@ use peerage_rtp::payload::PayloadFormat;
 use tokio::sync::mpsc;
 
 use super::arrivals::{Arrival, Arrivals};
-use super::statistics::ReceiverCounters;
+use super::receiver::Told;
+use super::together::Together;
 use crate::Error;
 
 /// How late the thread may be before it begins anew, rather than play what it has missed.
 const MAX_LATE: Duration = Duration::from_millis(200);
+
+/// Blocks from one time that others are told of what is played to the next.
+const TOLD_EVERY: u32 = 5;
 
 type Frames = Arc<tokio::sync::Mutex<mpsc::Receiver<MediaFrame>>>;
 
@@ -27,16 +32,18 @@ pub(super) fn begin(
     frames: Frames,
     source: AudioSource,
     codecs: Arc<dyn CodecFactory>,
-    counters: Arc<ReceiverCounters>,
+    together: Together,
+    told: Told,
 ) -> Result<(), Error> {
     let arrivals = Arrivals::begin(runtime, frames);
     let block = AudioFrame::default();
-    let mut player = Player { source, codecs, counters, current: None, frame: block };
+    let mut player =
+        Player { source, codecs, together, told, current: None, frame: block, blocks: 0 };
     let run = move || {
         let mut due = Instant::now() + AudioBlock::DURATION;
         while player.source.is_wanted() {
             match arrivals.next(due) {
-                Arrival::Frame { at, frame, .. } => player.take(at, &frame),
+                Arrival::Frame { frame, .. } => player.take(&frame),
                 Arrival::Nothing => {
                     player.play(due);
                     due += AudioBlock::DURATION;
@@ -56,48 +63,96 @@ pub(super) fn begin(
         .map_err(Error::Thread)
 }
 
+/// What is played now.
+struct Current {
+    ssrc: u32,
+    codec: CodecFormat,
+    buffer: JitterBuffer,
+}
+
 /// What the thread has.
 struct Player {
     source: AudioSource,
     codecs: Arc<dyn CodecFactory>,
-    counters: Arc<ReceiverCounters>,
-    current: Option<(CodecFormat, JitterBuffer)>,
+    together: Together,
+    told: Told,
+    current: Option<Current>,
     /// Filled anew for each block.
     frame: AudioFrame,
+    /// Blocks since others were told of what is played.
+    blocks: u32,
 }
 
 impl Player {
-    fn take(&mut self, at: Instant, received: &MediaFrame) {
-        self.counters.received.add(1);
-        let mut packet = JitterPacket::from(&received.frame);
-        packet.comfort_noise = received.codec.payload() == PayloadFormat::ComfortNoise;
-        let same = self.current.as_ref().is_some_and(|(codec, _)| *codec == received.codec);
-        if !same && !packet.comfort_noise {
-            let codec = received.codec;
-            let spec = CodecSpec::new(codec.payload(), codec.clock_rate(), 1);
-            match self.codecs.audio_decoder(&spec) {
-                Ok(decoder) => {
-                    let config = JitterConfig::new(codec.clock_rate());
-                    self.current = Some((codec, JitterBuffer::new(config, decoder)));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a track cannot be decoded");
-                    self.counters.failed.add(1);
-                    return;
-                }
-            }
+    fn take(&mut self, received: &MediaFrame) {
+        let payload = received.codec.payload();
+        if payload == PayloadFormat::TelephoneEvent {
+            // Told by an event of the connection.
+            return;
         }
-        if let Some((_, buffer)) = &mut self.current {
-            buffer.insert(at, packet);
+        self.told.counters.received.add(1);
+        let mut packet = JitterPacket::from(&received.frame);
+        packet.comfort_noise = payload == PayloadFormat::ComfortNoise;
+        if !packet.comfort_noise && !self.prepare(received) {
+            self.told.counters.failed.add(1);
+            return;
+        }
+        if let Some(Current { ssrc, codec, buffer }) = &mut self.current
+            && *ssrc == received.ssrc
+        {
+            self.together.take(received, SyncMedium::Sound(codec.clock_rate()));
+            buffer.insert(received.arrival.last, packet);
             self.source.set_muted(false);
         }
     }
 
+    /// Makes a decoder for what comes, where that is something else than before. False where there is none.
+    fn prepare(&mut self, received: &MediaFrame) -> bool {
+        let MediaFrame { ssrc, codec, .. } = *received;
+        if self.current.as_ref().is_some_and(|now| (now.ssrc, now.codec) == (ssrc, codec)) {
+            return true;
+        }
+        let spec = CodecSpec::new(codec.payload(), codec.clock_rate(), 1);
+        let decoder = match self.codecs.audio_decoder(&spec) {
+            Ok(decoder) => decoder,
+            Err(error) => {
+                tracing::warn!(%error, "a track cannot be decoded");
+                return false;
+            }
+        };
+        match &mut self.current {
+            // It goes on in another codec: what waits is played before.
+            Some(current) if current.ssrc == ssrc => {
+                current.codec = codec;
+                current.buffer.set_decoder(codec.clock_rate(), decoder);
+            }
+            current => {
+                let config = JitterConfig::new(codec.clock_rate());
+                let buffer = JitterBuffer::new(config, decoder);
+                *current = Some(Current { ssrc, codec, buffer });
+            }
+        }
+        true
+    }
+
     fn play(&mut self, now: Instant) {
-        if let Some((_, buffer)) = &mut self.current {
+        if let Some(Current { ssrc, buffer, .. }) = &mut self.current {
+            self.blocks += 1;
+            let timestamp = buffer.playout_timestamp().filter(|_| buffer.is_playing());
+            if self.blocks >= TOLD_EVERY
+                && let Some(timestamp) = timestamp
+            {
+                self.blocks = 0;
+                let playing = Playing { timestamp, at: now, delay: buffer.target_delay() };
+                let (delay, captured) = self.together.playing(now, playing);
+                buffer.set_synchronised_delay(delay);
+                buffer.set_target(self.together.target());
+                self.told.played.position(captured, now);
+            }
             buffer.get_audio(now, &mut self.frame.block);
             self.source.push(&self.frame);
-            self.counters.played.add(1);
+            self.told.counters.played.add(1);
+            self.told.played.sound(*ssrc, buffer.statistics());
         }
         self.frame.time += AudioBlock::DURATION;
     }

@@ -8,11 +8,14 @@ use peerage_media::audio::resample::{ResampleError, Resampler};
 use peerage_media::audio::{AudioBlock, Level, mix_channels};
 use peerage_media::codec::{AudioEncoder, AudioTarget, CodecError, CodecFactory};
 use peerage_media::track::SinkError;
+use peerage_peerconnection::media::RtpCodec;
 use peerage_peerconnection::{EncodingTarget, Frame};
 use peerage_rtp::extension::AudioLevel;
 
+use super::captured::CapturedSound;
 use super::codecs;
 use super::frames::FrameOutlet;
+use super::redundancy::Redundancy;
 use super::sender::{Input, Shared};
 use super::timeline::Timeline;
 use crate::{EncoderRequests, TargetBitrate};
@@ -22,6 +25,9 @@ const REST: Duration = Duration::from_millis(100);
 
 /// How far the time of a block may be from what the samples before it make it, before they are believed to have a gap.
 const MAX_DEVIATION: Duration = Duration::from_millis(60);
+
+/// What packets last where the peer says nothing.
+const PACKET: Duration = Duration::from_millis(20);
 
 /// An encoder, what it was made for, and what waits to be encoded.
 struct Current {
@@ -51,11 +57,15 @@ pub(super) fn run(
     let mut current: Option<Current> = None;
     let (mut packet, mut payloads) = (Vec::new(), BytesMut::new());
     let mut timeline = Timeline::new();
+    let mut redundancy = Redundancy::default();
+    let captured = Arc::new(CapturedSound::default());
+    outlet.set_capture(captured.clone());
     let counters = &shared.counters;
     while !shared.is_over() && !outlet.is_closed() && !requests.is_over() {
         if let Some(next) = shared.take_next() {
             input = next;
             timeline.begin_source();
+            captured.begin();
         }
         let Input::Audio { sink, .. } = &mut input else {
             std::thread::sleep(REST);
@@ -69,8 +79,10 @@ pub(super) fn run(
             }
             Err(_) => continue,
         };
-        let time = timeline.place(frame.time, Instant::now());
+        let now = Instant::now();
+        let time = timeline.place(frame.time, now);
         counters.captured.add(1);
+        captured.block(&frame.block);
         counters.too_slow.set(sink.dropped());
         counters.refused.set(outlet.refused());
         let target = requests.target(0).filter(|target| target.active);
@@ -80,11 +92,22 @@ pub(super) fn run(
             sink.recycle(frame);
             continue;
         };
-        let wanted = wanted(&target, bitrate);
+        let loss = outlet.loss();
+        let twice = match (&target.carried, target.redundant) {
+            (Some(_), _) => true,
+            (None, redundant) => redundant.is_some() && redundancy.decide(bitrate, loss),
+        };
+        let wanted = wanted(encoded(&target), if twice { bitrate / 2 } else { bitrate }, loss);
+        // The block has ended now; where it began is where its time is.
+        let began = now.checked_sub(frame.block.duration()).unwrap_or(now);
         match prepare(&mut current, codecs, target, wanted) {
             Ok(current) => {
-                let (clock, payload_type) =
-                    (u128::from(current.target.codec.clock_rate), current.target.payload_type);
+                let target = &current.target;
+                let clock = u128::from(encoded(target).clock_rate);
+                let payload_type = match target.redundant {
+                    Some(redundant) if twice => redundant,
+                    _ => target.payload_type,
+                };
                 let taken = current.take(&frame.block, time, |encoder, block, begins| {
                     packet.clear();
                     match encoder.encode(block, &mut packet) {
@@ -97,6 +120,7 @@ pub(super) fn run(
                             let level = Level::of(block).negative_dbov();
                             encoded.extensions.audio_level =
                                 Some(AudioLevel { level, voice: false });
+                            encoded.captured = began.checked_sub(time.saturating_sub(begins));
                             outlet.post(0, encoded);
                         }
                         Ok(false) => counters.left_out.add(1),
@@ -135,14 +159,28 @@ fn share(packet: &[u8], payloads: &mut BytesMut) -> Bytes {
 /// Bits a second that speech has no use for more of: what is left is for pictures.
 const ENOUGH: u64 = 64_000;
 
+/// What is encoded: inside of redundant audio where that was chosen.
+fn encoded(target: &EncodingTarget) -> &RtpCodec {
+    target.carried.as_ref().unwrap_or(&target.codec)
+}
+
+/// How long packets are to last: what the peer prefers, within what it takes at most.
+fn packet_duration(target: &EncodingTarget) -> Duration {
+    let times = &target.packet_times;
+    let preferred = times.preferred.unwrap_or(PACKET);
+    times.max.map_or(preferred, |max| preferred.min(max))
+}
+
 /// What the path has room for, as far as the peer wants it (RFC 7587 §6.1).
-fn wanted(target: &EncodingTarget, bitrate: u64) -> AudioTarget {
-    let spec = codecs::spec(&target.codec);
+fn wanted(codec: &RtpCodec, bitrate: u64, loss: f32) -> AudioTarget {
+    let spec = codecs::spec(codec);
     let parameter = |name: &str| spec.as_ref().and_then(|spec| spec.parameter(name));
     let most = parameter("maxaveragebitrate").and_then(|most| most.parse().ok());
     let bitrate = bitrate.min(most.unwrap_or(ENOUGH));
     let dtx = parameter("usedtx") == Some("1");
-    AudioTarget::default().with_bitrate(bitrate.min(510_000) as u32).with_dtx(dtx)
+    // In steps, so that the encoder is not set anew with each report.
+    let loss = (loss * 50.0).round() / 50.0;
+    AudioTarget::default().with_bitrate(bitrate.min(510_000) as u32).with_dtx(dtx).with_loss(loss)
 }
 
 /// The encoder for what is wanted now.
@@ -153,14 +191,16 @@ fn prepare<'a>(
     wanted: AudioTarget,
 ) -> Result<&'a mut Current, CodecError> {
     let same = |current: &Current| {
-        (current.target.payload_type, &current.target.codec) == (target.payload_type, &target.codec)
+        encoded(&current.target) == encoded(&target)
+            && packet_duration(&current.target) == packet_duration(&target)
     };
     if !current.as_ref().is_some_and(same) {
         *current = None;
-        let spec = codecs::spec(&target.codec).ok_or_else(|| CodecError::Missing {
+        let spec = codecs::spec(encoded(&target)).ok_or_else(|| CodecError::Missing {
             codec: target.codec.name.to_string(),
             feature: None,
         })?;
+        let spec = spec.with_packet_duration(packet_duration(&target));
         let mut encoder = codecs.audio_encoder(&spec)?;
         encoder.set_target(wanted)?;
         let mut pending = AudioBlock::default();

@@ -1,8 +1,9 @@
 //! How a thread hands frames to the driver without waiting for it, and without keeping the connection alive.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
+use peerage_peerconnection::playback::{Capture, Playback};
 use peerage_peerconnection::{Frame, TransceiverHandle};
 
 use crate::RtpTransceiver;
@@ -15,6 +16,8 @@ pub(super) struct FrameOutlet {
     handle: TransceiverHandle,
     /// Frames that the connection did not take.
     refused: Arc<AtomicU64>,
+    /// The share of packets that the peer has reported as lost, as the bits of an `f32`.
+    loss: Arc<AtomicU32>,
 }
 
 /// What became of a frame.
@@ -31,17 +34,19 @@ pub(super) enum Posted {
 impl FrameOutlet {
     pub(super) fn new(transceiver: &RtpTransceiver) -> Self {
         let (lifeline, handle) = transceiver.weak();
-        Self { lifeline, handle, refused: Arc::default() }
+        Self { lifeline, handle, refused: Arc::default(), loss: Arc::default() }
     }
 
     /// Hands over a frame.
     pub(super) fn post(&self, encoding: usize, frame: Frame) -> Posted {
         let Some(lifeline) = self.lifeline.upgrade() else { return Posted::Closed };
-        let (handle, refused) = (self.handle, self.refused.clone());
+        let (handle, refused, loss) = (self.handle, self.refused.clone(), self.loss.clone());
         let call = Box::new(move |connection: &mut crate::driver::Connection, now| {
             if connection.pc.send_frame(now, handle, encoding, &frame).is_err() {
                 refused.fetch_add(1, Ordering::Relaxed);
             }
+            let lost = connection.pc.sending_loss(handle, encoding).unwrap_or(0.0);
+            loss.store(lost.to_bits(), Ordering::Relaxed);
         });
         match lifeline.commands().try_send(Command::Call(lifeline.id(), call)) {
             Ok(()) => Posted::Underway,
@@ -55,6 +60,11 @@ impl FrameOutlet {
         self.refused.load(Ordering::Relaxed)
     }
 
+    /// The share of packets, 0 to 1, that the peer has reported as lost of late.
+    pub(super) fn loss(&self) -> f32 {
+        f32::from_bits(self.loss.load(Ordering::Relaxed))
+    }
+
     /// Asks the peer for a keyframe.
     pub(super) fn request_keyframe(&self) {
         let Some(lifeline) = self.lifeline.upgrade() else { return };
@@ -64,6 +74,26 @@ impl FrameOutlet {
         });
         // A driver with too much to do is asked again with the next frame.
         let _ = lifeline.commands().try_send(Command::Call(lifeline.id(), call));
+    }
+
+    /// Has something done with the connection; what finds no room is not done.
+    fn call(&self, call: impl FnOnce(&mut crate::driver::Connection) + Send + 'static) {
+        let Some(lifeline) = self.lifeline.upgrade() else { return };
+        let call = Box::new(move |connection: &mut crate::driver::Connection, _| call(connection));
+        let _ = lifeline.commands().try_send(Command::Call(lifeline.id(), call));
+    }
+
+    /// Whose numbers the statistics of what is received have.
+    pub(super) fn set_playback(&self, playback: Arc<dyn Playback>) {
+        let handle = self.handle;
+        // It may be gone already: then nobody asks.
+        self.call(move |connection| drop(connection.pc.set_playback(handle, Some(playback))));
+    }
+
+    /// Whose numbers the statistics of the track that is sent have.
+    pub(super) fn set_capture(&self, capture: Arc<dyn Capture>) {
+        let handle = self.handle;
+        self.call(move |connection| drop(connection.pc.set_capture(handle, Some(capture))));
     }
 
     /// Whether the connection is gone.

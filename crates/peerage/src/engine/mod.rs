@@ -41,13 +41,17 @@
 mod arrivals;
 mod audio_receiver;
 mod audio_sender;
+mod captured;
 mod codecs;
 mod frames;
+mod played;
 mod receiver;
+mod redundancy;
 mod sender;
 pub mod sources;
 mod statistics;
 mod timeline;
+mod together;
 mod video_receiver;
 mod video_sender;
 

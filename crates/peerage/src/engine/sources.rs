@@ -32,7 +32,7 @@ pub fn pictures(
     let source = VideoSource::new(label);
     let track = source.track();
     let interval = Duration::from_secs_f64(1.0 / rate);
-    paced(source, interval, move |number, time| {
+    paced(source, interval, 0, move |number, time| {
         draw(number).map(|picture| VideoFrame::new(picture, time))
     })?;
     Ok(track)
@@ -71,7 +71,8 @@ pub fn sound(
     let source = AudioSource::new(label);
     let track = source.track();
     let frames = rate / 100;
-    paced(source, AudioBlock::DURATION, move |number, time| {
+    // A block is there when it has ended.
+    paced(source, AudioBlock::DURATION, 1, move |number, time| {
         let mut block = AudioBlock::silence(rate, 1, frames as usize);
         let goes_on = fill(number * u64::from(frames), block.samples_mut());
         goes_on.then_some(AudioFrame { block, time })
@@ -93,10 +94,11 @@ pub fn tone(frequency: f64) -> Result<AudioTrack, Error> {
     })
 }
 
-/// Gives what is made to a source, each when it is due.
+/// Gives what is made to a source, each when it is due: so many intervals after its time.
 fn paced<M: Medium>(
     source: Source<M>,
     interval: Duration,
+    later: u32,
     mut make: impl FnMut(u64, Duration) -> Option<M> + Send + 'static,
 ) -> Result<(), Error> {
     let run = move || {
@@ -104,12 +106,12 @@ fn paced<M: Medium>(
         let mut number = 0;
         while source.is_wanted() {
             let time = Duration::from_nanos(interval.as_nanos() as u64 * number);
-            let now = begin.elapsed();
-            match time.checked_sub(now) {
+            let (now, due) = (begin.elapsed(), time + interval * later);
+            match due.checked_sub(now) {
                 Some(early) => std::thread::sleep(early),
                 // What nobody could have seen in time is left out.
-                None if now - time > MAX_LATE => {
-                    number = (now.as_nanos() / interval.as_nanos()) as u64;
+                None if now - due > MAX_LATE => {
+                    number = (now.as_nanos() / interval.as_nanos()) as u64 - u64::from(later);
                     continue;
                 }
                 None => {}
