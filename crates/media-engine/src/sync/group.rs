@@ -368,6 +368,46 @@ mod tests {
         assert_eq!(group.skew(sound, pictures), None);
     }
 
+    proptest::proptest! {
+        /// Whatever a peer says of its clocks, nobody is held back for longer than is believed.
+        #[test]
+        fn delays_are_bounded_whatever_is_said(
+            calls in proptest::collection::vec((0u8..7, 0usize..4, proptest::num::u64::ANY), 0..300),
+        ) {
+            let mut group = SyncGroup::new();
+            let streams = ["a".to_owned()];
+            let mediums = [SyncMedium::Sound(48_000), SyncMedium::Pictures];
+            let mut ids: Vec<SyncId> =
+                (0..4).map(|at| group.add(mediums[at % 2], &streams)).collect();
+            let mut now = Instant::now();
+            for (call, which, value) in calls {
+                let (id, timestamp) = (ids[which], value as u32);
+                match call {
+                    0 => group.sender_report(id, NtpTime(value), (value >> 32) as u32),
+                    1 => group.captured(
+                        id,
+                        &AbsoluteCaptureTime { ntp: value, clock_offset: Some(1) },
+                        timestamp,
+                    ),
+                    2 => group.restart(id, mediums[which % 2]),
+                    3 => {
+                        group.remove(id);
+                        ids[which] = group.add(mediums[which % 2], &streams);
+                    }
+                    4 => now += Duration::from_millis(value & 0x3fff),
+                    _ => {
+                        let delay = Duration::from_millis(value & 0xfff);
+                        let at = now.checked_sub(delay).unwrap_or(now);
+                        group.playing(now, id, Playing { timestamp, at, delay });
+                    }
+                }
+                for id in &ids {
+                    proptest::prop_assert!(group.delay(*id) <= MAX_SKEW);
+                }
+            }
+        }
+    }
+
     #[test]
     fn too_many_streams_are_left_alone() {
         let mut group = SyncGroup::new();

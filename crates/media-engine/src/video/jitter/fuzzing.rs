@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use peerage_rtp::payload::EncodedFrame;
 
-use super::{JitterConfig, JitterEvent, VideoJitterBuffer};
+use super::{Arrived, JitterConfig, JitterEvent, VideoJitterBuffer};
 
 /// Each four bytes are a call. What is held stays within its bounds, every frame that came is accounted for, and whatever is held is
 /// handed out within the longest delay.
@@ -42,7 +42,12 @@ pub fn video_jitter(data: &[u8]) {
                     block_payload_type: None,
                     redundant: false,
                 };
-                buffer.insert(now, frame);
+                // Packets may have come long before, and claim to come later.
+                let before = Duration::from_millis(u64::from(kind & 0x30) * 20);
+                let first = now.checked_sub(before).unwrap_or(now);
+                let last = if kind & 0x40 == 0 { now } else { first + 2 * before };
+                let repaired = kind & 0x80 != 0;
+                buffer.insert_arrived(now, Arrived { first, last, repaired }, frame);
             }
             7 => buffer.packet_arrived(now),
             8 => buffer.decode_failed(now),
