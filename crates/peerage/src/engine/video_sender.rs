@@ -62,7 +62,8 @@ pub(super) fn run(
             }
             Err(_) => continue,
         };
-        frame.time = timeline.place(frame.time, Instant::now());
+        let came = Instant::now();
+        frame.time = timeline.place(frame.time, came);
         counters.captured.add(1);
         counters.too_slow.set(sink.dropped());
         // What the connection did not take is missing for those after it.
@@ -105,7 +106,7 @@ pub(super) fn run(
         for picture in pictures.drain(..) {
             counters.encoded.add(1);
             counters.keyframes.add(u64::from(picture.keyframe));
-            let encoded = encoded(picture, &frame, current.target.payload_type);
+            let encoded = encoded(picture, &frame, current.target.payload_type).captured_at(came);
             if outlet.post(0, encoded) == Posted::Busy {
                 counters.refused.add(1);
                 keyframe = true;
