@@ -16,6 +16,7 @@ pub mod pcm;
 pub mod processing;
 pub mod resample;
 mod speakers;
+mod telephone_tones;
 pub mod vad;
 
 pub use block::AudioBlock;
@@ -28,3 +29,4 @@ pub use frame::AudioFrame;
 pub use level::{Level, LevelMeter};
 pub use limiter::Limiter;
 pub use speakers::SpeakerDetector;
+pub use telephone_tones::TelephoneTones;

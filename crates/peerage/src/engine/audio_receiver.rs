@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use peerage_media::audio::jitter::{JitterBuffer, JitterConfig, JitterPacket};
-use peerage_media::audio::{AudioBlock, AudioFrame};
+use peerage_media::audio::{AudioBlock, AudioFrame, TelephoneTones};
 use peerage_media::codec::{CodecFactory, CodecSpec};
 use peerage_media::sync::{Playing, SyncMedium};
 use peerage_media::track::AudioSource;
 use peerage_peerconnection::MediaFrame;
 use peerage_peerconnection::media::CodecFormat;
 use peerage_rtp::payload::PayloadFormat;
+use peerage_rtp::payload::telephone_event::EventReport;
 use tokio::sync::mpsc;
 
 use super::arrivals::{Arrival, Arrivals};
@@ -37,8 +38,16 @@ pub(super) fn begin(
 ) -> Result<(), Error> {
     let arrivals = Arrivals::begin(runtime, frames);
     let block = AudioFrame::default();
-    let mut player =
-        Player { source, codecs, together, told, current: None, frame: block, blocks: 0 };
+    let mut player = Player {
+        source,
+        codecs,
+        together,
+        told,
+        current: None,
+        tones: TelephoneTones::new(),
+        frame: block,
+        blocks: 0,
+    };
     let run = move || {
         let mut due = Instant::now() + AudioBlock::DURATION;
         while player.source.is_wanted() {
@@ -77,6 +86,7 @@ struct Player {
     together: Together,
     told: Told,
     current: Option<Current>,
+    tones: TelephoneTones,
     /// Filled anew for each block.
     frame: AudioFrame,
     /// Blocks since others were told of what is played.
@@ -87,7 +97,7 @@ impl Player {
     fn take(&mut self, received: &MediaFrame) {
         let payload = received.codec.payload();
         if payload == PayloadFormat::TelephoneEvent {
-            // Told by an event of the connection.
+            self.take_event(received);
             return;
         }
         self.told.counters.received.add(1);
@@ -103,6 +113,17 @@ impl Player {
             self.together.take(received, SyncMedium::Sound(codec.clock_rate()));
             buffer.insert(received.arrival.last, packet);
             self.source.set_muted(false);
+        }
+    }
+
+    /// Takes what names a key, which sounds in the place of what comes from the peer's microphone.
+    fn take_event(&mut self, received: &MediaFrame) {
+        let Some(Current { buffer, .. }) = &self.current else { return };
+        let clock = (received.frame.timestamp, received.codec.clock_rate());
+        // Others in the same packet follow it without a pause, and come again in their own.
+        let first = EventReport::read(&received.frame.data).ok().and_then(|mut all| all.next());
+        if let Some(report) = first {
+            self.tones.report(received.arrival.last, clock, &report, buffer.target_delay());
         }
     }
 
@@ -150,6 +171,7 @@ impl Player {
                 self.told.played.position(captured, now);
             }
             buffer.get_audio(now, &mut self.frame.block);
+            self.tones.fill(now, &mut self.frame.block);
             self.source.push(&self.frame);
             self.told.counters.played.add(1);
             self.told.played.sound(*ssrc, buffer.statistics());
