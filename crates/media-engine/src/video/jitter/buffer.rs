@@ -269,6 +269,12 @@ impl VideoJitterBuffer {
         (expected + delay).min(held.arrived + self.config.max_delay)
     }
 
+    /// When the picture of the first frame is to be shown: as soon as that of any behind it, which may be decoded only after it.
+    /// One dated wrong would hold back all others.
+    fn first_render_at(&self) -> Option<Instant> {
+        self.frames.iter().map(|held| self.render_at(held)).min()
+    }
+
     fn decode_at(&self, render_at: Instant) -> Instant {
         render_at.checked_sub(self.delay.decoding() + RENDER).unwrap_or(render_at)
     }
@@ -282,8 +288,7 @@ impl VideoJitterBuffer {
             return Some(JitterEvent::RequestKeyframe);
         }
         loop {
-            let held = self.frames.front()?;
-            let render_at = self.render_at(held);
+            let render_at = self.first_render_at()?;
             if self.decode_at(render_at) > now {
                 return None;
             }
@@ -335,7 +340,7 @@ impl VideoJitterBuffer {
 
     /// When [`poll`](Self::poll) will have something to say, as far as is known.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let frame = self.frames.front().map(|held| self.decode_at(self.render_at(held)));
+        let frame = self.first_render_at().map(|render_at| self.decode_at(render_at));
         [frame, self.keyframe_due()].into_iter().flatten().min()
     }
 

@@ -368,3 +368,61 @@ fn repairs_that_are_frequent_are_given_time_for() {
         statistics.jitter_buffer_delay + MS(5) * statistics.frames_decoded as u32
     );
 }
+
+/// The longest time between two frames that leave for the decoder, of frames that come as told: in ms, with their timestamps.
+fn longest_wait(target: u64, frames: impl Iterator<Item = (u64, u32)>) -> Duration {
+    let start = Instant::now();
+    let mut buffer = VideoJitterBuffer::new(JitterConfig::default());
+    buffer.set_target(MS(target));
+    let (mut frames, mut last, mut longest) = (frames.enumerate().peekable(), None, MS(0));
+    let mut time = 0;
+    while frames.peek().is_some() {
+        let now = start + MS(time);
+        while let Some((number, (_, timestamp))) = frames.next_if(|(_, (at, _))| *at <= time) {
+            let mut frame = frame(number as u32, 3_000);
+            // One begins each stream.
+            (frame.timestamp, frame.keyframe) = (timestamp, number == 0 || timestamp == 0);
+            buffer.insert(now, frame);
+        }
+        while let Some(event) = buffer.poll(now) {
+            if let JitterEvent::Decode(_) = event {
+                buffer.decoded(MS(5), false);
+                let since = last.replace(now).map_or(MS(0), |last| now.duration_since(last));
+                longest = longest.max(since);
+            }
+        }
+        // What it says of when to ask again holds: nothing is due before.
+        if let Some(due) = buffer.poll_timeout() {
+            assert!(due > now, "at {time} ms");
+        }
+        time += 1;
+    }
+    longest
+}
+
+#[test]
+fn frames_that_wait_outlast_no_restart_of_the_timestamps() {
+    for (before, target) in [(1_500_000_000, 200), (1_500_000_000, 0), (2_000_000, 500)] {
+        let frames = (0..700).map(|number: u32| {
+            let first = if number < 300 { before } else { 0u32.wrapping_sub(300 * 3_000) };
+            (u64::from(number) * 100 / 3, first.wrapping_add(number * 3_000))
+        });
+        let longest = longest_wait(target, frames);
+        assert!(longest < MS(100 + target), "{before}, {target}: {longest:?}");
+    }
+}
+
+#[test]
+fn a_frame_dated_ahead_holds_back_no_others() {
+    for ahead in [300, 900, 2_000, 5_000, 9_900] {
+        for target in [0, 200] {
+            let frames = (0..900).map(|number: u32| {
+                let wrong = if number == 500 { ahead * 90 } else { 0 };
+                (u64::from(number) * 100 / 3, number * 3_000 + wrong)
+            });
+            let longest = longest_wait(target, frames);
+
+            assert!(longest < MS(200), "{ahead}, {target}: {longest:?}");
+        }
+    }
+}
