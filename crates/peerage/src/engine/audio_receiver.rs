@@ -15,6 +15,7 @@ use peerage_rtp::payload::telephone_event::EventReport;
 use tokio::sync::mpsc;
 
 use super::arrivals::{Arrival, Arrivals};
+use super::codec_turn::{CodecTurn, Turn};
 use super::receiver::Told;
 use super::together::Together;
 use crate::Error;
@@ -75,7 +76,7 @@ pub(super) fn begin(
 /// What is played now.
 struct Current {
     ssrc: u32,
-    codec: CodecFormat,
+    codec: CodecTurn<CodecFormat>,
     buffer: JitterBuffer,
 }
 
@@ -103,6 +104,10 @@ impl Player {
         self.told.counters.received.add(1);
         let mut packet = JitterPacket::from(&received.frame);
         packet.comfort_noise = payload == PayloadFormat::ComfortNoise;
+        if !packet.comfort_noise && self.turn(received) == Some(Turn::Past) {
+            // The decoder for it is gone, or about to go: it counts as lost.
+            return;
+        }
         if !packet.comfort_noise && !self.prepare(received) {
             self.told.counters.failed.add(1);
             return;
@@ -110,7 +115,7 @@ impl Player {
         if let Some(Current { ssrc, codec, buffer }) = &mut self.current
             && *ssrc == received.ssrc
         {
-            self.together.take(received, SyncMedium::Sound(codec.clock_rate()));
+            self.together.take(received, SyncMedium::Sound(codec.codec().clock_rate()));
             buffer.insert(received.arrival.last, packet);
             self.source.set_muted(false);
         }
@@ -127,12 +132,20 @@ impl Player {
         }
     }
 
+    /// What a frame is to the stream that is played; `None` if it is of another.
+    fn turn(&self, received: &MediaFrame) -> Option<Turn> {
+        let current = self.current.as_ref().filter(|current| current.ssrc == received.ssrc)?;
+        let frame = &received.frame;
+        Some(current.codec.of(received.codec, frame.first_sequence, frame.redundant))
+    }
+
     /// Makes a decoder for what comes, where that is something else than before. False where there is none.
     fn prepare(&mut self, received: &MediaFrame) -> bool {
         let MediaFrame { ssrc, codec, .. } = *received;
-        if self.current.as_ref().is_some_and(|now| (now.ssrc, now.codec) == (ssrc, codec)) {
+        if self.turn(received) == Some(Turn::Same) {
             return true;
         }
+        let turn = CodecTurn::new(codec, received.frame.first_sequence);
         let spec = CodecSpec::new(codec.payload(), codec.clock_rate(), 1);
         let decoder = match self.codecs.audio_decoder(&spec) {
             Ok(decoder) => decoder,
@@ -144,13 +157,13 @@ impl Player {
         match &mut self.current {
             // It goes on in another codec: what waits is played before.
             Some(current) if current.ssrc == ssrc => {
-                current.codec = codec;
+                current.codec = turn;
                 current.buffer.set_decoder(codec.clock_rate(), decoder);
             }
             current => {
                 let config = JitterConfig::new(codec.clock_rate());
                 let buffer = JitterBuffer::new(config, decoder);
-                *current = Some(Current { ssrc, codec, buffer });
+                *current = Some(Current { ssrc, codec: turn, buffer });
             }
         }
         true

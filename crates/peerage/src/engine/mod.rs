@@ -42,6 +42,7 @@ mod arrivals;
 mod audio_receiver;
 mod audio_sender;
 mod captured;
+mod codec_turn;
 mod codecs;
 mod frames;
 mod played;
