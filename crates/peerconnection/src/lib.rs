@@ -57,9 +57,9 @@ pub use peerage_log as log;
 pub use peerage_rtp::payload::{EncodedFrame, FrameInfo};
 pub use queues::Queues;
 pub use rtp::{
-    Contribution, EncoderStatistics, EncodingTarget, Estimate, Frame, FrameArrival, MAX_LATE_PACKETS,
-    MediaFrame, OutgoingPacket, PacketExtensions, PictureExtensions, ReceiveMode, ReceivedPacket,
-    RtpStatistics, SenderTime,
+    Contribution, EncoderStatistics, EncodingTarget, Estimate, Frame, FrameArrival,
+    MAX_LATE_PACKETS, MediaFrame, OutgoingPacket, PacketExtensions, PictureExtensions, ReceiveMode,
+    ReceivedPacket, RtpStatistics, SenderTime,
 };
 pub use state::{
     ConnectionState, DataChannelState, DtlsState, IceConnectionState, IceGatheringState,

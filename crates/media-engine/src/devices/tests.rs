@@ -2,6 +2,7 @@
 //! draws into memory.
 
 use std::sync::Mutex;
+#[cfg(all(feature = "screen", feature = "window", target_os = "linux"))]
 use std::time::Duration;
 
 use super::*;
