@@ -1,5 +1,8 @@
 //! The jitter buffer itself: packets in, 10 ms of sound out of each call.
 
+mod filling;
+mod intake;
+
 use std::time::{Duration, Instant};
 
 use super::background::{Background, WINDOW_MILLIS};
@@ -11,18 +14,16 @@ use super::lpc::Noise;
 use super::merge::{MadeUp, merge};
 use super::missing::Missing;
 use super::packet::JitterPacket;
-use super::packet_buffer::{Inserted, PacketBuffer, Waiting};
-use super::play_buffer::{HISTORY_MILLIS, PlayBuffer};
+use super::packet_buffer::PacketBuffer;
+use super::play_buffer::PlayBuffer;
 use super::pull_clock::PullClock;
 use super::statistics::JitterStatistics;
 use super::stretch::Stretcher;
-use super::timeline::{Place, Timeline};
+use super::timeline::Timeline;
 use crate::audio::AudioBlock;
 use crate::codec::comfort_noise::ComfortNoise;
 use crate::codec::{AudioDecoder, Concealment};
 
-/// The longest packet, in ms: what receivers of RTP should take (RFC 3551 §4.2). Opus has 120 ms at most (RFC 6716 §3.2.5).
-const MAX_PACKET_MILLIS: i64 = 200;
 /// How much is made up before the stream counts as stopped, in ms.
 const MAX_BRIDGE_MILLIS: i64 = 1_000;
 /// How many calls are between two that stretch.
@@ -35,10 +36,6 @@ const STRETCH_MILLIS: usize = 30;
 const MAX_OPERATIONS: usize = 16;
 /// Opus with DTX sends packets of so many bytes at most while nobody speaks (RFC 7587 §3.1.3 leaves them out altogether).
 const DTX_BYTES: usize = 2;
-/// A packet of which less than this part is still to come, after what was played, is not worth its decoding.
-const WORTHWHILE: i64 = 8;
-/// How many packets have to find room besides those that are held for the target.
-const SPARE_PACKETS: usize = 8;
 
 /// An adaptive jitter buffer for one stream of sound.
 ///
@@ -141,95 +138,6 @@ impl JitterBuffer {
     pub fn insert(&mut self, now: Instant, packet: JitterPacket) {
         let now = self.micros(now);
         self.take_in(now, packet);
-    }
-
-    fn take_in(&mut self, now: i64, packet: JitterPacket) {
-        let decoder = self.coming.as_deref().unwrap_or(self.decoder.as_ref());
-        let length = match packet.comfort_noise {
-            true => 0,
-            false => {
-                let duration = decoder.packet_duration(&packet.payload).unwrap_or_default();
-                let ticks = duration.as_nanos() as i64 * i64::from(self.config.clock_rate);
-                let ticks = (ticks + 500_000_000) / 1_000_000_000;
-                if ticks == 0 || duration.as_millis() as i64 > MAX_PACKET_MILLIS {
-                    self.statistics.packets_undecodable += 1;
-                    return;
-                }
-                ticks
-            }
-        };
-        let has_redundancy = !packet.comfort_noise && decoder.has_redundancy(&packet.payload);
-        let (timestamp, sequence) = (packet.timestamp, packet.sequence);
-        let place = self.timeline.place(timestamp, sequence, now, packet.redundant);
-        let start = match place {
-            Place::At(tick) => {
-                if !self.timeline.has_stray() {
-                    self.drop_stray();
-                }
-                tick
-            }
-            Place::Restart(tick) => {
-                let first = self.stray.take();
-                self.restart();
-                if let Some((when, first)) = first {
-                    // It was the first of these: it is near the one that began them, so this goes no deeper.
-                    self.take_in(when, first);
-                }
-                tick
-            }
-            Place::Stray => {
-                if self.timeline.has_stray() && !packet.redundant {
-                    self.drop_stray();
-                    self.stray = Some((now, packet));
-                } else {
-                    self.statistics.packets_discarded += u64::from(!packet.redundant);
-                }
-                return;
-            }
-        };
-        let mut waiting = Waiting {
-            start,
-            length,
-            sequence,
-            arrival: now,
-            payload: packet.payload,
-            redundant: packet.redundant,
-            comfort_noise: packet.comfort_noise,
-            has_redundancy,
-            epoch: self.epoch + u32::from(self.coming.is_some()),
-        };
-        if self.over_and_done(&waiting) {
-            if waiting.redundant || !self.timeline.is_set_back(sequence) {
-                self.observe(&waiting);
-                self.count_late(&waiting);
-                return;
-            }
-            self.restart();
-            if let Place::Restart(tick) = self.timeline.begin(timestamp, sequence, now) {
-                waiting.start = tick;
-            }
-        } else if waiting.redundant && self.begun && waiting.start < self.end {
-            let played = self.end.min(waiting.end());
-            if !self.missing.touches(waiting.start, played) {
-                // Dated wrong: that was played from another packet.
-                return;
-            }
-        }
-        self.observe(&waiting);
-        if let Inserted::Kept { evicted } = self.packets.insert(waiting) {
-            self.statistics.packets_discarded += evicted as u64;
-        }
-    }
-
-    /// Counts what came when its time was over. A copy, or a packet that was played, is no loss.
-    fn count_late(&mut self, packet: &Waiting) {
-        let late = packet.comfort_noise || self.missing.touches(packet.start, packet.end());
-        self.statistics.packets_discarded += u64::from(late && !packet.redundant);
-    }
-
-    /// What was nowhere near the others was indeed nothing.
-    fn drop_stray(&mut self) {
-        self.statistics.packets_discarded += u64::from(self.stray.take().is_some());
     }
 
     /// Gives the next 10 ms, in the decoder's rate and channels. `now` may be the same for several calls in a row.
@@ -349,54 +257,6 @@ impl JitterBuffer {
     /// Channels of the blocks that come out.
     pub fn channels(&self) -> usize {
         self.channels
-    }
-
-    /// Tells the delay manager of a packet.
-    fn observe(&mut self, packet: &Waiting) {
-        let media = self.media(packet.start);
-        if packet.length > 0 {
-            // More than may wait would only push out the oldest, for ever.
-            let most = self.config.max_packets;
-            let count = most.saturating_sub(SPARE_PACKETS).max(most / 2) as i64;
-            self.delay.set_room(count * self.media(packet.length));
-        }
-        let follows =
-            self.last_sequence.is_some_and(|last| packet.sequence == last.wrapping_add(1));
-        let stood_still = self.phase == Phase::Waiting && self.begun && self.packets.len() == 0;
-        if stood_still && follows && !packet.redundant && packet.start == self.end {
-            // The sender's clock stood still as long as nothing came.
-            self.delay.restart();
-        }
-        let lacking = |from: i64, to: i64| {
-            if self.phase != Phase::Waiting && from < self.end {
-                self.missing.touches(from, to)
-            } else {
-                !self.packets.covers(from)
-            }
-        };
-        let new = packet.length > 0 && lacking(packet.start, packet.end());
-        // In-band redundancy is taken to be of the same length, as encoders do.
-        let before = packet.start - packet.length;
-        let restores = packet.has_redundancy && lacking(before, packet.start) && self.begun;
-        if packet.redundant {
-            if new {
-                self.delay.restored(packet.arrival, media);
-            }
-            return;
-        }
-        self.delay.arrived(packet.arrival, media, new);
-        if restores {
-            self.delay.restored(packet.arrival, self.media(before));
-        }
-    }
-
-    /// Whether what a packet has was played or made up already, all but a little.
-    fn over_and_done(&self, packet: &Waiting) -> bool {
-        self.begun
-            && match packet.comfort_noise {
-                true => packet.start < self.end,
-                false => (packet.end() - self.end).max(0) * WORTHWHILE < packet.length.max(1),
-            }
     }
 
     /// Adds at least a little to what is played.
@@ -525,63 +385,6 @@ impl JitterBuffer {
         }
     }
 
-    /// Plays the sound before the next packet, which that one has in it.
-    fn restore(&mut self, time: i64) {
-        let Some(front) = self.packets.front() else { return };
-        let (start, arrival) = (front.start, front.arrival);
-        let missing = self.duration(front.length);
-        let mut decoded = std::mem::take(&mut self.decoded);
-        let result = self.decoder.decode_redundancy(&front.payload, missing, &mut decoded);
-        let fits = (decoded.rate(), decoded.channels()) == (self.rate, self.channels);
-        let gap = self.frames(start - self.end).max(1) as usize;
-        if !matches!(result, Ok(true)) || !fits || decoded.frames() < gap {
-            self.decoded = decoded;
-            self.conceal(gap, true);
-            return;
-        }
-        let skip = decoded.frames() - gap;
-        self.count_played(time, arrival, gap);
-        self.statistics.restored_samples += gap as u64;
-        self.append(&decoded, skip);
-        self.end = start;
-        self.decoded = decoded;
-    }
-
-    /// Plays `frames` of what is lost before the next packet from its deep redundancy. False where it has none of it.
-    fn restore_deep(&mut self, time: i64, frames: usize) -> bool {
-        let Some(front) = self.packets.front() else { return false };
-        let (start, arrival) = (front.start, front.arrival);
-        // It is read once for all gaps before a packet.
-        let reach = match self.deep {
-            Some((of, reach)) if of == start => reach,
-            _ => {
-                let reach = self.decoder.deep_redundancy(&front.payload);
-                self.deep = Some((start, reach));
-                reach
-            }
-        };
-        let before = self.duration(start - self.end);
-        if reach.is_zero() || before > reach {
-            return false;
-        }
-        // In whole blocks, as the library has it.
-        let blocks = frames.div_ceil(self.block()) as u32;
-        let mut decoded = std::mem::take(&mut self.decoded);
-        let missing = AudioBlock::DURATION * blocks;
-        let result = self.decoder.decode_deep_redundancy(before, missing, &mut decoded);
-        let fits = (decoded.rate(), decoded.channels()) == (self.rate, self.channels);
-        let restored = matches!(result, Ok(true)) && fits && decoded.frames() >= frames;
-        if restored {
-            decoded.truncate(frames);
-            self.count_played(time, arrival, frames);
-            self.statistics.restored_samples += frames as u64;
-            self.append(&decoded, 0);
-            self.end += self.ticks(frames as i64).max(1);
-        }
-        self.decoded = decoded;
-        restored
-    }
-
     /// Appends what was decoded but for its first frames, joined to what was made up before.
     fn append(&mut self, decoded: &AudioBlock, skip: usize) {
         let samples = &decoded.samples()[skip * self.channels..];
@@ -604,100 +407,6 @@ impl JitterBuffer {
         }
         self.phase = Phase::Playing;
         self.made = 0;
-    }
-
-    /// Makes up `frames`, in the place of what is lost or, where that is not `known`, may still come.
-    fn conceal(&mut self, frames: usize, known: bool) {
-        let own = self.decoder.concealment() == Concealment::Own;
-        if self.phase != Phase::Concealing {
-            self.statistics.concealment_events += 1;
-            self.codec_conceals = own;
-            if !own {
-                self.begin_expanding();
-            }
-            self.phase = Phase::Concealing;
-        }
-        let frames = frames.min(self.play.room()).max(1);
-        let mut audible = true;
-        if self.codec_conceals {
-            audible = match self.codec_makes(frames) {
-                Some(audible) => audible,
-                None => {
-                    self.codec_conceals = false;
-                    self.begin_expanding();
-                    true
-                }
-            };
-        }
-        if !self.codec_conceals {
-            self.scratch.clear();
-            let (background, noise) = (&mut self.background, &mut self.noise);
-            audible = self.expander.produce(frames, background, noise, &mut self.scratch);
-            self.play.push(&self.scratch);
-        }
-        self.statistics.concealed_samples += frames as u64;
-        if !audible {
-            self.statistics.silent_concealed_samples += frames as u64;
-        }
-        self.made += frames as i64;
-        if known {
-            let from = self.end;
-            self.end += self.ticks(frames as i64).max(1);
-            self.missing.add(from, self.end);
-        } else {
-            self.over += frames as i64;
-        }
-    }
-
-    fn begin_expanding(&mut self) {
-        let frames = self.rate as usize * HISTORY_MILLIS / 1_000;
-        self.expander.begin(self.play.tail(frames), self.rate, self.channels);
-    }
-
-    /// Has the decoder go on by itself, in whole blocks of which what is too much is left out. `None` where it cannot;
-    /// otherwise whether anything is to be heard of it.
-    fn codec_makes(&mut self, frames: usize) -> Option<bool> {
-        let blocks = frames.div_ceil(self.block()) as u32;
-        let mut decoded = std::mem::take(&mut self.decoded);
-        let made = self.decoder.conceal(AudioBlock::DURATION * blocks, &mut decoded).is_ok()
-            && (decoded.rate(), decoded.channels()) == (self.rate, self.channels)
-            && decoded.frames() >= frames;
-        if made {
-            self.play.push(&decoded.samples()[..frames * self.channels]);
-        }
-        let audible = decoded.samples().iter().any(|sample| sample.abs() > 1e-4);
-        self.decoded = decoded;
-        made.then_some(audible)
-    }
-
-    /// A block of comfort noise, or of silence where it has not begun.
-    fn make_noise(&mut self) {
-        let frames = self.block();
-        if self.begun {
-            self.over += frames as i64;
-        }
-        if self.phase == Phase::Waiting && self.begun {
-            // It stopped though nobody said so.
-            self.statistics.concealed_samples += frames as u64;
-            self.statistics.silent_concealed_samples += frames as u64;
-        }
-        let own = self.decoder.concealment() == Concealment::Own && self.begun && !self.described;
-        if own && self.phase == Phase::Comfort && self.codec_makes(frames).is_some() {
-            return;
-        }
-        if self.described && self.phase == Phase::Comfort {
-            self.decoded.reset(self.rate, self.channels, frames);
-            self.comfort.fill(&mut self.decoded);
-            self.play.push(self.decoded.samples());
-            return;
-        }
-        self.scratch.clear();
-        for _ in 0..frames {
-            for channel in 0..self.channels {
-                self.scratch.push(self.background.next(channel, &mut self.noise));
-            }
-        }
-        self.play.push(&self.scratch);
     }
 
     /// Brings the delay nearer to the target, where nobody hears it.
