@@ -28,6 +28,12 @@ async fn main() -> ExitCode {
     let report = Report::new(cli.common.json, cli.common.verbose);
     let run = async {
         match &cli.command {
+            #[cfg(feature = "call")]
+            Command::Call(args) => commands::call::run(&cli.common, args, &report).await,
+            #[cfg(not(feature = "call"))]
+            Command::Call(_) => Err(anyhow::anyhow!(
+                "calls are not built into this `peerage`: build it with `--features call`, or `devices` for cameras and microphones"
+            )),
             Command::Echo(args) => commands::echo::run(&cli.common, args, &report).await,
             Command::Serve(args) => commands::serve::run(&cli.common, args, &report).await,
             Command::Connect(args) => commands::connect::run(&cli.common, args, &report).await,

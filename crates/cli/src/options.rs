@@ -74,6 +74,9 @@ pub(crate) enum Command {
     /// The page connects, shows the states, sends what is typed, measures round trips and throughput, and shows the
     /// camera as it comes back.
     Serve(ServeArgs),
+    /// Call a browser, or another `peerage call`, with sound and pictures
+    #[command(long_about = CALL)]
+    Call(CallArgs),
     /// Check an echo endpoint: connect, send, compare what comes back
     ///
     /// Exits 0 if every message came back as it was sent, otherwise 1 with the reason.
@@ -104,6 +107,57 @@ pub(crate) struct ServeArgs {
     /// Connections at once; further offers are answered with 503
     #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) max_connections: u32,
+}
+
+/// The help of `peerage call`, which says what this build can do.
+const CALL: &str = if cfg!(feature = "devices") {
+    "Call a browser, or another `peerage call`, with sound and pictures
+
+It serves a page: whoever opens it sees and hears what is sent, and sends camera and microphone. One call at a time."
+} else if cfg!(feature = "call") {
+    "Call a browser, or another `peerage call`, with sound and pictures
+
+It serves a page: whoever opens it sees and hears what is sent, and sends camera and microphone. One call at a time.
+
+Not built in: cameras, microphones, the screen, speakers and windows (build with `--features devices`). Test pictures, tones and files are there."
+} else {
+    "Call a browser, or another `peerage call`, with sound and pictures
+
+Not built in: build with `--features call`, or `--features devices` for cameras, microphones, speakers and windows."
+};
+
+#[cfg_attr(not(feature = "call"), allow(dead_code))]
+#[derive(Args, Clone)]
+pub(crate) struct CallArgs {
+    /// Serve the page here (ADDRESS:PORT), or call the `peerage call` that serves there (http://HOST:PORT)
+    #[arg(long, value_name = "ADDRESS:PORT|URL", default_value = "127.0.0.1:8080")]
+    pub(crate) http: Rendezvous,
+
+    /// What to show: `camera`, `screen`, `pattern` (numbered test pictures), `none`, or a media file; `auto` is the camera, or
+    /// the test pictures where there is none
+    #[arg(long, value_name = "SOURCE", default_value = "auto")]
+    pub(crate) video: String,
+
+    /// What to play to the other side: `microphone`, `tone`, `none`, or a media file; `auto` is the microphone, or the tone
+    /// where there is none
+    #[arg(long, value_name = "SOURCE", default_value = "auto")]
+    pub(crate) audio: String,
+
+    /// Show what comes in a window
+    #[arg(long)]
+    pub(crate) window: bool,
+
+    /// Play what comes on the speaker
+    #[arg(long)]
+    pub(crate) speaker: bool,
+
+    /// Record what comes into this file: .webm, .mkv, .ivf, .ogg, .wav or .y4m
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+
+    /// End after so many seconds of one call
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) duration: Option<Duration>,
 }
 
 #[derive(Args)]

@@ -68,6 +68,9 @@ pub(crate) struct Peer {
     report: Report,
     /// Media goes back, if there is one.
     mirror: Option<Mutex<Mirror>>,
+    /// Where tracks of the peer go, if somebody plays them.
+    #[cfg(feature = "call")]
+    tracks: Mutex<Option<mpsc::Sender<peerage::RtpTransceiver>>>,
     /// Its statistics are told at the end.
     stats: bool,
 }
@@ -87,15 +90,28 @@ impl Peer {
         report: Report,
         patience: Option<Duration>,
     ) -> Result<Peer> {
+        Peer::configured(endpoint, options, report, |configuration| {
+            if let Some(patience) = patience {
+                configuration.settings.ice_timers.patience = patience;
+                configuration.settings.ice_timers.give_up = patience;
+            }
+        })
+        .await
+    }
+
+    /// As [`new`](Peer::new), with settings of the command's own.
+    pub(crate) async fn configured(
+        endpoint: &Endpoint,
+        options: &Common,
+        report: Report,
+        adjust: impl FnOnce(&mut Configuration),
+    ) -> Result<Peer> {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let mut configuration = Configuration::default();
         for url in &options.stun {
             configuration = configuration.ice_server(url);
         }
-        if let Some(patience) = patience {
-            configuration.settings.ice_timers.patience = patience;
-            configuration.settings.ice_timers.give_up = patience;
-        }
+        adjust(&mut configuration);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let pc = endpoint.connect(configuration).await?;
         if let Some(path) = &options.log {
@@ -105,7 +121,30 @@ impl Peer {
             pc.capture_to(numbered(path, number)).await?;
         }
         let (step, stats) = (options.timeout, options.stats);
-        Ok(Peer { number, pc, step, report, mirror: None, stats })
+        Ok(Peer {
+            number,
+            pc,
+            step,
+            report,
+            mirror: None,
+            #[cfg(feature = "call")]
+            tracks: Mutex::default(),
+            stats,
+        })
+    }
+
+    /// The tracks of the peer, as they come while [`run`](Peer::run) runs.
+    #[cfg(feature = "call")]
+    pub(crate) fn take_tracks(&self) -> mpsc::Receiver<peerage::RtpTransceiver> {
+        let (tracks, taken) = mpsc::channel(CHANNEL_QUEUE);
+        *self.tracks.lock().unwrap_or_else(PoisonError::into_inner) = Some(tracks);
+        taken
+    }
+
+    /// The answer to the offer that was set, with all candidates.
+    #[cfg(feature = "call")]
+    pub(crate) async fn own_answer(&self) -> Result<SessionDescription> {
+        self.describe("cannot answer the offer").await
     }
 
     /// Closes the connection; its statistics are told before that, if they were asked for.
@@ -178,7 +217,11 @@ impl Peer {
             };
             match event {
                 // Closed: messages may be left to be read, and `work` learns the rest from its channels.
-                None => return work.await,
+                None => {
+                    #[cfg(feature = "call")]
+                    self.tracks.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    return work.await;
+                }
                 Some(PeerEvent::DataChannel(channel)) => {
                     let (label, id) = (channel.label(), channel.id());
                     self.report.event(&Event::Channel { connection: self.number, label, id });
@@ -186,6 +229,14 @@ impl Peer {
                     let _ = opened.try_send(channel);
                 }
                 Some(PeerEvent::Track { transceiver, .. }) => {
+                    #[cfg(feature = "call")]
+                    if let Some(tracks) =
+                        &*self.tracks.lock().unwrap_or_else(PoisonError::into_inner)
+                    {
+                        // A track beyond the queue is not played.
+                        let _ = tracks.try_send(transceiver);
+                        continue;
+                    }
                     if let Some(mirror) = &self.mirror {
                         let mut mirror = mirror.lock().unwrap_or_else(PoisonError::into_inner);
                         mirror.reflect(&transceiver, self.number, self.report);

@@ -42,6 +42,18 @@ pub(crate) enum Event<'a> {
     Progress { bytes: u64, size: u64 },
     /// A file is complete.
     Complete { name: &'a str, size: u64, sha256: &'a str },
+    /// A source was opened, to be sent.
+    #[cfg(feature = "call")]
+    Capturing { kind: &'a str, label: &'a str },
+    /// A track of the other side came.
+    #[cfg(feature = "call")]
+    Receiving { connection: u64, kind: &'a str },
+    /// A recording is complete.
+    #[cfg(feature = "call")]
+    Recorded { file: &'a str, pictures: u64, seconds: f64 },
+    /// A call is over: pictures that were shown, seconds of sound that were played.
+    #[cfg(feature = "call")]
+    Called { connection: u64, pictures: u64, sound: f64 },
     /// A page was made of a log.
     Page { page: &'a str, bytes: u64, summary: &'a str },
     /// Something failed, but the program goes on.
@@ -113,6 +125,23 @@ impl fmt::Display for Event<'_> {
             Event::Statistics { statistics, .. } => {
                 let text = serde_json::to_string_pretty(statistics).map_err(|_| fmt::Error)?;
                 f.write_str(&text)
+            }
+            #[cfg(feature = "call")]
+            Event::Capturing { kind, label } => write!(f, "{kind} of {label:?} is sent"),
+            #[cfg(feature = "call")]
+            Event::Receiving { connection, kind } => {
+                write!(f, "connection {connection}: {kind} comes")
+            }
+            #[cfg(feature = "call")]
+            Event::Recorded { file, pictures, seconds } => {
+                write!(f, "{file}: {pictures} pictures, {seconds:.1} s")
+            }
+            #[cfg(feature = "call")]
+            Event::Called { connection, pictures, sound } => {
+                write!(
+                    f,
+                    "connection {connection}: {pictures} pictures and {sound:.1} s of sound came"
+                )
             }
             Event::Page { page, summary, .. } => write!(f, "{summary}page: {page}"),
             Event::Warning { message } => write!(f, "warning: {message}"),

@@ -26,7 +26,7 @@ fn wrong_command_lines_exit_with_2() {
 
 #[test]
 fn help_is_there_for_every_command() {
-    for command in ["echo", "serve", "connect", "send", "receive", "inspect"] {
+    for command in ["echo", "serve", "call", "connect", "send", "receive", "inspect"] {
         let (code, stdout, _) = run(&[command, "--help"]);
         assert_eq!(code, Some(0));
         assert!(stdout.contains("Usage: peerage") && stdout.contains("--json"), "{stdout}");

@@ -1,5 +1,7 @@
 //! The subcommands.
 
+#[cfg(feature = "call")]
+pub(crate) mod call;
 pub(crate) mod connect;
 pub(crate) mod echo;
 pub(crate) mod inspect;
