@@ -50,8 +50,18 @@ pub(crate) fn run_with(options: &Options, words: impl Iterator<Item = OsString>)
 pub(crate) fn build() -> std::process::Command {
     let mut build = cargo();
     build.args(["build", "--release", "--bins"]);
-    build.args(["-p", "peerage-interop", "-p", "peerage-netsim", "-p", "peerage-cli"]);
-    build.args(["--features", "peerage-netsim/wire"]);
+    build.args([
+        "-p",
+        "peerage-interop",
+        "-p",
+        "peerage-netsim",
+        "-p",
+        "peerage-cli",
+        "-p",
+        "peerage",
+    ]);
+    // Of `peerage` what an example wants: other features would have all of it built again.
+    build.args(["--features", "peerage-netsim/wire,peerage/screen"]);
     build
 }
 

@@ -129,10 +129,10 @@ pub(crate) fn run_checks(args: &Args, tally: &mut Tally) -> Vec<String> {
     failures
 }
 
-/// Adds `-p NAME` for each package, or `--workspace`.
+/// Adds `-p NAME` for each package, or `--workspace`, with the features of it that other members have built anyway.
 pub(crate) fn select(command: &mut Command, packages: &[String]) {
     if packages.is_empty() {
-        command.arg("--workspace");
+        command.args(["--workspace", "--features", "peerage-cli/call"]);
     }
     for package in packages {
         command.args(["-p", package]);

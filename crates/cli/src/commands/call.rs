@@ -116,7 +116,8 @@ fn capture(args: &CallArgs, report: Report) -> Result<Captured> {
         "none" => {}
         "pattern" => add(pattern()?),
         "screen" => {
-            if let Some(track) = first(devices.get_display_media(&DisplayMediaOptions::default())?) {
+            if let Some(track) = first(devices.get_display_media(&DisplayMediaOptions::default())?)
+            {
                 add(track);
             }
         }
@@ -217,11 +218,10 @@ type Tracks = mpsc::Receiver<peerage::RtpTransceiver>;
 impl Call {
     /// A connection that offers what there are codecs for, and the tracks that come on it.
     async fn peer(&self) -> Result<(Peer, Tracks)> {
-        let peer =
-            Peer::configured(&self.endpoint, &self.options, self.report, |configuration| {
-                configuration.settings.media = capabilities(&BuiltIn);
-            })
-            .await?;
+        let peer = Peer::configured(&self.endpoint, &self.options, self.report, |configuration| {
+            configuration.settings.media = capabilities(&BuiltIn);
+        })
+        .await?;
         let tracks = peer.take_tracks();
         Ok((peer, tracks))
     }
