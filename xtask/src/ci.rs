@@ -47,7 +47,7 @@ enum Stage {
 
 /// Features of the media engine that are not in the default build: they want libraries of the system, or time.
 const MEDIA: &str =
-    "av1,camera,denoise,denoise-deep,h264,opus-dred,processing,screen,sound,vpx,window";
+    "av1,camera,denoise,denoise-deep,h264,opus-dred,png,processing,screen,sound,vpx,window";
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let started = Instant::now();

@@ -38,6 +38,11 @@ impl EncoderRequests {
         std::mem::replace(&mut self.told[encoding], asked) != asked
     }
 
+    /// How many encodings there are: more than one in a simulcast.
+    pub fn encodings(&self) -> usize {
+        self.requests.borrow().len()
+    }
+
     /// What an encoding is to be: codec, size, frames a second, layers. Its rate is of the moment at which the rest changed
     /// last; [`TargetBitrate`](crate::TargetBitrate) has the current one. `None` while nothing is sent.
     pub fn target(&self, encoding: usize) -> Option<EncodingTarget> {

@@ -7,7 +7,9 @@ use std::time::Duration;
 use peerage_rtp::payload::PacketizationMode;
 use peerage_rtp::payload::PayloadFormat;
 
-use super::{AudioDecoder, AudioEncoder, CodecError, VideoDecoder, VideoEncoder};
+use super::{
+    AudioDecoder, AudioEncoder, CodecError, VideoDecoder, VideoEncoder, VideoEncoderSettings,
+};
 
 /// A codec as it was negotiated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +67,16 @@ pub trait CodecFactory: fmt::Debug + Send + Sync {
     fn audio_decoder(&self, codec: &CodecSpec) -> Result<Box<dyn AudioDecoder>, CodecError>;
     /// An encoder of pictures of any size.
     fn video_encoder(&self, codec: &CodecSpec) -> Result<Box<dyn VideoEncoder>, CodecError>;
+    /// The same with settings, as far as the codec has them: [`VideoEncoder::layers`] tells which layers it makes. Without an
+    /// implementation of its own it is [`video_encoder`](Self::video_encoder).
+    fn video_encoder_with(
+        &self,
+        codec: &CodecSpec,
+        settings: VideoEncoderSettings,
+    ) -> Result<Box<dyn VideoEncoder>, CodecError> {
+        let _ = settings;
+        self.video_encoder(codec)
+    }
     /// A decoder of pictures.
     fn video_decoder(&self, codec: &CodecSpec) -> Result<Box<dyn VideoDecoder>, CodecError>;
 }
@@ -142,20 +154,40 @@ impl CodecFactory for BuiltIn {
     }
 
     fn video_encoder(&self, codec: &CodecSpec) -> Result<Box<dyn VideoEncoder>, CodecError> {
+        self.video_encoder_with(codec, VideoEncoderSettings::default())
+    }
+
+    fn video_encoder_with(
+        &self,
+        codec: &CodecSpec,
+        settings: VideoEncoderSettings,
+    ) -> Result<Box<dyn VideoEncoder>, CodecError> {
+        let _ = settings;
         match codec.format {
             #[cfg(feature = "vpx")]
             PayloadFormat::Vp8 | PayloadFormat::Vp9 => {
-                let config = super::vpx::VpxConfig::new(vpx(codec));
-                Ok(Box::new(super::vpx::VpxEncoder::new(config)?))
+                use super::vpx::{VpxCodec, VpxConfig, VpxEncoder};
+                let mut config = VpxConfig::new(vpx(codec));
+                config.temporal_layers = settings.temporal_layers.clamp(1, 3);
+                if config.codec == VpxCodec::Vp9 {
+                    config.spatial_layers = settings.spatial_layers.clamp(1, 3);
+                }
+                config.content = content(settings);
+                Ok(Box::new(VpxEncoder::new(config)?))
             }
             #[cfg(feature = "av1")]
             PayloadFormat::Av1 => {
-                let config = super::av1::Av1Config::default();
+                let config = super::av1::Av1Config {
+                    temporal_layers: settings.temporal_layers.clamp(1, 3),
+                    spatial_layers: settings.spatial_layers.clamp(1, 3),
+                    content: content(settings),
+                    ..super::av1::Av1Config::default()
+                };
                 Ok(Box::new(super::av1::Av1Encoder::new(config)?))
             }
             #[cfg(feature = "h264")]
             PayloadFormat::H264 { packetization_mode } => {
-                let encoder = super::h264::H264Encoder::new(false);
+                let encoder = super::h264::H264Encoder::new(settings.screen);
                 Ok(Box::new(match packetization_mode {
                     PacketizationMode::SingleNalUnit => encoder.with_slices(SLICE),
                     PacketizationMode::NonInterleaved => encoder,
@@ -201,6 +233,11 @@ fn law(codec: &CodecSpec) -> super::g711::Law {
         PayloadFormat::Pcma => super::g711::Law::A,
         _ => super::g711::Law::Mu,
     }
+}
+
+#[cfg(any(feature = "av1", feature = "vpx"))]
+fn content(settings: VideoEncoderSettings) -> super::Content {
+    if settings.screen { super::Content::Screen } else { super::Content::Camera }
 }
 
 #[cfg(feature = "vpx")]

@@ -31,5 +31,5 @@ pub use factory::{BuiltIn, CodecFactory, CodecSpec};
 pub use limits::MAX_LUMA;
 pub use video::{
     Content, EncodedPicture, PictureRequest, VideoDecoder, VideoEncoder, VideoEncoderInfo,
-    VideoTarget,
+    VideoEncoderSettings, VideoTarget,
 };

@@ -120,6 +120,39 @@ pub enum Content {
     Screen,
 }
 
+/// What an encoder is made for: it holds as long as the encoder lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VideoEncoderSettings {
+    /// Temporal layers that are wanted, 1 to 3.
+    pub temporal_layers: u8,
+    /// Spatial layers that are wanted, 1 to 3.
+    pub spatial_layers: u8,
+    /// The pictures are of a screen, or text: sharpness matters more than their rate.
+    pub screen: bool,
+}
+
+impl Default for VideoEncoderSettings {
+    /// A camera's pictures without layers.
+    fn default() -> Self {
+        Self { temporal_layers: 1, spatial_layers: 1, screen: false }
+    }
+}
+
+impl VideoEncoderSettings {
+    /// With so many temporal and spatial layers.
+    #[must_use]
+    pub fn with_layers(self, temporal_layers: u8, spatial_layers: u8) -> Self {
+        Self { temporal_layers, spatial_layers, ..self }
+    }
+
+    /// Of a screen, or not.
+    #[must_use]
+    pub fn with_screen(self, screen: bool) -> Self {
+        Self { screen, ..self }
+    }
+}
+
 /// What whoever drives an encoder has to know of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -141,6 +174,10 @@ impl VideoEncoderInfo {
 pub trait VideoEncoder: Send {
     /// What it is.
     fn info(&self) -> VideoEncoderInfo;
+    /// How many temporal and spatial layers it makes, which may be fewer than were wanted.
+    fn layers(&self) -> (u8, u8) {
+        (1, 1)
+    }
     /// Changes what is wanted, within the next pictures.
     fn set_target(&mut self, target: VideoTarget) -> Result<(), CodecError>;
     /// Encodes a picture and appends what comes of it to `out`: nothing where the encoder leaves it out to keep to its rate,

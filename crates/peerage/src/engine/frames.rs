@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use peerage_peerconnection::playback::{Capture, Playback};
-use peerage_peerconnection::{Frame, TransceiverHandle};
+use peerage_peerconnection::{EncoderStatistics, Frame, TransceiverHandle};
 
 use crate::RtpTransceiver;
 use crate::lifeline::{Command, Lifeline};
@@ -53,6 +53,14 @@ impl FrameOutlet {
             Err(tokio::sync::mpsc::error::TrySendError::Full(_)) => Posted::Busy,
             Err(tokio::sync::mpsc::error::TrySendError::Closed(_)) => Posted::Closed,
         }
+    }
+
+    /// Tells what an encoder has done, for getStats. What a driver with too much to do does not take is told with the next.
+    pub(super) fn report(&self, encoding: usize, statistics: EncoderStatistics) {
+        let handle = self.handle;
+        self.call(move |connection| {
+            connection.pc.set_encoder_statistics(handle, encoding, statistics);
+        });
     }
 
     /// Frames that the connection did not take so far.

@@ -9,6 +9,7 @@ use peerage_media::track::{
     AudioTrack, MediaStream, MediaStreamTrack, Sink, TrackKind, VideoTrack,
 };
 use peerage_media::video::VideoFrame;
+use peerage_media::video::adaptation::DegradationPreference;
 use peerage_peerconnection::Error as Refusal;
 use peerage_peerconnection::media::MediaKind;
 
@@ -35,6 +36,7 @@ pub(super) struct Shared {
     over: AtomicBool,
     /// The track that is sent from the next frame on.
     next: std::sync::Mutex<Option<Input>>,
+    preference: std::sync::Mutex<Option<DegradationPreference>>,
     pub(super) counters: SenderCounters,
 }
 
@@ -46,7 +48,7 @@ pub(super) enum Input {
         sink: Sink<AudioFrame>,
     },
     Video {
-        _track: VideoTrack,
+        track: VideoTrack,
         sink: Sink<VideoFrame>,
     },
     /// Nothing is sent.
@@ -57,6 +59,11 @@ impl Shared {
     /// Whether the sender was dropped.
     pub(super) fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
+    }
+
+    /// What is given up first, where the application has said it.
+    pub(super) fn preference(&self) -> Option<DegradationPreference> {
+        *self.preference.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Another track, once.
@@ -78,7 +85,7 @@ fn input(track: &MediaStreamTrack) -> Input {
             Input::Audio { _track: track.clone(), sink: track.sink(AUDIO_QUEUE) }
         }
         MediaStreamTrack::Video(track) => {
-            Input::Video { _track: track.clone(), sink: track.sink(VIDEO_QUEUE) }
+            Input::Video { track: track.clone(), sink: track.sink(VIDEO_QUEUE) }
         }
     }
 }
@@ -109,6 +116,14 @@ impl TrackSender {
         Ok(())
     }
 
+    /// What is given up first of pictures where network or machine are too slow (`degradationPreference`, WebRTC Extensions);
+    /// `None`: what the track's content hint asks for. Of no effect for sound.
+    pub fn set_degradation_preference(&self, preference: Option<DegradationPreference>) {
+        let mut place =
+            self.shared.preference.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *place = preference;
+    }
+
     /// What became of the frames so far.
     pub fn statistics(&self) -> SenderStatistics {
         self.shared.counters.read()
@@ -135,6 +150,7 @@ impl RtpTransceiver {
         let shared = Arc::new(Shared {
             over: AtomicBool::new(false),
             next: std::sync::Mutex::new(None),
+            preference: std::sync::Mutex::new(None),
             counters: SenderCounters::default(),
         });
         let sender = TrackSender { transceiver: self.clone(), shared: shared.clone() };

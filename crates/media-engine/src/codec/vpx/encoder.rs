@@ -212,6 +212,10 @@ impl VideoEncoder for VpxEncoder {
         }
     }
 
+    fn layers(&self) -> (u8, u8) {
+        (self.config.temporal_layers, self.config.spatial_layers)
+    }
+
     fn set_target(&mut self, target: VideoTarget) -> Result<(), CodecError> {
         check_target(self.config.codec.name(), target, 240.0)?;
         if target == self.target {
