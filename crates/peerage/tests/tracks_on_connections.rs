@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{negotiate, pair, within};
+use peerage::media::MediaKind;
 use peerage::media_engine::codec::{
     AudioDecoder, AudioEncoder, CodecError, CodecFactory, CodecSpec, EncodedPicture,
     PictureRequest, VideoDecoder, VideoEncoder, VideoEncoderInfo, VideoTarget,
@@ -17,7 +18,8 @@ use peerage::media_engine::codec::{
 use peerage::media_engine::track::{MediaStream, ReadyState, VideoSource};
 use peerage::media_engine::video::{I420, Plane, VideoFrame};
 use peerage::rtp::payload::PayloadFormat;
-use peerage::{Event, PeerConnection, RtpTransceiver};
+use peerage::stats::OutboundRtpStreamStats;
+use peerage::{Event, PeerConnection, RtpEncodingParameters, RtpTransceiver, TransceiverInit};
 
 /// Stands in for a codec: a frame of VP8 by its header (RFC 6386 §9.1), with the first luma sample of the picture in it.
 #[derive(Debug, Default)]
@@ -52,7 +54,8 @@ impl VideoEncoder for Encoder {
         };
         self.0.keyframes.fetch_add(u64::from(request.keyframe), Ordering::Relaxed);
         data.resize(200, luma);
-        out.push(EncodedPicture::new(data.into(), request.keyframe, (4, 2)));
+        let size = (frame.picture.width(), frame.picture.height());
+        out.push(EncodedPicture::new(data.into(), request.keyframe, size));
         Ok(())
     }
 }
@@ -210,6 +213,41 @@ async fn a_sender_that_is_dropped_does_not_hold_the_connection() {
         }
     })
     .await;
+}
+
+/// Two layers of one camera, each by an encoder of its own, and what getStats tells of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_layer_of_a_simulcast_is_encoded_in_its_size() {
+    let (one, other) = pair().await;
+    let camera = Camera::begin();
+    let encodings = vec![RtpEncodingParameters::new("low"), RtpEncodingParameters::new("high")];
+    let init = TransceiverInit { send_encodings: encodings, ..TransceiverInit::send_only() };
+    let transceiver = one.add_transceiver(MediaKind::Video, init).await.unwrap();
+    let track = camera.source.track().into();
+    let sender = transceiver.send_track(&track, Arc::new(Factory(Arc::default()))).unwrap();
+    negotiate(&one, &other).await;
+    let layers = within("both layers", async {
+        loop {
+            let stats = one.get_stats().await.unwrap();
+            let encoded = |stream: &&OutboundRtpStreamStats| {
+                stream.frame_width.is_some() && stream.encoder_implementation.is_some()
+            };
+            let layers: Vec<_> = stats.outbound_rtp().filter(encoded).cloned().collect();
+            if layers.len() == 2 {
+                break layers;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    for layer in layers {
+        let size = (layer.frame_width.unwrap(), layer.frame_height.unwrap());
+        let expected = if layer.rid.as_deref() == Some("low") { (2, 1) } else { (4, 2) };
+        assert_eq!(size, expected, "{layer:?}");
+        assert_eq!(layer.encoder_implementation.as_deref(), Some("numbers"));
+        assert!(layer.total_encode_time.is_some() && layer.key_frames_encoded >= Some(1));
+    }
+    assert_eq!(sender.statistics().failed, 0);
 }
 
 /// Sound and pictures by the codecs that are built in: what is drawn is read again, and the tone is heard.
