@@ -84,7 +84,7 @@ impl VoiceDetector {
         self.decide(probability(over, pitch))
     }
 
-    /// The same for those who have a probability from elsewhere, as of [`Denoiser::process`](crate::audio::Denoiser::process): when
+    /// The same for those who have a probability from elsewhere, as of `Denoiser::process` (feature `denoise`): when
     /// voice begins and ends by it.
     pub fn decide(&mut self, probability: f32) -> Voice {
         let probability = probability.clamp(0.0, 1.0);

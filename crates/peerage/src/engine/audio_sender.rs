@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use peerage_media::audio::resample::{ResampleError, Resampler};
+use peerage_media::audio::vad::VoiceDetector;
 use peerage_media::audio::{AudioBlock, Level, mix_channels};
 use peerage_media::codec::{AudioEncoder, AudioTarget, CodecError, CodecFactory};
 use peerage_media::track::SinkError;
@@ -60,6 +61,8 @@ pub(super) fn run(
     let mut redundancy = Redundancy::default();
     let captured = Arc::new(CapturedSound::default());
     outlet.set_capture(captured.clone());
+    // Whether somebody spoke in what the next packet is made of (RFC 6464's V bit).
+    let (mut detector, mut voice) = (VoiceDetector::default(), false);
     let counters = &shared.counters;
     while !shared.is_over() && !outlet.is_closed() && !requests.is_over() {
         if let Some(next) = shared.take_next() {
@@ -83,6 +86,7 @@ pub(super) fn run(
         let time = timeline.place(frame.time, now);
         counters.captured.add(1);
         captured.block(&frame.block);
+        voice |= detector.detect(&frame.block).active;
         counters.too_slow.set(sink.dropped());
         counters.refused.set(outlet.refused());
         let target = requests.target(0).filter(|target| target.active);
@@ -118,8 +122,8 @@ pub(super) fn run(
                             let mut encoded =
                                 Frame::new(payload, ticks as u32).with_payload_type(payload_type);
                             let level = Level::of(block).negative_dbov();
-                            encoded.extensions.audio_level =
-                                Some(AudioLevel { level, voice: false });
+                            let voice = std::mem::take(&mut voice);
+                            encoded.extensions.audio_level = Some(AudioLevel { level, voice });
                             encoded.captured = began.checked_sub(time.saturating_sub(begins));
                             outlet.post(0, encoded);
                         }
