@@ -152,7 +152,8 @@ fn many_lost_packets_are_in_the_next() {
         let missing = Duration::from_millis(20);
         assert!(decoder.decode_deep_redundancy(missing * step, missing, &mut out).unwrap());
         assert_eq!(out.duration(), missing);
-        assert!(power(&out) > 0.001, "{step}: {}", power(&out));
+        // A network for speech makes of a tone what it can, on each processor a little else: it is not silence.
+        assert!(power(&out) > 1e-4, "{step}: {}", power(&out));
     }
     assert!(!decoder.decode_deep_redundancy(deep * 2, deep, &mut out).unwrap());
     assert_eq!(decoder.deep_redundancy(&[1]), Duration::ZERO);
