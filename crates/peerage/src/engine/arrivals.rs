@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
+use std::ops::Deref;
 use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -43,12 +44,30 @@ pub(super) enum Arrival {
     Closed,
 }
 
+/// Whoever takes the frames. Dropped, where the thread ends or could not be begun, it lets the connection have its frames again.
+#[derive(Debug)]
+pub(super) struct Taker(Arc<Arrivals>);
+
+impl Deref for Taker {
+    type Target = Arrivals;
+
+    fn deref(&self) -> &Arrivals {
+        &self.0
+    }
+}
+
+impl Drop for Taker {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 impl Arrivals {
     /// Begins to take frames from a connection, in a task.
     pub(super) fn begin(
         runtime: &tokio::runtime::Handle,
         frames: Arc<tokio::sync::Mutex<mpsc::Receiver<MediaFrame>>>,
-    ) -> Arc<Self> {
+    ) -> Taker {
         let state = Mutex::new(State::default());
         let arrivals = Arc::new(Self { state, ready: Condvar::new(), over: Notify::new() });
         let task = arrivals.clone();
@@ -66,7 +85,7 @@ impl Arrivals {
             task.lock().closed = true;
             task.ready.notify_all();
         });
-        arrivals
+        Taker(arrivals)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -105,7 +124,7 @@ impl Arrivals {
     }
 
     /// Nobody takes anything any more: the task ends.
-    pub(super) fn end(&self) {
+    fn end(&self) {
         self.lock().over = true;
         self.over.notify_one();
     }

@@ -64,7 +64,6 @@ pub(super) fn begin(
                 Arrival::Closed => break,
             }
         }
-        arrivals.end();
     };
     std::thread::Builder::new()
         .name("peerage audio in".to_owned())

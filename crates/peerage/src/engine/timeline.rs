@@ -1,4 +1,5 @@
-//! The time of a stream: it goes on when another source takes the place of the one before, whose clock began elsewhere.
+//! The time of a stream: it goes on when another source takes the place of the one before, whose clock began elsewhere, and when
+//! the clock of a source begins anew: a file that is played again, a relayed track whose timestamps wrap.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,17 @@ pub(super) struct Timeline {
     shift: i128,
     /// The next frame is the first of its source.
     fresh: bool,
-    /// The last frame: its time in the stream, and when it came.
-    last: Option<(Duration, Instant)>,
+    /// The last frame.
+    last: Option<Last>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    /// On its source's clock, and in the stream.
+    time: Duration,
+    placed: Duration,
+    /// When it came.
+    at: Instant,
 }
 
 impl Timeline {
@@ -26,14 +36,15 @@ impl Timeline {
     /// The time in the stream of a frame that comes now.
     pub(super) fn place(&mut self, time: Duration, now: Instant) -> Duration {
         let nanos = |time: Duration| time.as_nanos() as i128;
-        if std::mem::take(&mut self.fresh) {
-            let since = |at: Instant| now.saturating_duration_since(at);
-            let wanted = self.last.map_or(time, |(placed, at)| placed + since(at));
-            self.shift = nanos(wanted) - nanos(time);
+        let back = self.last.is_some_and(|last| time < last.time);
+        if std::mem::take(&mut self.fresh) || back {
+            let on = |last: Last| last.placed + now.saturating_duration_since(last.at);
+            self.shift = nanos(self.last.map_or(time, on)) - nanos(time);
         }
+        // Never below zero: it began at zero or above, and only goes on.
         let placed = (nanos(time) + self.shift).max(0);
         let placed = Duration::from_nanos(u64::try_from(placed).unwrap_or(u64::MAX));
-        self.last = Some((placed, now));
+        self.last = Some(Last { time, placed, at: now });
         placed
     }
 }
@@ -55,6 +66,9 @@ mod tests {
         assert_eq!(timeline.place(MS(140), start + MS(1_080)), MS(6_080));
         timeline.begin_source();
         assert_eq!(timeline.place(MS(90_000), start + MS(1_120)), MS(6_120));
-        assert_eq!(timeline.place(MS(0), start + MS(1_120)), MS(0), "no clock is below zero");
+        // Its clock begins anew.
+        assert_eq!(timeline.place(MS(90_040), start + MS(1_160)), MS(6_160));
+        assert_eq!(timeline.place(MS(0), start + MS(1_200)), MS(6_200));
+        assert_eq!(timeline.place(MS(40), start + MS(1_240)), MS(6_240));
     }
 }

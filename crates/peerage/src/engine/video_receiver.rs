@@ -63,7 +63,6 @@ pub(super) fn begin(
                 Arrival::Closed => break,
             }
         }
-        arrivals.end();
     };
     std::thread::Builder::new()
         .name("peerage video in".to_owned())
