@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::pictures::{Shown, Tale, readings};
 use super::play::PICTURE;
 use crate::pair::Pair;
-use crate::scenario::{Role, Scenario};
+use crate::scenario::{Media, Role, Scenario};
 use crate::test_media::{self, RATE, TONE};
 
 pub(super) const SIZE: (u64, u64) = (320, 180);
@@ -28,21 +28,7 @@ struct Told {
 pub(super) async fn call(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
     let media = scenario.media.as_ref().context("the scenario names no codecs")?;
     let seconds = scenario.parameter("seconds")?;
-    pair.create("record").await?;
-    pair.subject.call("engine", json!({})).await?;
-    let codecs = json!({"audio": media.audio, "video": media.video});
-    let picture = json!({"width": SIZE.0, "height": SIZE.1, "rate": RATE, "tone": TONE});
-    let drawn = json!({"audio": media.audio, "video": media.video, "numbered": picture});
-    // Whoever offers adds its tracks first, so that the other end's go on the same transceivers.
-    if pair.role == Role::Offerer {
-        pair.subject.call("media", codecs).await?;
-        pair.peer.call("media", drawn).await?;
-    } else {
-        pair.peer.call("media", drawn).await?;
-        pair.subject.call("media", codecs).await?;
-    }
-    pair.negotiate().await?;
-    pair.connected().await?;
+    let picture = begin(pair, media).await?;
     let mut tracks = Vec::new();
     let from_files = scenario.parameters.contains_key("files");
     for (kind, codec) in [("video", &media.video), ("audio", &media.audio)] {
@@ -91,6 +77,27 @@ pub(super) async fn call(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Connects both ends with tracks under these codecs: ours wait for what is to be captured, the peer draws and sounds. What both
+/// are to be of.
+pub(super) async fn begin(pair: &mut Pair, media: &Media) -> Result<Value> {
+    pair.create("record").await?;
+    pair.subject.call("engine", json!({})).await?;
+    let codecs = json!({"audio": media.audio, "video": media.video});
+    let picture = json!({"width": SIZE.0, "height": SIZE.1, "rate": RATE, "tone": TONE});
+    let drawn = json!({"audio": media.audio, "video": media.video, "numbered": picture});
+    // Whoever offers adds its tracks first, so that the other end's go on the same transceivers.
+    if pair.role == Role::Offerer {
+        pair.subject.call("media", codecs).await?;
+        pair.peer.call("media", drawn).await?;
+    } else {
+        pair.peer.call("media", drawn).await?;
+        pair.subject.call("media", codecs).await?;
+    }
+    pair.negotiate().await?;
+    pair.connected().await?;
+    Ok(picture)
 }
 
 /// What the peer has shown and heard, and what the subject has.

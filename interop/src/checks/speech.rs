@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use super::call::{SIZE, told};
+use super::call::{SIZE, begin, told};
 use super::pictures::{Tale, readings};
 use crate::pair::Pair;
-use crate::scenario::{Role, Scenario};
-use crate::test_media::{self, RATE, TONE};
+use crate::scenario::Scenario;
+use crate::test_media::{self, RATE};
 
 /// Until what is compared is all of what came back.
 const WARM_UP: Duration = Duration::from_secs(7);
@@ -18,20 +18,7 @@ const WARM_UP: Duration = Duration::from_secs(7);
 /// See the module.
 pub(super) async fn speech(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
     let media = scenario.media.as_ref().context("the scenario names no codecs")?;
-    pair.create("record").await?;
-    pair.subject.call("engine", json!({})).await?;
-    let codecs = json!({"audio": media.audio, "video": media.video});
-    let picture = json!({"width": SIZE.0, "height": SIZE.1, "rate": RATE, "tone": TONE});
-    let drawn = json!({"audio": media.audio, "video": media.video, "numbered": picture});
-    if pair.role == Role::Offerer {
-        pair.subject.call("media", codecs).await?;
-        pair.peer.call("media", drawn).await?;
-    } else {
-        pair.peer.call("media", drawn).await?;
-        pair.subject.call("media", codecs).await?;
-    }
-    pair.negotiate().await?;
-    pair.connected().await?;
+    begin(pair, media).await?;
     let spoken = test_media::speech().map_or(json!(true), |file| json!(file));
     let video = json!({"kind": "video", "width": SIZE.0, "height": SIZE.1, "rate": RATE});
     let tracks = json!([video, {"kind": "audio", "speech": spoken}]);
