@@ -9,6 +9,9 @@ use super::attribute;
 use crate::pair::{End, Pair, Received};
 use crate::scenario::Scenario;
 
+/// Within which the acknowledgement of a channel has arrived, sent twice again if need be.
+const ACKNOWLEDGED: Duration = Duration::from_secs(2);
+
 /// ICE restarts while data flows both ways; nothing is lost and nothing fails.
 pub(super) async fn restart(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
     let seconds = scenario.parameter("seconds")?;
@@ -100,6 +103,8 @@ pub(super) async fn unreliable(pair: &mut Pair, scenario: &Scenario) -> Result<(
         end.opened("never-again", pair.patience).await?;
         end.opened("lifetime", pair.patience).await?;
     }
+    // Until the end that opens a channel has heard so, all on it is ordered (RFC 8832 §6), and what is lost holds up what follows.
+    tokio::time::sleep(ACKNOWLEDGED).await;
     for (from, to, way) in
         [(&pair.subject, &pair.peer, "sent"), (&pair.peer, &pair.subject, "received")]
     {
