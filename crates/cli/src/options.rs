@@ -126,7 +126,7 @@ Not built in: cameras, microphones, the screen, speakers and windows (build with
 Not built in: build with `--features call`, or `--features devices` for cameras, microphones, speakers and windows."
 };
 
-#[cfg_attr(not(feature = "call"), allow(dead_code))]
+#[cfg_attr(not(feature = "call"), allow(dead_code, reason = "read where calls are built in"))]
 #[derive(Args, Clone)]
 pub(crate) struct CallArgs {
     /// Serve the page here (ADDRESS:PORT), or call the `peerage call` that serves there (http://HOST:PORT)

@@ -250,14 +250,20 @@ async fn each_layer_of_a_simulcast_is_encoded_in_its_size() {
     assert_eq!(sender.statistics().failed, 0);
 }
 
-/// Sound and pictures by the codecs that are built in: what is drawn is read again, and the tone is heard.
+/// A call of numbered pictures and a tone by the codecs that are built in.
 #[cfg(all(feature = "opus", feature = "vpx"))]
-#[tokio::test(flavor = "multi_thread")]
-async fn numbers_are_read_and_a_tone_is_heard_at_the_other_end() {
+struct Call {
+    one: PeerConnection,
+    other: PeerConnection,
+    stream: MediaStream,
+    senders: Vec<peerage::engine::TrackSender>,
+    receivers: Vec<peerage::engine::TrackReceiver>,
+}
+
+#[cfg(all(feature = "opus", feature = "vpx"))]
+async fn call() -> Call {
     use peerage::engine::sources;
-    use peerage::media_engine::audio::AudioBlock;
     use peerage::media_engine::codec::BuiltIn;
-    use peerage::media_engine::video::pattern::NumberedPicture;
 
     let codecs: Arc<dyn CodecFactory> = Arc::new(BuiltIn);
     let (one, other) = pair().await;
@@ -274,6 +280,17 @@ async fn numbers_are_read_and_a_tone_is_heard_at_the_other_end() {
         let transceiver = next_track(&other).await;
         receivers.push(transceiver.receive_track(codecs.clone()).unwrap());
     }
+    Call { one, other, stream, senders, receivers }
+}
+
+/// Sound and pictures by the codecs that are built in: what is drawn is read again, and the tone is heard.
+#[cfg(all(feature = "opus", feature = "vpx"))]
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_are_read_and_a_tone_is_heard_at_the_other_end() {
+    use peerage::media_engine::audio::AudioBlock;
+    use peerage::media_engine::video::pattern::NumberedPicture;
+
+    let Call { one: _one, other: _other, stream, senders, receivers } = call().await;
     let video = receivers.iter().find_map(|one| one.track().as_video()).unwrap();
     let audio = receivers.iter().find_map(|one| one.track().as_audio()).unwrap();
     let (mut seen, mut heard) = (video.sink(300), audio.sink(300));
@@ -308,25 +325,9 @@ async fn numbers_are_read_and_a_tone_is_heard_at_the_other_end() {
 #[cfg(all(feature = "opus", feature = "vpx"))]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_played_is_counted_and_kept_together() {
-    use peerage::engine::sources;
-    use peerage::media_engine::codec::BuiltIn;
     use peerage::stats::{InboundRtpStreamStats, Stats};
 
-    let codecs: Arc<dyn CodecFactory> = Arc::new(BuiltIn);
-    let (one, other) = pair().await;
-    let camera = sources::numbered_pictures(160, 96, 25.0).unwrap();
-    let microphone = sources::tone(500.0).unwrap();
-    let stream = MediaStream::new([camera.into(), microphone.into()]);
-    let mut senders = Vec::new();
-    for track in stream.tracks() {
-        senders.push(one.send_track(&track, &[&stream], codecs.clone()).await.unwrap());
-    }
-    negotiate(&one, &other).await;
-    let mut receivers = Vec::new();
-    for _ in 0..2 {
-        let transceiver = next_track(&other).await;
-        receivers.push(transceiver.receive_track(codecs.clone()).unwrap());
-    }
+    let Call { one, other: _other, stream, senders, receivers } = call().await;
     let is_video =
         |receiver: &&peerage::engine::TrackReceiver| receiver.track().as_video().is_some();
     let video = receivers.iter().find(is_video).unwrap();

@@ -251,9 +251,9 @@ impl Call {
     async fn talk(&self, peer: &Peer, mut tracks: Tracks) -> Result<()> {
         peer.connected().await?;
         let connection = peer.number;
-        let end = self.args.duration.map(|duration| Instant::now() + duration);
-        let far = Instant::now() + Duration::from_secs(86_400 * 365);
-        let end = end.unwrap_or(far);
+        // What no clock can tell is as good as no end.
+        let end = self.args.duration.and_then(|duration| Instant::now().checked_add(duration));
+        let end = end.unwrap_or_else(|| Instant::now() + Duration::from_secs(86_400 * 365));
         let devices = MediaDevices::new();
         let theirs = MediaStream::new([]);
         let (mut receivers, mut outputs) = (Vec::new(), Vec::<Box<dyn Output>>::new());
