@@ -64,6 +64,8 @@ pub(super) async fn play(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
             heard.push(pair.peer.call("heard", json!({})).await?);
         }
     }
+    // Listening takes a second in some browsers: what was shown meanwhile counts as well.
+    seen.extend(readings(&pair.peer.call("watched", json!({})).await?));
     let after = pair.subject.call("played", json!({})).await?;
     if media.video.is_some() {
         let count = |told: &Value, name: &str| told["tracks"][0][name].as_u64().unwrap_or(0);

@@ -88,6 +88,10 @@ impl Report {
         write("report.html", html::write(&report)?)?;
         terminal::table(&self.outcomes);
         wire::print(&wire::rows(&self.outcomes));
+        // Their lines are far above, among those of hundreds that passed.
+        for outcome in self.outcomes.iter().filter(|outcome| outcome.verdict == Verdict::Fail) {
+            println!("{}", terminal::line(outcome));
+        }
         println!(
             "\n{} s, report: {}",
             self.started.elapsed().as_secs(),
