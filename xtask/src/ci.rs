@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::shell::{Step, cargo, root, target_dir};
 use crate::test::Tally;
-use crate::{fuzz, test, tools, vectors};
+use crate::{fuzz, sanitize, test, tools, vectors};
 
 /// Run what continuous integration runs, step by step, with time limits.
 #[derive(clap::Args)]
@@ -33,6 +33,8 @@ enum Stage {
     Test,
     /// The tests of the media engine with all its codecs
     Media,
+    /// `cargo xtask sanitize`
+    Sanitize,
     /// `cargo xtask vectors`
     Vectors,
     /// `cargo deny check`: licences, bans, sources, advisories
@@ -46,7 +48,7 @@ enum Stage {
 }
 
 /// Features of the media engine that are not in the default build: they want libraries of the system, or time.
-const MEDIA: &str =
+pub(crate) const MEDIA: &str =
     "av1,camera,denoise,denoise-deep,h264,opus-dred,png,processing,screen,sound,vpx,window";
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -88,6 +90,7 @@ fn run_stage(stage: Stage, tally: &mut Tally) -> Result<()> {
         Stage::Media => Step::new("media engine", 15)
             .run(cargo().args(["test", "--quiet", "-p", "peerage-media", "--features", MEDIA]))
             .map(drop),
+        Stage::Sanitize => sanitize::run(&sanitize::Args::default()),
         Stage::Vectors => vectors::replay(&vectors::Args::default(), tally),
         Stage::Deny => deny(),
         Stage::Examples => examples(tally),

@@ -29,8 +29,8 @@ const PROGRAMS: [(&str, &str, &[&str], &str); 3] = [
     ("peerage-media", FEATURES, &["--lib"], "codec::fuzzing::tests::seeds"),
 ];
 
-/// The codecs that stand on C.
-const FEATURES: &str = "av1,h264,opus,vpx";
+/// The codecs that stand on C, and what continuous integration has built beside them anyway.
+const FEATURES: &str = crate::ci::MEDIA;
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let Some(valgrind) = which("valgrind") else {
@@ -75,13 +75,21 @@ fn folder(package: &str) -> &str {
 /// Builds a test program and finds it.
 fn build(package: &str, features: &str, which: &[&str]) -> Result<PathBuf> {
     let mut command = cargo();
-    command.args(["test", "--no-run", "--quiet", "--message-format=json", "-p", package]);
+    command.args([
+        "test",
+        "--no-run",
+        "--quiet",
+        "--message-format=json-render-diagnostics",
+        "-p",
+        package,
+    ]);
     command.args(which);
     if !features.is_empty() {
         command.args(["--features", features]);
     }
-    let output =
-        Step::new(&format!("build {package} {}", which.join(" ")), 20).run(&mut command)?;
+    let name = format!("build {package} {}", which.join(" "));
+    // What it prints is for this program.
+    let output = Step { verbose: false, ..Step::new(&name, 20) }.run(&mut command)?;
     let messages = output.lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let programs = messages.filter(|message| message["profile"]["test"] == true);
     let mut found = programs.filter_map(|message| Some(message["executable"].as_str()?.into()));
