@@ -305,6 +305,15 @@ const ROWS: &[Row] = &[
         aim: Some(Aim::Fixed(500.0)),
     },
     Row {
+        what: "the same, both ways, threads and all, of a second",
+        unit: "ms",
+        convert: same,
+        better: Better::Less,
+        ours: "call/both ends on one processor/peerage",
+        beside: &[],
+        aim: Some(Aim::Fixed(1_000.0)),
+    },
+    Row {
         what: "10 ms of sound, one of 1,000 streams",
         unit: "µs",
         convert: same,
