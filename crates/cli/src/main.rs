@@ -42,9 +42,11 @@ async fn main() -> ExitCode {
             Command::Receive(args) => commands::receive::run(&cli.common, args, &report).await,
         }
     };
+    let hangs_up = cfg!(feature = "call") && matches!(cli.command, Command::Call(_));
     let result = tokio::select! {
         result = run => result,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        // A call hangs up first.
+        _ = tokio::signal::ctrl_c(), if !hangs_up => Err(anyhow::anyhow!("interrupted")),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

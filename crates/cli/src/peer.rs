@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+#[cfg(feature = "call")]
+use peerage::DtlsState;
 use peerage::{
     Configuration, ConnectionState, DataChannel, Endpoint, EndpointConfig, Event as PeerEvent,
     PeerConnection, SessionDescription,
@@ -33,7 +35,7 @@ pub(crate) async fn endpoint(options: &Common) -> Result<Endpoint> {
 }
 
 /// Whether a file can be made here: told now, and not when the first connection comes.
-fn check_place(path: &Path) -> Result<()> {
+pub(crate) fn check_place(path: &Path) -> Result<()> {
     let shown = path.display();
     if path.is_dir() {
         bail!("{shown} is a folder: name a file in it");
@@ -47,7 +49,7 @@ fn check_place(path: &Path) -> Result<()> {
 }
 
 /// The file of a connection: the first has the name that was given, `call.log`, the next `call-2.log`.
-fn numbered(path: &Path, number: u64) -> PathBuf {
+pub(crate) fn numbered(path: &Path, number: u64) -> PathBuf {
     if number <= 1 {
         return path.to_owned();
     }
@@ -247,6 +249,11 @@ impl Peer {
                     if self.mirror.is_some() {
                         transceiver.request_keyframe().await?;
                     }
+                }
+                // Goodbye. Who has channels learns it from them; who has media alone would wait for what never comes.
+                #[cfg(feature = "call")]
+                Some(PeerEvent::DtlsStateChange(DtlsState::Closed)) => {
+                    self.tracks.lock().unwrap_or_else(PoisonError::into_inner).take();
                 }
                 Some(event) => self.note(&event)?,
             }

@@ -34,9 +34,71 @@ fn what_cannot_be_sent_or_recorded_is_named() {
     for (arguments, reason) in [
         (&["call", "--video", "nowhere.webm", "--audio", "none"][..], "nowhere.webm"),
         (&["call", "--record", "call.mp4"], ".webm"),
+        (&["call", "--record", "no-such-folder/call.webm"], "there is no folder no-such-folder"),
     ] {
         let (code, _, stderr) = run(arguments);
         assert_eq!(code, Some(1), "{stderr}");
         assert!(stderr.contains(reason), "{stderr}");
     }
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, _, stderr) =
+        run(&["call", "--http", &address, "--video", "pattern", "--audio", "tone"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains(&address) && stderr.contains("choose another with --http"), "{stderr}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_call_hangs_up_and_completes_its_recording() {
+    let folder = Folder::new("interrupted");
+    let files = ["callee", "caller"].map(|name| folder.path(&format!("{name}.webm")));
+    let synthetic = ["--video", "pattern", "--audio", "tone"];
+    let mut arguments = vec!["call", "--http", "127.0.0.1:0", "--record", &files[0]];
+    arguments.extend(synthetic);
+    let (callee, url) = Running::server(&arguments);
+    let mut arguments = vec!["call", "--http", &url, "--record", &files[1]];
+    arguments.extend(synthetic);
+    let caller = Running::start(&arguments);
+    // Both tracks have come, so that recordings have begun.
+    for end in [&caller, &callee] {
+        end.event("receiving");
+        end.event("receiving");
+    }
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    caller.interrupt();
+    // The callee serves on; its recording is complete because the caller has hung up, and it is not interrupted itself before.
+    for end in [&caller, &callee] {
+        let recorded = end.event("recorded");
+        assert!(recorded["seconds"].as_f64().unwrap() > 0.5, "{recorded}");
+        end.event("called");
+    }
+    let (status, events) = caller.finish();
+    assert!(status.success(), "{events:?}");
+    callee.interrupt();
+    let (status, events) = callee.finish();
+    assert!(status.success(), "{events:?}");
+    for file in files {
+        assert!(std::fs::metadata(file).unwrap().len() > 5_000);
+    }
+}
+
+#[test]
+fn who_calls_while_there_is_a_call_is_told() {
+    let synthetic = ["--video", "pattern", "--audio", "tone"];
+    let mut arguments = vec!["call", "--http", "127.0.0.1:0"];
+    arguments.extend(synthetic);
+    let (_callee, url) = Running::server(&arguments);
+    let mut arguments = vec!["call", "--http", &url];
+    arguments.extend(synthetic);
+    let caller = Running::start(&arguments);
+    caller.event("receiving");
+    let second = Running::start(&arguments);
+    let error = second.event("error");
+    assert!(error["message"].as_str().unwrap().contains("there is a call already"), "{error}");
+    assert!(!second.finish().0.success());
 }

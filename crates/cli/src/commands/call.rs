@@ -1,22 +1,23 @@
 //! `peerage call`: a call with sound and pictures, with a browser that opens our page or with another `peerage call`.
 
-use std::sync::Arc;
+mod capture;
+mod session;
+
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use hyper::{Method, StatusCode};
-use peerage::engine::{TrackReceiver, TrackSender, capabilities, sources};
+use peerage::engine::{TrackSender, capabilities};
 use peerage::media_engine::codec::BuiltIn;
-use peerage::media_engine::devices::{
-    DisplayMediaOptions, MediaDevices, MediaStreamConstraints, Output,
-};
-use peerage::media_engine::player::{MediaPlayer, PlayerOptions};
-use peerage::media_engine::recorder::{Container, Recorder, RecorderOptions};
-use peerage::media_engine::track::{MediaStream, MediaStreamTrack};
-use peerage::{Endpoint, PeerConnection, SdpType, SessionDescription};
-use tokio::sync::{Mutex, mpsc};
-use tokio::time::{Instant, timeout_at};
+use peerage::media_engine::recorder::Container;
+use peerage::{ConnectionState, Endpoint, PeerConnection, SdpType, SessionDescription};
+use serde::Deserialize;
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, mpsc};
+use tokio::time::timeout;
 
+use self::capture::Captured;
+use self::session::Session;
 use crate::blob;
 use crate::http::server::{self, Reply, Request};
 use crate::options::{CallArgs, Common};
@@ -25,50 +26,67 @@ use crate::report::{Event, Report};
 use crate::signal::{self, Rendezvous};
 
 const PAGE: &str = include_str!("call.html");
-/// How long the other track may come after the first before a recording begins with what is there.
-const TOGETHER: Duration = Duration::from_secs(2);
+/// How long a call may take to end: its recording is completed.
+const ENDING: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(options: &Common, args: &CallArgs, report: &Report) -> Result<()> {
     let report = *report;
+    // What cannot be is said now, and not when somebody calls.
     if let Some(path) = &args.record {
         Container::of(path)?;
+        peer::check_place(path)?;
     }
-    let own = tokio::task::block_in_place(|| capture(args, report))?;
+    if (args.window || args.speaker) && !cfg!(feature = "devices") {
+        let wanted = if args.window { "--window" } else { "--speaker" };
+        bail!("{wanted} is not built into this `peerage`: build it with `--features devices`");
+    }
+    let listener = match &args.http {
+        Rendezvous::Listen(address) => Some(server::bind(*address).await?),
+        Rendezvous::Post(_) => None,
+    };
+    let own = tokio::task::block_in_place(|| capture::capture(args, report))?;
     let call = Arc::new(Call {
         endpoint: peer::endpoint(options).await?,
         options: options.clone(),
         args: args.clone(),
         report,
         own,
-        busy: Mutex::new(()),
+        busy: Arc::default(),
+        current: StdMutex::default(),
     });
-    match &args.http {
-        Rendezvous::Post(url) => {
-            let (peer, tracks) = call.peer().await?;
-            let _senders = call.send(&peer.pc).await?;
-            let result = peer
-                .run(async |_| {
-                    let offer = peer.offer().await?;
-                    peer.accept(signal::post(url, &offer, options.timeout).await?).await?;
-                    call.talk(&peer, tracks).await
-                })
-                .await;
-            peer.close().await;
-            result
-        }
-        Rendezvous::Listen(address) => {
-            report.hint("open the address below in a browser; interrupt with Ctrl-C");
-            let (listener, address) = server::bind(*address).await?;
-            report.event(&Event::Listening { url: format!("http://{address}") });
-            let (over, mut ended) = mpsc::channel(1);
-            let serve =
-                server::run(listener, move |request| handle(call.clone(), over.clone(), request));
-            tokio::select! {
-                () = serve => Ok(()),
-                // With a duration, one call is all.
-                Some(result) = ended.recv() => result,
+    let work = async {
+        match (&args.http, listener) {
+            (_, Some((listener, address))) => {
+                report.hint("open the address below in a browser; interrupt with Ctrl-C");
+                report.event(&Event::Listening { url: format!("http://{address}") });
+                let (over, mut ended) = mpsc::channel(1);
+                let called = call.clone();
+                let serve = server::run(listener, move |request| {
+                    handle(called.clone(), over.clone(), request)
+                });
+                tokio::select! {
+                    () = serve => Ok(()),
+                    // With a duration, one call is all.
+                    Some(result) = ended.recv() => result,
+                }
             }
+            (Rendezvous::Post(url), None) => call.dial(url).await,
+            (Rendezvous::Listen(_), None) => Ok(()),
         }
+    };
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        result = &mut work => return result,
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    // Interrupted: the other side is told, and recordings are completed. Whoever interrupts again is in a hurry.
+    if !call.hang_up() {
+        return Ok(());
+    }
+    tokio::select! {
+        result = &mut work => result,
+        _ = timeout(ENDING, call.busy.lock()) => Ok(()),
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
     }
 }
 
@@ -81,82 +99,24 @@ struct Call {
     /// What is sent, and what keeps it going.
     own: Captured,
     /// Held by the call that there is.
-    busy: Mutex<()>,
+    busy: Arc<Mutex<()>>,
+    /// The call that there is.
+    current: StdMutex<Option<Current>>,
 }
 
-/// Tracks to be sent, and the players that they come of.
-struct Captured {
-    stream: MediaStream,
-    _players: Vec<MediaPlayer>,
+/// A call as others see it.
+struct Current {
+    pc: PeerConnection,
+    /// The page that it came from: a number that the page made up.
+    page: Option<String>,
+    hang_up: Arc<Notify>,
 }
 
-/// Opens what is to be sent.
-fn capture(args: &CallArgs, report: Report) -> Result<Captured> {
-    let devices = MediaDevices::new();
-    let stream = MediaStream::new([]);
-    let mut players = Vec::new();
-    let mut add = |track: MediaStreamTrack| {
-        let (kind, label) = (track.kind().as_str(), track.label());
-        report.event(&Event::Capturing { kind, label });
-        stream.add_track(track.clone());
-    };
-    let mut play = |path: &str| -> Result<MediaStream> {
-        let options = PlayerOptions::default().with_looped(true);
-        let player = MediaPlayer::open(path, options, Arc::new(BuiltIn)).with_context(
-            || "neither a file that can be played nor one of the words that --help lists",
-        )?;
-        let stream = player.stream().clone();
-        players.push(player);
-        Ok(stream)
-    };
-    let audio = MediaStreamConstraints { audio: Some(Default::default()), video: None };
-    let video = MediaStreamConstraints { audio: None, video: Some(Default::default()) };
-    let first = |stream: MediaStream| stream.tracks().into_iter().next();
-    match &*args.video {
-        "none" => {}
-        "pattern" => add(pattern()?),
-        "screen" => {
-            if let Some(track) = first(devices.get_display_media(&DisplayMediaOptions::default())?)
-            {
-                add(track);
-            }
-        }
-        "camera" => first(devices.get_user_media(&video)?).map_or((), &mut add),
-        "auto" => match devices.get_user_media(&video) {
-            Ok(stream) => first(stream).map_or((), &mut add),
-            Err(error) => {
-                report.warning(format_args!("a test picture is sent: {error}"));
-                add(pattern()?);
-            }
-        },
-        path => {
-            let file = play(path)?;
-            let track = file.video_tracks().into_iter().next();
-            add(track.ok_or_else(|| anyhow!("{path} has no pictures"))?.into());
-        }
-    }
-    match &*args.audio {
-        "none" => {}
-        "tone" => add(sources::tone(440.0)?.into()),
-        "microphone" => first(devices.get_user_media(&audio)?).map_or((), &mut add),
-        "auto" => match devices.get_user_media(&audio) {
-            Ok(stream) => first(stream).map_or((), &mut add),
-            Err(error) => {
-                report.warning(format_args!("a tone is sent: {error}"));
-                add(sources::tone(440.0)?.into());
-            }
-        },
-        path => {
-            let file = play(path)?;
-            let track = file.audio_tracks().into_iter().next();
-            add(track.ok_or_else(|| anyhow!("{path} has no sound"))?.into());
-        }
-    }
-    Ok(Captured { stream, _players: players })
-}
-
-fn pattern() -> Result<MediaStreamTrack> {
-    Ok(sources::numbered_pictures(640, 360, 30.0)?.into())
+/// What the page says beside its offer.
+#[derive(Deserialize)]
+struct Caller {
+    #[serde(default)]
+    page: Option<String>,
 }
 
 async fn handle(call: Arc<Call>, over: mpsc::Sender<Result<()>>, request: Request) -> Reply {
@@ -184,17 +144,17 @@ async fn answer(call: Arc<Call>, over: mpsc::Sender<Result<()>>, body: &[u8]) ->
         Ok(offer) => offer,
         Err(error) => return server::error(StatusCode::BAD_REQUEST, &format!("{error:#}")),
     };
-    if call.busy.try_lock().is_err() {
-        let message = "there is a call already; try again when it is over";
+    let page = serde_json::from_slice(body).ok().and_then(|Caller { page }| page);
+    let Some(busy) = call.enter(page.as_deref()).await else {
+        let message =
+            "there is a call already; hang up in the other window, or try again when it is over";
         return server::error(StatusCode::SERVICE_UNAVAILABLE, message);
-    }
-    match call.clone().begin(offer).await {
+    };
+    match call.begin(offer).await {
         Ok((peer, tracks, senders, answer)) => {
             tokio::spawn(async move {
-                let _busy = call.busy.lock().await;
-                let result = peer.run(async |_| call.talk(&peer, tracks).await).await;
-                peer.close().await;
-                drop(senders);
+                let result = call.talk(&peer, tracks, page, async || Ok(())).await;
+                drop((senders, busy));
                 if let Err(error) = &result {
                     let number = peer.number;
                     call.report.warning(format_args!("connection {number}: {error:#}"));
@@ -216,6 +176,46 @@ async fn answer(call: Arc<Call>, over: mpsc::Sender<Result<()>>, body: &[u8]) ->
 type Tracks = mpsc::Receiver<peerage::RtpTransceiver>;
 
 impl Call {
+    /// Calls the one that serves at `url`.
+    async fn dial(&self, url: &crate::http::client::HttpUrl) -> Result<()> {
+        let _busy = self.busy.lock().await;
+        let (peer, tracks) = self.peer().await?;
+        let _senders = self.send(&peer.pc).await?;
+        let join = async || {
+            let offer = peer.offer().await?;
+            peer.accept(signal::post(url, &offer, self.options.timeout).await?).await
+        };
+        self.talk(&peer, tracks, None, join).await
+    }
+
+    /// The right to call; none while another call goes on. A page that was loaded again takes the place of its own call, and anybody
+    /// that of one whose other side has gone.
+    async fn enter(&self, page: Option<&str>) -> Option<OwnedMutexGuard<()>> {
+        if let Ok(busy) = self.busy.clone().try_lock_owned() {
+            return Some(busy);
+        }
+        {
+            let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            let current = current.as_ref()?;
+            let gone = matches!(
+                current.pc.connection_state(),
+                ConnectionState::Disconnected | ConnectionState::Failed | ConnectionState::Closed
+            );
+            let same = page.is_some() && page == current.page.as_deref();
+            if !gone && !same {
+                return None;
+            }
+            current.hang_up.notify_one();
+        }
+        timeout(ENDING, self.busy.clone().lock_owned()).await.ok()
+    }
+
+    /// Ends the call, if there is one.
+    fn hang_up(&self) -> bool {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().inspect(|current| current.hang_up.notify_one()).is_some()
+    }
+
     /// A connection that offers what there are codecs for, and the tracks that come on it.
     async fn peer(&self) -> Result<(Peer, Tracks)> {
         let peer = Peer::configured(&self.endpoint, &self.options, self.report, |configuration| {
@@ -237,7 +237,7 @@ impl Call {
 
     /// Answers an offer.
     async fn begin(
-        self: Arc<Self>,
+        &self,
         offer: SessionDescription,
     ) -> Result<(Peer, Tracks, Vec<TrackSender>, SessionDescription)> {
         let (peer, tracks) = self.peer().await?;
@@ -247,83 +247,35 @@ impl Call {
         Ok((peer, tracks, senders, answer))
     }
 
-    /// Shows, plays and records what comes, until the time is over or the other side hangs up.
-    async fn talk(&self, peer: &Peer, mut tracks: Tracks) -> Result<()> {
-        peer.connected().await?;
-        let connection = peer.number;
-        // What no clock can tell is as good as no end.
-        let end = self.args.duration.and_then(|duration| Instant::now().checked_add(duration));
-        let end = end.unwrap_or_else(|| Instant::now() + Duration::from_secs(86_400 * 365));
-        let devices = MediaDevices::new();
-        let theirs = MediaStream::new([]);
-        let (mut receivers, mut outputs) = (Vec::new(), Vec::<Box<dyn Output>>::new());
-        let mut recorder = None;
-        let mut first = None;
-        loop {
-            // A recording has both kinds, or what has come when the second is overdue.
-            let ready =
-                receivers.len() >= 2 || first.is_some_and(|at: Instant| at <= Instant::now());
-            if recorder.is_none()
-                && ready
-                && let Some(path) = &self.args.record
-            {
-                let options = RecorderOptions::default();
-                recorder = Some(Recorder::begin(path, &theirs, options, Arc::new(BuiltIn))?);
-            }
-            let waiting = recorder.is_none() && self.args.record.is_some();
-            let until = first.filter(|_| waiting).map_or(end, |at| at.min(end));
-            match timeout_at(until, tracks.recv()).await {
-                Ok(Some(transceiver)) => {
-                    let receiver = transceiver.receive_track(Arc::new(BuiltIn))?;
-                    let kind = receiver.track().kind().as_str();
-                    self.report.event(&Event::Receiving { connection, kind });
-                    theirs.add_track(receiver.track().clone());
-                    let output = tokio::task::block_in_place(|| self.output(&devices, &receiver));
-                    outputs.extend(output?);
-                    receivers.push(receiver);
-                    first.get_or_insert(Instant::now() + TOGETHER);
-                }
-                // Hung up.
-                Ok(None) => break,
-                Err(_) if Instant::now() >= end => break,
-                Err(_) => {}
-            }
-        }
-        if let (Some(path), Some(recorder)) = (&self.args.record, recorder) {
-            let summary = tokio::task::block_in_place(|| recorder.finish())
-                .with_context(|| format!("{} is not complete", path.display()))?;
-            self.report.event(&Event::Recorded {
-                file: &path.display().to_string(),
-                pictures: summary.pictures,
-                seconds: summary.duration.as_secs_f64(),
-            });
-        }
-        let played = |video: bool| {
-            let of = receivers.iter().filter(move |one| one.track().as_video().is_some() == video);
-            of.map(|one| one.statistics().played).sum::<u64>()
-        };
-        let (pictures, sound) = (played(true), played(false) as f64 / 100.0);
-        self.report.event(&Event::Called { connection, pictures, sound });
-        if receivers.is_empty() && self.args.duration.is_some() {
+    /// The call: `join` meets the other side, then what comes is shown, played and recorded until either side hangs up. However it
+    /// ends, the recording is completed and the connection closed.
+    async fn talk(
+        &self,
+        peer: &Peer,
+        tracks: Tracks,
+        page: Option<String>,
+        join: impl AsyncFnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let hang_up = Arc::new(Notify::new());
+        let current = Current { pc: peer.pc.clone(), page, hang_up: hang_up.clone() };
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(current);
+        let mut session = Session::new(&self.args, peer.number, self.report);
+        let result = peer
+            .run(async |channels| {
+                // One that is let go of closes, and the page takes that for the end of the call.
+                let _channels = channels;
+                join().await?;
+                session.talk(peer, tracks, self.args.duration, &hang_up).await
+            })
+            .await;
+        // The other side first, which else waits for the file.
+        peer.close().await;
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let is_empty = session.is_empty();
+        session.finish().and(result)?;
+        if is_empty && self.args.duration.is_some() {
             bail!("the other side sent neither sound nor pictures");
         }
         Ok(())
-    }
-
-    /// The window or the speaker for a track, where one is wanted.
-    fn output(
-        &self,
-        devices: &MediaDevices,
-        receiver: &TrackReceiver,
-    ) -> Result<Option<Box<dyn Output>>> {
-        match receiver.track() {
-            MediaStreamTrack::Video(track) if self.args.window => {
-                Ok(Some(devices.show(track, "peerage call")?))
-            }
-            MediaStreamTrack::Audio(track) if self.args.speaker => {
-                Ok(Some(devices.play(track, None)?))
-            }
-            _ => Ok(None),
-        }
     }
 }

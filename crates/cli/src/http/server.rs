@@ -44,7 +44,7 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr
     let listener = TcpListener::bind(address).await.map_err(|error| {
         let hint = match error.kind() {
             std::io::ErrorKind::AddrInUse => {
-                ": another program has the port; choose another, or 0 for any"
+                ": another program has the port; choose another with --http, or port 0 for any that is free"
             }
             std::io::ErrorKind::AddrNotAvailable => {
                 ": no interface of this machine has the address"

@@ -90,6 +90,14 @@ impl Running {
         (status, events)
     }
 
+    /// Interrupts it as Ctrl-C does.
+    #[cfg(unix)]
+    pub(crate) fn interrupt(&self) {
+        let pid = self.child.id().to_string();
+        let killed = Command::new("kill").args(["-INT", &pid]).status().expect("`kill` is there");
+        assert!(killed.success(), "kill: {killed}");
+    }
+
     /// Ends it at once, as a crash would.
     pub(crate) fn kill(mut self) {
         let _ = self.child.kill();
