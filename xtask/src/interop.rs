@@ -61,7 +61,7 @@ pub(crate) fn build() -> std::process::Command {
         "peerage",
     ]);
     // Of `peerage` what an example wants: other features would have all of it built again.
-    build.args(["--features", "peerage-netsim/wire,peerage/screen"]);
+    build.args(["--features", "peerage-netsim/wire,peerage/screen,peerage-cli/call"]);
     build
 }
 

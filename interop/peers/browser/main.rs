@@ -96,8 +96,8 @@ async fn serve(browser: &mut driver::Browser, url: &str) -> Result<()> {
         }
         if let Some(at) = batch.iter().position(|command| command["cmd"] == "visit") {
             let visit = batch.swap_remove(at);
-            let [url, script] = ["url", "script"].map(|name| visit[name].as_str().unwrap_or(""));
-            let mut answer = match browser.visit(url, script).await {
+            let [url, script] = ["url", "script"].map(|name| visit[name].as_str());
+            let mut answer = match browser.visit(url, script.unwrap_or("")).await {
                 Ok(told) => told,
                 Err(error) => json!({"error": format!("{error:#}")}),
             };

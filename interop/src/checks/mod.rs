@@ -2,6 +2,7 @@
 
 mod bundle;
 mod call;
+mod call_page;
 mod close;
 mod congestion;
 mod connect;
@@ -49,6 +50,7 @@ const NAMES: &[&str] = &[
     "renegotiate",
     "glare",
     "call",
+    "call_page",
     "speech",
     "play",
     "write",
@@ -92,6 +94,7 @@ pub(crate) async fn run(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
         "renegotiate" => renegotiate::renegotiate(pair, scenario).await,
         "glare" => renegotiate::glare(pair, scenario).await,
         "call" => call::call(pair, scenario).await,
+        "call_page" => call_page::call_page(pair, scenario).await,
         "speech" => speech::speech(pair, scenario).await,
         "play" => play::play(pair, scenario).await,
         "write" => write::write(pair, scenario).await,
