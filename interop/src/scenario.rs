@@ -20,6 +20,9 @@ pub(crate) struct Media {
     /// Of the camera.
     #[serde(default)]
     pub video: Option<String>,
+    /// The layers of our pictures, as `scalabilityMode` names them.
+    #[serde(default)]
+    pub scalability: Option<String>,
 }
 
 /// One case.

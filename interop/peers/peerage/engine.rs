@@ -51,7 +51,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Engine {
     /// `capture`: each of `tracks` is a `kind`, and for video `width`, `height` and `rate`, for audio a `tone` in Hz, or `speech`:
-    /// true, or a file of it; or a `file` that is played over and over.
+    /// true, or a file of it; or a `file` that is played over and over. Video may have a `scalability` mode.
     pub(crate) async fn capture(&self, pc: &PeerConnection, fields: &Value) -> Result<()> {
         let all = pc.transceivers().await?;
         for wanted in fields["tracks"].as_array().context("`capture` lacks `tracks`")? {
@@ -74,6 +74,12 @@ impl Engine {
             } else {
                 sources::tone(number("tone")?)?.into()
             };
+            if let Some(mode) = wanted["scalability"].as_str() {
+                let mut parameters = transceiver.get_parameters().await?;
+                let encoding = parameters.encodings.first_mut().context("nothing is sent")?;
+                encoding.scalability_mode = Some(mode.to_owned());
+                transceiver.set_parameters(parameters).await?;
+            }
             let sender = transceiver.send_track(&track, Arc::new(BuiltIn))?;
             lock(&self.senders).push(sender);
         }

@@ -44,10 +44,14 @@ pub(crate) async fn receive_layers(pc: &PeerConnection, fields: &Value) -> Resul
     Ok(())
 }
 
-/// `simulcast`: a track of video that is sent in a layer for each of `rids`.
+/// `simulcast`: a track of video that is sent in a layer for each of `rids`, scaled down by `scales` where that is there.
 pub(crate) async fn simulcast(pc: &PeerConnection, fields: &Value) -> Result<()> {
     let rids = fields["rids"].as_array().context("`simulcast` lacks `rids`")?;
-    let layers = rids.iter().filter_map(Value::as_str).map(RtpEncodingParameters::new);
+    let layers = rids.iter().filter_map(Value::as_str).enumerate().map(|(index, rid)| {
+        let mut layer = RtpEncodingParameters::new(rid);
+        layer.scale_resolution_down_by = fields["scales"][index].as_f64();
+        layer
+    });
     let init = TransceiverInit {
         track: Some("layers".to_owned()),
         streams: vec!["layers".to_owned()],

@@ -37,6 +37,9 @@ pub(super) async fn call(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
         }
         let mut track = picture.clone();
         track["kind"] = json!(kind);
+        if kind == "video" {
+            track["scalability"] = json!(media.scalability);
+        }
         if from_files {
             let folder = pair.folder.join("media");
             let file = match kind {
@@ -69,6 +72,9 @@ pub(super) async fn call(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
     }
     // Listening takes a second in some browsers: what was shown meanwhile counts as well.
     take(pair, &mut ends, false).await?;
+    if let Some(mode) = &media.scalability {
+        layered(pair, mode).await?;
+    }
     let names = ["by_peer", "by_us"];
     for (end, name) in ends.iter().zip(names) {
         let judged = judge(pair, scenario, end, name);
@@ -76,6 +82,17 @@ pub(super) async fn call(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
             return Err(error.context(format!("{name}: {}", told(pair).await)));
         }
     }
+    Ok(())
+}
+
+/// Whether our encoder made the layers that were asked for.
+async fn layered(pair: &Pair, mode: &str) -> Result<()> {
+    let stats = pair.subject.call("stats", json!({})).await?;
+    let mut all = stats["rtp"].as_array().into_iter().flatten();
+    let sent = all.find(|one| one["type"] == "outbound-rtp" && one["kind"] == "video");
+    let sent = sent.context("no video is sent")?;
+    pair.note("scalability", sent["scalabilityMode"].clone());
+    ensure!(sent["scalabilityMode"] == mode, "{} is sent", sent["scalabilityMode"]);
     Ok(())
 }
 

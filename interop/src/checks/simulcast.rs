@@ -100,18 +100,26 @@ pub(super) async fn receive(pair: &mut Pair, scenario: &Scenario) -> Result<()> 
     Ok(())
 }
 
-/// We send three layers of files to a server of ours, which hands one after the other on to the peer.
+/// We send three layers, of files or made by the media engine, to a server of ours, which hands one after the other on to the peer.
 pub(super) async fn send(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
     let media = scenario.media.as_ref().context("the scenario names no codecs")?;
     let codec = media.video.as_deref().context("the scenario names no codec of video")?;
     let seconds = scenario.parameter("seconds")?;
+    let is_encoded = scenario.parameters.contains_key("engine");
+    let [.., largest] = LAYERS;
     let folder = pair.folder.join("media");
     let mut tracks = Vec::new();
-    for (encoding, picture) in LAYERS.into_iter().enumerate() {
-        let file = test_media::video(&folder, codec, picture).await?;
+    if is_encoded {
+        let (width, height) = (largest.width, largest.height);
         tracks.push(
-            json!({"kind": "video", "encoding": encoding, "file": file, "rate": test_media::RATE}),
+            json!({"kind": "video", "width": width, "height": height, "rate": test_media::RATE}),
         );
+    } else {
+        for (encoding, picture) in LAYERS.into_iter().enumerate() {
+            let file = test_media::video(&folder, codec, picture).await?;
+            let rate = test_media::RATE;
+            tracks.push(json!({"kind": "video", "encoding": encoding, "file": file, "rate": rate}));
+        }
     }
 
     // The publisher and the server's side of it are connections of one process.
@@ -125,7 +133,12 @@ pub(super) async fn send(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
     );
     inner.create("record").await?;
     inner.subject.call("collect", json!({})).await?;
-    inner.peer.call("simulcast", json!({"video": codec, "rids": RIDS})).await?;
+    let mut fields = json!({"video": codec, "rids": RIDS});
+    if is_encoded {
+        inner.peer.call("engine", json!({})).await?;
+        fields["scales"] = LAYERS.map(|layer| largest.width as f64 / layer.width as f64).into();
+    }
+    inner.peer.call("simulcast", fields).await?;
     let (offer, answer) = inner.negotiate().await?;
     for (what, sdp, line) in
         [("offer", &offer, "a=simulcast:send q;h;f"), ("answer", &answer, "a=simulcast:recv q;h;f")]
@@ -133,7 +146,8 @@ pub(super) async fn send(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
         ensure!(sdp.lines().any(|have| have.trim_end() == line), "the {what} has no {line}");
     }
     inner.connected().await?;
-    inner.peer.call("play", json!({"tracks": tracks})).await?;
+    let command = if is_encoded { "capture" } else { "play" };
+    inner.peer.call(command, json!({"tracks": tracks})).await?;
 
     pair.create("record").await?;
     let codecs = json!({"video": codec});
@@ -155,7 +169,8 @@ pub(super) async fn send(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
             let new = readings(&pair.peer.call("watched", json!({})).await?);
             let layer = LAYERS[index];
             let is_it = |shown: &Shown| {
-                shown.layer == Some(layer.layer)
+                // The engine's layers are of one picture.
+                (is_encoded || shown.layer == Some(layer.layer))
                     && shown.size == (layer.width as u64, layer.height as u64)
             };
             if shown_at.is_none() && new.iter().any(is_it) {
@@ -200,6 +215,11 @@ pub(super) async fn send(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
         "the picture stood still for {:.0} ms",
         tale.longest_gap_ms
     );
+    if is_encoded {
+        // A camera has one course of numbers, whichever layer shows it.
+        ensure!(tale.backwards == 0, "the pictures went back {} times", tale.backwards);
+        pair.note("encoders", inner.peer.call("engine_stats", json!({})).await?["sent"].clone());
+    }
     inner.finish();
     Ok(())
 }
