@@ -97,13 +97,13 @@ impl MediaFile {
         if let Some(settings) = &mut file.packets.audio_settings
             && let Some(rate) = settings.sample_rate
             && file.audio.is_none()
-            && !rate.is_multiple_of(100)
+            && (!rate.is_multiple_of(100) || rate > AudioBlock::MAX_RATE)
         {
             // Nothing passes on blocks that are not 10 ms long.
             return Err(fail(PlayErrorKind::Rate(
                 Resampler::new(rate, RATE, 1)
                     .err()
-                    .unwrap_or_else(|| unreachable!("no whole number")),
+                    .unwrap_or_else(|| unreachable!("no rate that is resampled")),
             )));
         }
         file.skip = (file.packets.skip.as_secs_f64() * f64::from(RATE)).round() as u64;
@@ -128,6 +128,7 @@ impl MediaFile {
                 self.ready.push_back(MediaFrame::Video(VideoFrame::new(*picture, time)));
             }
             Piece::Samples(block) => self.sound(block, time)?,
+            Piece::Other => {}
             Piece::Video(data) => {
                 let Some(decoder) = &mut self.video else { return Ok(true) };
                 match decoder.decode(&data) {
@@ -194,22 +195,37 @@ impl MediaFile {
     }
 }
 
+impl MediaFile {
+    /// The next frame, or nothing where none came of the next piece of the file. `None` at the end.
+    pub(super) fn advance(&mut self) -> Option<Result<Option<MediaFrame>, PlayError>> {
+        if let Some(frame) = self.ready.pop_front() {
+            return Some(Ok(Some(frame)));
+        }
+        if self.ended {
+            return None;
+        }
+        match self.step() {
+            Ok(true) => Some(Ok(self.ready.pop_front())),
+            Ok(false) => {
+                self.ended = true;
+                None
+            }
+            Err(kind) => {
+                self.ended = true;
+                Some(Err(PlayError::new(&self.path, kind)))
+            }
+        }
+    }
+}
+
 impl Iterator for MediaFile {
     type Item = Result<MediaFrame, PlayError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.ready.is_empty() {
-            if self.ended {
-                return None;
-            }
-            match self.step() {
-                Ok(goes_on) => self.ended = !goes_on,
-                Err(kind) => {
-                    self.ended = true;
-                    return Some(Err(PlayError::new(&self.path, kind)));
-                }
+        loop {
+            if let Some(frame) = self.advance()?.transpose() {
+                return Some(frame);
             }
         }
-        self.ready.pop_front().map(Ok)
     }
 }

@@ -12,6 +12,7 @@
 
 mod error;
 mod file;
+mod pace;
 mod packets;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 
 pub use error::{PlayError, PlayErrorKind};
 pub use file::{MediaFile, MediaFrame};
+use pace::Pace;
 
 use crate::codec::CodecFactory;
 use crate::track::{
@@ -167,23 +169,23 @@ impl Playing {
 
     fn run(self, mut file: MediaFile) -> Result<(), PlayError> {
         let begin = Instant::now();
-        // What was played in earlier rounds.
-        let mut before = Duration::ZERO;
-        let mut round = Duration::ZERO;
+        let mut pace = Pace::default();
         let mut late = Duration::ZERO;
         loop {
-            for frame in file.by_ref() {
-                let mut frame = frame?;
-                if !self.is_wanted() {
-                    return Ok(());
-                }
-                round = round.max(frame.time());
-                let due = before + frame.time();
+            let round = pace.last();
+            let mut any = false;
+            // Looked for between any two pieces of the file, as there may be many of which nothing comes.
+            while self.is_wanted() {
+                let Some(frame) = file.advance() else { break };
+                let Some(mut frame) = frame? else { continue };
+                any = true;
+                let before = pace.last();
+                let due = pace.place(frame.time());
                 let now = begin.elapsed();
-                match (due + late).checked_sub(now) {
+                match due.saturating_add(late).checked_sub(now) {
                     Some(early) => self.rest(early),
                     // Too slow for it: all that comes is late alike, rather than more and more.
-                    None if now - (due + late) > MAX_LATE => late = now - due,
+                    None if due >= before && now - (due + late) > MAX_LATE => late = now - due,
                     None => {}
                 }
                 match &mut frame {
@@ -197,12 +199,17 @@ impl Playing {
                     }
                 }
             }
+            if !self.is_wanted() {
+                return Ok(());
+            }
+            if !any {
+                return Err(PlayError::new(&self.path, PlayErrorKind::Nothing(None)));
+            }
             if !self.options.looped {
                 return Ok(());
             }
             // The last frame lasts as long as a picture or a block does; what is shorter than that does not spin.
-            before += round.max(MIN_ROUND) + self.last();
-            round = Duration::ZERO;
+            pace.again(self.last() + MIN_ROUND.saturating_sub(pace.last() - round));
             file = MediaFile::open(&self.path, &*self.codecs)?;
         }
     }

@@ -12,7 +12,7 @@ use super::error::PlayErrorKind;
 use crate::audio::{AudioBlock, pcm};
 use crate::codec::CodecSpec;
 use crate::files::{
-    IvfHeader, IvfReader, MatroskaCodec, MatroskaReader, OggOpusReader, WavReader, Y4mReader,
+    self, IvfHeader, IvfReader, MatroskaCodec, MatroskaReader, OggOpusReader, WavReader, Y4mReader,
 };
 use crate::track::MediaTrackSettings;
 use crate::video::I420;
@@ -27,6 +27,8 @@ pub(super) enum Piece {
     Picture(Box<I420>),
     /// Samples as they are.
     Samples(AudioBlock),
+    /// Something that is not played.
+    Other,
 }
 
 /// A file that was recognised.
@@ -105,12 +107,12 @@ impl Packets {
                 return Err(PlayErrorKind::Nothing(Some(name)));
             }
         };
-        let denominator = f64::from(header.timebase_denominator.max(1));
-        let tick = f64::from(header.timebase_numerator) / denominator;
-        let settings = MediaTrackSettings {
-            frame_rate: None,
-            ..MediaTrackSettings::video(header.width.into(), header.height.into(), 0.0)
-        };
+        if header.timebase_denominator == 0 || header.timebase_numerator == 0 {
+            let (format, reason) = ("IVF", "the time base is zero, so that no frame has a time");
+            return Err(PlayErrorKind::File(files::Error::Invalid { format, offset: 16, reason }));
+        }
+        let tick = f64::from(header.timebase_numerator) / f64::from(header.timebase_denominator);
+        let settings = unsure((header.width.into(), header.height.into()));
         Ok(Self {
             video: Some(video(format)),
             video_settings: Some(settings),
@@ -148,10 +150,7 @@ impl Packets {
         let reader = Box::new(reader);
         Ok(Self {
             video: pictures.as_ref().map(|(_, format)| video(*format)),
-            video_settings: pictures.as_ref().map(|(track, _)| MediaTrackSettings {
-                frame_rate: None,
-                ..MediaTrackSettings::video(track.dimensions.0, track.dimensions.1, 0.0)
-            }),
+            video_settings: pictures.as_ref().map(|(track, _)| unsure(track.dimensions)),
             audio: sound.as_ref().map(|_| opus()),
             audio_settings: sound.as_ref().map(|_| MediaTrackSettings::audio(48_000, 2)),
             skip: sound.map_or(Duration::ZERO, |track| track.codec_delay),
@@ -197,63 +196,72 @@ impl Packets {
 
     /// The next piece with its time from the beginning, or `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<(Duration, Piece)>, PlayErrorKind> {
-        loop {
-            return Ok(match &mut self.reader {
-                Reader::Ivf { reader, tick } => match reader.next() {
-                    Some(frame) => {
-                        let frame = frame.map_err(PlayErrorKind::File)?;
-                        Some((seconds(frame.timestamp as f64 * *tick), Piece::Video(frame.data)))
-                    }
-                    None => None,
-                },
-                Reader::Matroska { reader, video, audio } => match reader.next() {
-                    Some(frame) => {
-                        let frame = frame.map_err(PlayErrorKind::File)?;
-                        let track = Some(frame.track);
-                        let piece = match () {
-                            () if track == *video => Piece::Video(frame.data),
-                            () if track == *audio => Piece::Audio(frame.data),
-                            () => continue,
-                        };
-                        Some((frame.time, piece))
-                    }
-                    None => None,
-                },
-                Reader::Ogg(reader) => match reader.next() {
-                    Some(packet) => {
-                        let packet = packet.map_err(PlayErrorKind::File)?;
-                        Some((samples(packet.timestamp, 48_000), Piece::Audio(packet.data)))
-                    }
-                    None => None,
-                },
-                Reader::Wav { reader, samples: buffer, read } => {
-                    let format = reader.format();
-                    let (rate, channels) = (format.sample_rate, usize::from(format.channels));
-                    // 10 ms, or a little less where that is no whole number of samples.
-                    buffer.resize((rate as usize / 100).max(1) * channels, 0);
-                    let count = reader.read(buffer).map_err(PlayErrorKind::File)? / channels;
-                    if count == 0 || rate > AudioBlock::MAX_RATE {
-                        return Ok(None);
-                    }
-                    let mut block = AudioBlock::silence(rate, channels, count);
-                    for (to, from) in block.samples_mut().iter_mut().zip(&*buffer) {
-                        *to = pcm::from_i16(*from);
-                    }
-                    let time = samples(*read, rate);
-                    *read += count as u64;
-                    Some((time, Piece::Samples(block)))
+        Ok(match &mut self.reader {
+            Reader::Ivf { reader, tick } => match reader.next() {
+                Some(frame) => {
+                    let frame = frame.map_err(PlayErrorKind::File)?;
+                    Some((seconds(frame.timestamp as f64 * *tick), Piece::Video(frame.data)))
                 }
-                Reader::Y4m { reader, interval, read } => match reader.next() {
-                    Some(picture) => {
-                        let picture = picture.map_err(PlayErrorKind::File)?;
-                        let time = seconds(*read as f64 * *interval);
-                        *read += 1;
-                        Some((time, Piece::Picture(Box::new(picture))))
-                    }
-                    None => None,
-                },
-            });
-        }
+                None => None,
+            },
+            Reader::Matroska { reader, video, audio } => match reader.next() {
+                Some(frame) => {
+                    let frame = frame.map_err(PlayErrorKind::File)?;
+                    let track = Some(frame.track);
+                    let piece = match () {
+                        () if track == *video => Piece::Video(frame.data),
+                        () if track == *audio => Piece::Audio(frame.data),
+                        () => Piece::Other,
+                    };
+                    Some((frame.time, piece))
+                }
+                None => None,
+            },
+            Reader::Ogg(reader) => match reader.next() {
+                Some(packet) => {
+                    let packet = packet.map_err(PlayErrorKind::File)?;
+                    Some((samples(packet.timestamp, 48_000), Piece::Audio(packet.data)))
+                }
+                None => None,
+            },
+            Reader::Wav { reader, samples: buffer, read } => {
+                let format = reader.format();
+                let (rate, channels) = (format.sample_rate, usize::from(format.channels));
+                // 10 ms, or a little less where that is no whole number of samples.
+                buffer.resize((rate as usize / 100).max(1) * channels, 0);
+                let count = reader.read(buffer).map_err(PlayErrorKind::File)? / channels;
+                if count == 0 {
+                    return Ok(None);
+                }
+                let mut block = AudioBlock::silence(rate, channels, count);
+                for (to, from) in block.samples_mut().iter_mut().zip(&*buffer) {
+                    *to = pcm::from_i16(*from);
+                }
+                let time = samples(*read, rate);
+                *read += count as u64;
+                Some((time, Piece::Samples(block)))
+            }
+            Reader::Y4m { reader, interval, read } => match reader.next() {
+                Some(picture) => {
+                    let picture = picture.map_err(PlayErrorKind::File)?;
+                    let time = seconds(*read as f64 * *interval);
+                    *read += 1;
+                    Some((time, Piece::Picture(Box::new(picture))))
+                }
+                None => None,
+            },
+        })
+    }
+}
+
+/// Settings of pictures of which the file may not tell the size, and does not tell how many come in a second.
+fn unsure((width, height): (u32, u32)) -> MediaTrackSettings {
+    let told = |side: u32| Some(side).filter(|_| width > 0 && height > 0);
+    MediaTrackSettings {
+        width: told(width),
+        height: told(height),
+        frame_rate: None,
+        ..MediaTrackSettings::video(0, 0, 0.0)
     }
 }
 
