@@ -79,17 +79,27 @@ impl<R: Read> WavReader<R> {
 pub struct WavWriter<W: Write + Seek> {
     writer: hound::WavWriter<W>,
     channels: usize,
+    /// Bytes of samples.
+    written: u64,
 }
+
+/// Bytes of samples at most: sizes have 32 bits, one of which counts the header too.
+const MAX_SAMPLES: u64 = (u32::MAX - 256) as u64;
 
 impl<W: Write + Seek> WavWriter<W> {
     /// Writes the header.
     ///
     /// # Errors
     ///
-    /// The writer fails, or there are no channels.
+    /// The writer fails, there are no channels, or a second takes 4 GiB.
     pub fn new(writer: W, format: WavFormat) -> Result<Self, Error> {
         if format.channels == 0 || format.sample_rate == 0 {
             let reason = "no channels or no sample rate";
+            return Err(Error::Unwritable { format: FORMAT, reason });
+        }
+        let bytes = u64::from(format.sample_rate) * u64::from(format.channels) * 2;
+        if u32::try_from(bytes).is_err() {
+            let reason = "more bytes of samples a second than the header has room for";
             return Err(Error::Unwritable { format: FORMAT, reason });
         }
         let spec = hound::WavSpec {
@@ -99,17 +109,23 @@ impl<W: Write + Seek> WavWriter<W> {
             sample_format: hound::SampleFormat::Int,
         };
         let writer = hound::WavWriter::new(writer, spec).map_err(|error| convert(error, 0))?;
-        Ok(Self { writer, channels: usize::from(format.channels) })
+        Ok(Self { writer, channels: usize::from(format.channels), written: 0 })
     }
 
     /// Writes samples, interleaved, a whole number for each channel.
     ///
     /// # Errors
     ///
-    /// The writer fails, or the number of samples is not a multiple of the channels.
+    /// The writer fails, the number of samples is not a multiple of the channels, or the file would reach 4 GiB: what was written
+    /// before can be [finished](Self::finish).
     pub fn write(&mut self, samples: &[i16]) -> Result<(), Error> {
         if !samples.len().is_multiple_of(self.channels) {
             let reason = "not the same number of samples for each channel";
+            return Err(Error::Unwritable { format: FORMAT, reason });
+        }
+        self.written += samples.len() as u64 * 2;
+        if self.written > MAX_SAMPLES {
+            let reason = "a WAV file holds less than 4 GiB; go on in another";
             return Err(Error::Unwritable { format: FORMAT, reason });
         }
         for &sample in samples {
@@ -136,5 +152,25 @@ fn convert(error: hound::Error, offset: u64) -> Error {
             Error::Invalid { format: FORMAT, offset, reason: "a kind of WAV that is not read" }
         }
         _ => Error::Invalid { format: FORMAT, offset, reason: "samples do not fit the header" },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_sizes_of_32_bits_cannot_say_is_refused() {
+        let new = |sample_rate, channels| {
+            WavWriter::new(std::io::Cursor::new(Vec::new()), WavFormat { sample_rate, channels })
+        };
+        assert!(new(4_000_000_000, 8).err().unwrap().to_string().contains("a second"));
+        let mut writer = new(48_000, 2).unwrap();
+        // As if hours had been written.
+        writer.written = MAX_SAMPLES - 6;
+        writer.write(&[0, 0]).unwrap();
+        let error = writer.write(&[0, 0]).unwrap_err().to_string();
+        assert!(error.contains("less than 4 GiB"), "{error}");
+        writer.finish().unwrap();
     }
 }
