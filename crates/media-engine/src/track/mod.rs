@@ -11,6 +11,7 @@
 mod constrainable;
 pub mod constraints;
 mod error;
+mod few;
 mod medium;
 mod queue;
 mod sink;

@@ -49,12 +49,14 @@ impl<T> Queue<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts in what `make` makes of memory that is not needed any more; drops the oldest where there is no room.
-    pub(super) fn push_with(&self, make: impl FnOnce(Option<T>) -> T) {
+    /// Puts in what `make` makes of memory that is not needed any more; drops the oldest where there is no room. Who waits is to be
+    /// woken once no lock is held: what a waker does is its maker's.
+    #[must_use]
+    pub(super) fn push_with(&self, make: impl FnOnce(Option<T>) -> T) -> Option<Waker> {
         let waker = {
             let mut state = self.lock();
             if state.closed {
-                return;
+                return None;
             }
             let mut spare = state.spare.pop();
             if state.items.len() == state.capacity {
@@ -66,22 +68,19 @@ impl<T> Queue<T> {
             state.waker.take()
         };
         self.ready.notify_one();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker
     }
 
-    /// Nothing more comes; what is there can still be taken.
-    pub(super) fn close(&self) {
+    /// Nothing more comes; what is there can still be taken. As [`push_with`](Self::push_with).
+    #[must_use]
+    pub(super) fn close(&self) -> Option<Waker> {
         let waker = {
             let mut state = self.lock();
             state.closed = true;
             state.waker.take()
         };
         self.ready.notify_all();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker
     }
 
     pub(super) fn try_pop(&self) -> Result<T, SinkError> {
@@ -89,10 +88,12 @@ impl<T> Queue<T> {
     }
 
     pub(super) fn poll_pop(&self, context: &mut Context<'_>) -> Poll<Result<T, SinkError>> {
+        // Neither made nor dropped under the lock.
+        let mut waker = Some(context.waker().clone());
         let mut state = self.lock();
         match state.pop() {
             Err(SinkError::Empty) => {
-                state.waker = Some(context.waker().clone());
+                std::mem::swap(&mut state.waker, &mut waker);
                 Poll::Pending
             }
             taken => Poll::Ready(taken),

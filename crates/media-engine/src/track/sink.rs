@@ -61,6 +61,7 @@ impl<T> Sink<T> {
 
 impl<T> Drop for Sink<T> {
     fn drop(&mut self) {
-        self.queue.close();
+        // Nobody waits who does not have it.
+        drop(self.queue.close());
     }
 }

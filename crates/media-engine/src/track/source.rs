@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::constraints::{MediaTrackCapabilities, MediaTrackConstraintSet, MediaTrackSettings};
+use super::few::Few;
 use super::medium::Medium;
 use super::tracks::{Shared, Track, TrackSettings};
 
@@ -77,47 +78,53 @@ impl<M: Medium> Source<M> {
         self.hub.lock().description = description;
     }
 
-    /// Gives a frame to all sinks of all tracks. A muted source gives none.
+    /// Gives a frame to all sinks of all tracks. A muted source gives none. No lock is held while tasks are woken that wait for
+    /// it: they may look at tracks and source at once.
     pub fn push(&self, frame: &M) {
-        let mut state = self.hub.lock();
-        if state.muted {
-            return;
+        let Some(tracks) = self.hub.tracks(|state| !state.muted) else { return };
+        let mut wakers = Few::default();
+        for track in tracks.iter() {
+            track.push(frame, &mut wakers);
         }
-        state.tracks.retain(|track| {
-            let Some(track) = track.upgrade() else { return false };
-            track.push(frame)
-        });
+        wakers.wake();
     }
 
     /// Says that it cannot give anything for now, or can again (§4.3.1 "Media Flow").
     pub fn set_muted(&self, muted: bool) {
-        let mut state = self.hub.lock();
-        if std::mem::replace(&mut state.muted, muted) != muted {
-            state.tracks.iter().filter_map(Weak::upgrade).for_each(|track| track.muted(muted));
+        let mut wakers = Few::default();
+        let mut tracks = Few::default();
+        {
+            let mut state = self.hub.lock();
+            if std::mem::replace(&mut state.muted, muted) != muted {
+                // Under the lock, as tracks are added under it: each is told what holds.
+                tracks.extend(state.tracks.iter().filter_map(Weak::upgrade));
+                tracks.iter().for_each(|track: &Arc<Shared<M>>| track.muted(muted, &mut wakers));
+            }
         }
+        wakers.wake();
     }
 
     /// Whether a track of it is still live: where not, nobody needs to capture anything. Tracks may be made again.
     pub fn is_wanted(&self) -> bool {
-        let state = self.hub.lock();
-        state.tracks.iter().filter_map(Weak::upgrade).any(|track| track.is_live())
+        let tracks = self.hub.tracks(|_| true);
+        tracks.is_some_and(|tracks| tracks.iter().any(|track| track.is_live()))
     }
 
     /// What its live tracks want, the most of each: a camera need not give more.
     pub fn wanted(&self) -> TrackSettings {
-        let state = self.hub.lock();
-        let live = state.tracks.iter().filter_map(Weak::upgrade).filter(|track| track.is_live());
-        live.map(|track| track.settings()).reduce(TrackSettings::most).unwrap_or_default()
+        let tracks = self.hub.tracks(|_| true).unwrap_or_default();
+        let live = tracks.iter().filter(|track| track.is_live());
+        live.map(|track| track.settings().sound()).reduce(TrackSettings::most).unwrap_or_default()
     }
 }
 
 impl<M: Medium> Drop for Source<M> {
     fn drop(&mut self) {
-        let mut state = self.hub.lock();
-        state.ended = true;
-        for track in std::mem::take(&mut state.tracks).iter().filter_map(Weak::upgrade) {
-            track.end(true);
-        }
+        let tracks = self.hub.tracks(|state| {
+            state.ended = true;
+            true
+        });
+        tracks.iter().flat_map(Few::iter).for_each(|track| track.end(true).wake());
     }
 }
 
@@ -128,6 +135,22 @@ impl<M: Medium> Hub<M> {
 
     pub(super) fn label(&self) -> &str {
         &self.label
+    }
+
+    /// All tracks that somebody has, unless `look` says that none is wanted. None of them ends for good under the lock.
+    fn tracks(&self, look: impl FnOnce(&mut HubState<M>) -> bool) -> Option<Few<Arc<Shared<M>>>> {
+        let mut tracks = Few::default();
+        let mut state = self.lock();
+        if !look(&mut state) {
+            return None;
+        }
+        state.tracks.retain(|track| {
+            let track = track.upgrade();
+            let is_there = track.is_some();
+            tracks.extend(track);
+            is_there
+        });
+        Some(tracks)
     }
 
     pub(super) fn description(&self) -> SourceDescription {

@@ -73,14 +73,16 @@ impl MediaStream {
     /// Takes a track out; it lives on. False where it is not there.
     pub fn remove_track(&self, id: &str) -> bool {
         let mut tracks = self.lock();
-        let before = tracks.len();
-        tracks.retain(|track| track.id() != id);
-        tracks.len() < before
+        let at = tracks.iter().position(|track| track.id() == id);
+        let removed = at.map(|at| tracks.remove(at));
+        drop(tracks);
+        // Its end may wake somebody who looks at the stream.
+        removed.is_some()
     }
 
     /// Another stream with clones of the tracks.
     pub fn clone_stream(&self) -> Self {
-        Self::new(self.lock().iter().map(MediaStreamTrack::clone_track).collect::<Vec<_>>())
+        Self::new(self.tracks().iter().map(MediaStreamTrack::clone_track))
     }
 
     /// Whether it has a track of this kind.

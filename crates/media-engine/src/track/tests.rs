@@ -264,3 +264,65 @@ fn pictures_are_cropped_and_scaled_to_the_size_that_was_chosen() {
     };
     assert_eq!((size(&mut small), size(&mut whole)), ((24, 18), (64, 36)));
 }
+
+/// Looks at all there is as soon as it is woken, as an executor does that runs a task where it is woken.
+struct Nosy {
+    source: Arc<VideoSource>,
+    track: VideoTrack,
+    stream: MediaStream,
+    woken: std::sync::atomic::AtomicUsize,
+}
+
+impl std::task::Wake for Nosy {
+    fn wake(self: Arc<Self>) {
+        self.woken.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let _ = (self.track.enabled(), self.source.is_wanted(), self.stream.active());
+        self.source.set_muted(false);
+        self.track.set_settings(TrackSettings::default());
+    }
+}
+
+#[test]
+fn who_is_woken_may_look_at_everything() {
+    // In a thread of its own: it would wait for itself for ever.
+    let (told, done) = std::sync::mpsc::channel();
+    let run = move || {
+        let source = Arc::new(VideoSource::new("test"));
+        let track = source.track();
+        let stream = MediaStream::new([track.clone().into()]);
+        let woken = Default::default();
+        let (nosy_track, nosy_stream) = (track.clone(), stream.clone());
+        let nosy = Nosy { source: source.clone(), track: nosy_track, stream: nosy_stream, woken };
+        let nosy = Arc::new(nosy);
+        let waker = std::task::Waker::from(nosy.clone());
+        let mut context = std::task::Context::from_waker(&waker);
+        let mut sink = track.sink(1);
+        let mut events = track.events();
+        assert!(sink.poll_recv(&mut context).is_pending());
+        source.push(&picture(0, 1));
+        assert!(events.poll_recv(&mut context).is_pending());
+        source.set_muted(true);
+        let other = source.track();
+        let (id, mut others) = (other.id().to_owned(), other.sink(1));
+        stream.add_track(other);
+        assert!(others.poll_recv(&mut context).is_pending());
+        assert!(stream.remove_track(&id));
+        assert!(
+            sink.poll_recv(&mut context).is_ready() && sink.poll_recv(&mut context).is_pending()
+        );
+        track.stop();
+        told.send(nosy.woken.load(std::sync::atomic::Ordering::Relaxed)).unwrap();
+    };
+    std::thread::spawn(run);
+    assert_eq!(done.recv_timeout(Duration::from_secs(30)), Ok(4));
+}
+
+#[test]
+fn a_rate_that_is_none_is_not_wanted() {
+    let source = VideoSource::new("test");
+    let track = source.track();
+    for rate in [f32::NAN, 0.0, -1.0, f32::INFINITY] {
+        track.set_settings(TrackSettings::default().with_frame_rate(rate));
+        assert_eq!(source.wanted().frame_rate, None, "{rate}");
+    }
+}

@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
 
 use super::constrainable::Chosen;
+use super::few::Few;
 use super::medium::{Medium, TrackKind};
 use super::queue::Queue;
 use super::sink::Sink;
@@ -78,6 +80,12 @@ impl TrackSettings {
         self
     }
 
+    /// Without what no frame keeps to: a rate that is none.
+    pub(super) fn sound(self) -> Self {
+        let frame_rate = self.frame_rate.filter(|rate| rate.is_finite() && *rate > 0.0);
+        Self { frame_rate, ..self }
+    }
+
     /// What gives enough for both.
     pub(super) fn most(self, other: Self) -> Self {
         let rates = self.frame_rate.zip(other.frame_rate);
@@ -139,7 +147,7 @@ impl<M: Medium> Track<M> {
         };
         let shared = Arc::new(Shared { id, hub, state: Mutex::new(state) });
         if shared.hub.add(&shared) {
-            shared.end(false);
+            shared.end(false).wake();
         }
         Self { shared }
     }
@@ -217,7 +225,7 @@ impl<M: Medium> Track<M> {
 
     /// Ends it: the source gives nothing more to it, and rests once no track of it is left.
     pub fn stop(&self) {
-        self.shared.end(false);
+        self.shared.end(false).wake();
     }
 
     /// Another end at which frames are taken. It keeps `capacity` of them, one at least; where more come, the oldest are
@@ -226,7 +234,7 @@ impl<M: Medium> Track<M> {
         let queue = Arc::new(Queue::new(capacity));
         let mut state = self.shared.lock();
         if state.ended {
-            queue.close();
+            drop(queue.close());
         } else {
             state.sinks.retain(|sink| sink.strong_count() > 0);
             state.sinks.push(Arc::downgrade(&queue));
@@ -239,7 +247,7 @@ impl<M: Medium> Track<M> {
         let queue = Arc::new(Queue::new(EVENTS));
         let mut state = self.shared.lock();
         if state.ended {
-            queue.close();
+            drop(queue.close());
         } else {
             state.events.retain(|events| events.strong_count() > 0);
             state.events.push(Arc::downgrade(&queue));
@@ -261,15 +269,12 @@ impl<M: Medium> Shared<M> {
         self.lock().settings
     }
 
-    /// Hands a frame to the sinks. False once the track has ended.
-    pub(super) fn push(&self, frame: &M) -> bool {
+    /// Hands a frame to the sinks, and says who is to be woken for it.
+    pub(super) fn push(&self, frame: &M, wakers: &mut Few<Waker>) {
         let mut state = self.lock();
         let State { enabled, ended, settings, memory, sinks, .. } = &mut *state;
-        if *ended {
-            return false;
-        }
-        if sinks.is_empty() || !frame.passes(settings, memory) {
-            return true;
+        if *ended || sinks.is_empty() || !frame.passes(settings, memory) {
+            return;
         }
         let mut adapted = None;
         let frame = match settings.size {
@@ -282,53 +287,52 @@ impl<M: Medium> Shared<M> {
         };
         sinks.retain(|sink| {
             let Some(sink) = sink.upgrade() else { return false };
-            sink.push_with(|spare| {
+            wakers.extend(sink.push_with(|spare| {
                 let mut copy = frame.copy(spare);
                 if !*enabled {
                     copy.blank(memory);
                 }
                 copy
-            });
+            }));
             true
         });
-        true
     }
 
-    pub(super) fn muted(&self, muted: bool) {
+    pub(super) fn muted(&self, muted: bool, wakers: &mut Few<Waker>) {
         let mut state = self.lock();
         state.muted = muted;
-        state.tell(if muted { TrackEvent::Mute } else { TrackEvent::Unmute });
+        state.tell(if muted { TrackEvent::Mute } else { TrackEvent::Unmute }, wakers);
     }
 
-    /// Ends it; `tell` where the application did not do it.
-    pub(super) fn end(&self, tell: bool) {
+    /// Ends it; `tell` where the application did not do it. Who is to be woken for it.
+    #[must_use]
+    pub(super) fn end(&self, tell: bool) -> Few<Waker> {
+        let mut wakers = Few::default();
         let mut state = self.lock();
         if std::mem::replace(&mut state.ended, true) {
-            return;
+            return wakers;
         }
         if tell {
-            state.tell(TrackEvent::Ended);
+            state.tell(TrackEvent::Ended, &mut wakers);
         }
-        std::mem::take(&mut state.sinks)
-            .iter()
-            .filter_map(Weak::upgrade)
-            .for_each(|sink| sink.close());
-        std::mem::take(&mut state.events)
-            .iter()
-            .filter_map(Weak::upgrade)
-            .for_each(|events| events.close());
+        let sinks = std::mem::take(&mut state.sinks);
+        wakers.extend(sinks.iter().filter_map(Weak::upgrade).filter_map(|sink| sink.close()));
+        let events = std::mem::take(&mut state.events);
+        wakers.extend(events.iter().filter_map(Weak::upgrade).filter_map(|events| events.close()));
+        wakers
     }
 }
 
 impl<M: Medium> State<M> {
-    fn tell(&mut self, event: TrackEvent) {
-        self.events.iter().filter_map(Weak::upgrade).for_each(|events| events.push_with(|_| event));
+    fn tell(&mut self, event: TrackEvent, wakers: &mut Few<Waker>) {
+        let queues = self.events.iter().filter_map(Weak::upgrade);
+        wakers.extend(queues.filter_map(|events| events.push_with(|_| event)));
     }
 }
 
 impl<M: Medium> Drop for Shared<M> {
     fn drop(&mut self) {
-        self.end(false);
+        self.end(false).wake();
     }
 }
 
