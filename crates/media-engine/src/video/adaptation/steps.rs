@@ -117,10 +117,13 @@ impl Steps {
     ) -> Option<Kind> {
         let pixels = |(width, height): (u16, u16)| u32::from(width) * u32::from(height);
         let now = pixels(self.size(source.size));
-        let (times, of) = *SIZES.get(self.count(Kind::Size) + 1).unwrap_or(&(0, 1));
-        let smaller =
-            u64::from(pixels(source.size)) * u64::from(times * times) / u64::from(of * of);
-        let size = (smaller >= u64::from(bounds.least_pixels)).then_some(Kind::Size);
+        let fits = |(times, of): &(u32, u32)| {
+            let smaller =
+                u64::from(pixels(source.size)) * u64::from(times * times) / u64::from(of * of);
+            smaller >= u64::from(bounds.least_pixels)
+        };
+        let size = SIZES.get(self.count(Kind::Size) + 1).filter(|step| fits(step));
+        let size = size.map(|_| Kind::Size);
         let framerate = self.framerate(source, bounds).unwrap_or(source.framerate);
         let rate = |least: f32| {
             (framerate * RATE >= least.max(bounds.least_framerate) * 0.95).then_some(Kind::Rate)

@@ -148,6 +148,11 @@ fn bounds_are_kept() {
     model.bitrate = 1_000;
     model.run(60);
     assert_eq!(model.state().0, (160, 90), "the smallest there is");
+    let mut model = Model::new(DegradationPreference::MaintainFramerate);
+    model.adapter.set_bounds(0, 0.0);
+    model.bitrate = 1;
+    model.run(60);
+    assert_eq!(model.state().0, (160, 90), "no bound leads no further");
     // A source that is small is left as it is.
     let mut small = Adapter::new(DegradationPreference::MaintainFramerate);
     small.set_quantizer_range(Some((29, 95)));
