@@ -88,6 +88,8 @@ struct Held {
     timeline: u32,
 }
 
+/// Durations of a configuration beyond this never go by, and could not be told by a clock.
+const NEVER: Duration = Duration::from_secs(365 * 86_400);
 /// A frame that claims to be of so much later than what comes with it is of another clock.
 const AHEAD: Duration = Duration::from_secs(1);
 /// A step back of timestamps that no reordering explains, since frames come in order: half a second.
@@ -124,7 +126,10 @@ pub struct VideoJitterBuffer {
 
 impl VideoJitterBuffer {
     /// An empty buffer.
-    pub fn new(config: JitterConfig) -> Self {
+    pub fn new(mut config: JitterConfig) -> Self {
+        for duration in [&mut config.max_delay, &mut config.request_interval, &mut config.stalled] {
+            *duration = (*duration).min(NEVER);
+        }
         Self {
             delay: Delay::new(config.max_delay),
             config,

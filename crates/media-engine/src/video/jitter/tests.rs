@@ -426,3 +426,24 @@ fn a_frame_dated_ahead_holds_back_no_others() {
         }
     }
 }
+
+#[test]
+fn durations_without_an_end_are_none_that_go_by() {
+    let forever = Duration::MAX;
+    let config = JitterConfig {
+        max_delay: forever,
+        request_interval: forever,
+        stalled: forever,
+        ..JitterConfig::default()
+    };
+    let mut buffer = VideoJitterBuffer::new(config);
+    let now = Instant::now();
+    buffer.set_target(forever);
+    buffer.insert(now, frame(1, 10));
+    assert_eq!(buffer.poll(now), Some(JitterEvent::RequestKeyframe));
+    assert_eq!(buffer.poll(now + Duration::from_secs(86_400)), None, "asked for once");
+    buffer.insert(now, frame(0, 10));
+    buffer.packet_arrived(now + MS(10_000));
+    assert_eq!(buffer.poll(now + MS(10_000)), None, "it waits for ever, as was asked for");
+    assert!(buffer.poll_timeout().is_some());
+}
