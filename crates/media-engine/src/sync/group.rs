@@ -14,9 +14,11 @@ const RECENT: Duration = Duration::from_millis(500);
 const GONE: Duration = Duration::from_secs(10);
 /// Streams at most; more are played, but not kept together with others.
 const MAX_STREAMS: usize = 256;
+/// Pairs at most: a peer may name one `MediaStream` for all of its streams.
+const MAX_PAIRS: usize = 1024;
 
 /// Names a stream of a [`SyncGroup`]. Never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SyncId(u64);
 
 /// What a stream is of.
@@ -154,11 +156,11 @@ impl SyncGroup {
     }
 
     fn stream(&self, id: SyncId) -> Option<&Stream> {
-        self.streams.iter().find(|stream| stream.id == id)
+        find(&self.streams, id).map(|at| &self.streams[at])
     }
 
     fn stream_mut(&mut self, id: SyncId) -> Option<&mut Stream> {
-        self.streams.iter_mut().find(|stream| stream.id == id)
+        find(&self.streams, id).map(|at| &mut self.streams[at])
     }
 
     /// Finds who belongs together. What was learnt of a pair that stays is kept.
@@ -167,29 +169,28 @@ impl SyncGroup {
         let mut pairs = Vec::new();
         for sound in self.streams.iter().filter(is_sound) {
             for pictures in self.streams.iter().filter(|stream| !is_sound(stream)) {
-                if !sound.streams.iter().any(|id| pictures.streams.contains(id)) {
+                if pairs.len() == MAX_PAIRS
+                    || !sound.streams.iter().any(|id| pictures.streams.contains(id))
+                {
                     continue;
                 }
-                let of = |pair: &&Pair| (pair.sound, pair.pictures) == (sound.id, pictures.id);
-                let delays = self.pairs.iter().find(of).map(|pair| pair.delays.clone());
                 let (sound, pictures) = (sound.id, pictures.id);
-                pairs.push(Pair { sound, pictures, delays: delays.unwrap_or_default() });
+                // Both are in the order of their ids.
+                let known = self
+                    .pairs
+                    .binary_search_by_key(&(sound, pictures), |pair| (pair.sound, pair.pictures));
+                let delays = known.map(|at| self.pairs[at].delays.clone()).unwrap_or_default();
+                pairs.push(Pair { sound, pictures, delays });
             }
         }
         self.pairs = pairs;
-        for stream in &mut self.streams {
-            let id = stream.id;
-            let of = |pair: &Pair| pair.sound == id || pair.pictures == id;
-            if !self.pairs.iter().any(of) {
-                stream.delay = Duration::ZERO;
-            }
-        }
+        self.hold();
     }
 
     /// Compares pictures with the sound that belongs to them.
     fn compare(&mut self, now: Instant, pictures: SyncId) {
         let (streams, pairs) = (&self.streams, &mut self.pairs);
-        let find = |id: SyncId| streams.iter().find(|stream| stream.id == id);
+        let find = |id: SyncId| find(streams, id).map(|at| &streams[at]);
         for pair in pairs.iter_mut().filter(|pair| pair.pictures == pictures) {
             let (Some(sound), Some(pictures)) = (find(pair.sound), find(pair.pictures)) else {
                 continue;
@@ -203,24 +204,37 @@ impl SyncGroup {
 
     /// What each is to hold, of all pairs that it is part of.
     fn settle(&mut self, now: Instant) {
-        let gone = |stream: &Stream| {
-            stream.playing.is_some_and(|last| now.saturating_duration_since(last.at) > GONE)
+        let is_gone = |id: SyncId| {
+            let stream = find(&self.streams, id).map(|at| &self.streams[at]);
+            let last = stream.and_then(|stream| stream.playing);
+            last.is_some_and(|last| now.saturating_duration_since(last.at) > GONE)
         };
-        let gone: Vec<SyncId> = self.streams.iter().filter(|s| gone(s)).map(|s| s.id).collect();
         for pair in &mut self.pairs {
-            if gone.contains(&pair.sound) || gone.contains(&pair.pictures) {
+            if is_gone(pair.sound) || is_gone(pair.pictures) {
                 pair.delays = PairDelays::default();
             }
         }
-        for stream in &mut self.streams {
-            let of = |pair: &Pair| match stream.id {
-                id if id == pair.sound => Some(pair.delays.held().audio),
-                id if id == pair.pictures => Some(pair.delays.held().video),
-                _ => None,
-            };
-            stream.delay = self.pairs.iter().filter_map(of).max().unwrap_or_default();
+        self.hold();
+    }
+
+    /// The same, of what is known of the pairs.
+    fn hold(&mut self) {
+        self.streams.iter_mut().for_each(|stream| stream.delay = Duration::ZERO);
+        for pair in &self.pairs {
+            let held = pair.delays.held();
+            for (id, delay) in [(pair.sound, held.audio), (pair.pictures, held.video)] {
+                if let Some(at) = find(&self.streams, id) {
+                    let stream = &mut self.streams[at];
+                    stream.delay = stream.delay.max(delay);
+                }
+            }
         }
     }
+}
+
+/// Where a stream is: they stand in the order in which they were added.
+fn find(streams: &[Stream], id: SyncId) -> Option<usize> {
+    streams.binary_search_by_key(&id, |stream| stream.id).ok()
 }
 
 fn clock(medium: SyncMedium) -> SenderClock {
@@ -417,5 +431,17 @@ mod tests {
         assert_eq!(group.streams.len(), MAX_STREAMS);
         let playing = Playing { timestamp: 0, at: Instant::now(), delay: Duration::ZERO };
         assert_eq!(group.playing(playing.at, ids[MAX_STREAMS], playing), Duration::ZERO);
+    }
+
+    #[test]
+    fn pairs_of_one_media_stream_are_bounded() {
+        let mut group = SyncGroup::new();
+        let streams = ["a".to_owned()];
+        for _ in 0..MAX_STREAMS / 2 {
+            group.add(SyncMedium::Sound(48_000), &streams);
+            group.add(SyncMedium::Pictures, &streams);
+        }
+        assert_eq!(group.pairs.len(), MAX_PAIRS);
+        assert!(group.pairs.is_sorted_by_key(|pair| (pair.sound, pair.pictures)));
     }
 }
