@@ -60,6 +60,7 @@ pub(super) mod id {
     pub(in crate::files) const CUE_TRACK_POSITIONS: u32 = 0xB7;
     pub(in crate::files) const CUE_TRACK: u32 = 0xF7;
     pub(in crate::files) const CUE_CLUSTER_POSITION: u32 = 0xF1;
+    pub(in crate::files) const VOID: u32 = 0xEC;
 }
 
 /// A video codec that the file can hold.
@@ -88,8 +89,14 @@ pub struct MatroskaTracks {
 const CLUSTER_TIME: i64 = 5000;
 /// ... or has this many bytes.
 const CLUSTER_BYTES: usize = 4 << 20;
-/// Audio that may wait for the first video keyframe, bytes; the oldest is dropped.
+/// Audio that may wait for the first video keyframe, bytes; the oldest is dropped, or the file begins without pictures.
 const MAX_WAITING: usize = 1 << 20;
+/// What each packet that waits takes besides.
+const WAITING_PACKET: usize = 64;
+/// Room in the head for the description of pictures that come late, bytes.
+const LATE_VIDEO: usize = 1024;
+/// The shortest that fills what is left of it: an id and a size of eight bytes.
+const FILLER: usize = 9;
 /// Index entries; later keyframes get none.
 const MAX_CUES: usize = 100_000;
 
@@ -102,6 +109,11 @@ pub struct MatroskaWriter<W> {
     writer: W,
     tracks: MatroskaTracks,
     started: bool,
+    /// The file may begin without pictures.
+    late_video: bool,
+    /// Where there is room for their description, and the description once it is known.
+    room_at: Option<u64>,
+    description: Option<Vec<u8>>,
     /// Bytes written.
     position: u64,
     /// Where the segment's data begin, and the value of its duration.
@@ -135,6 +147,9 @@ impl<W: Write> MatroskaWriter<W> {
             writer,
             tracks,
             started: false,
+            late_video: false,
+            room_at: None,
+            description: None,
             position: 0,
             segment_data: 0,
             duration_at: 0,
@@ -149,13 +164,24 @@ impl<W: Write> MatroskaWriter<W> {
         })
     }
 
+    /// Pictures may come long after sound, or never: the file begins with sound alone once more of it waits for them than is kept,
+    /// and what there is to say of them is put in at the end, by [`finish_seekable`](Self::finish_seekable).
+    #[must_use]
+    pub fn with_late_video(self) -> Self
+    where
+        W: Seek,
+    {
+        Self { late_video: true, ..self }
+    }
+
     /// Writes a video frame. `time`: since the beginning of the file. Frames before the first keyframe are dropped. The
     /// file counts in milliseconds, and no two pictures have the same: one that comes less than that after another is
     /// written with the next.
     ///
     /// # Errors
     ///
-    /// The writer fails, there is no video track, or a keyframe has no parameter sets or sequence header.
+    /// The writer fails, there is no video track, or a keyframe has no parameter sets or sequence header, or, after sound, such
+    /// large ones that there is no room for them.
     pub fn write_video(
         &mut self,
         time: Duration,
@@ -168,6 +194,15 @@ impl<W: Write> MatroskaWriter<W> {
                 return Ok(());
             }
             self.start(Some(data))?;
+        } else if self.room_at.is_some() && self.description.is_none() {
+            if !keyframe {
+                return Ok(());
+            }
+            let description = self.describe(data)?;
+            if description.len() + FILLER > LATE_VIDEO {
+                return Err(unwritable("what there is to say of late pictures is too long"));
+            }
+            self.description = Some(description);
         }
         // Pictures of a call stand in the order in which they are shown, so time only goes forward.
         let time = milliseconds(time).max(self.last_video + 1);
@@ -185,7 +220,8 @@ impl<W: Write> MatroskaWriter<W> {
         }
     }
 
-    /// Writes an Opus packet. `time`: since the beginning of the file. Before the first video keyframe packets wait.
+    /// Writes an Opus packet. `time`: since the beginning of the file. Before the first video keyframe packets wait; of more than
+    /// fill a mebibyte the oldest are dropped, unless there is [late video](Self::with_late_video).
     ///
     /// # Errors
     ///
@@ -198,11 +234,14 @@ impl<W: Write> MatroskaWriter<W> {
         if !self.started {
             if self.tracks.video.is_some() {
                 self.waiting.push_back((time, Bytes::copy_from_slice(data)));
-                self.waiting_bytes += data.len();
+                self.waiting_bytes += data.len() + WAITING_PACKET;
+                if self.late_video && self.waiting_bytes > MAX_WAITING {
+                    return self.start(None);
+                }
                 while self.waiting_bytes > MAX_WAITING
                     && let Some((_, oldest)) = self.waiting.pop_front()
                 {
-                    self.waiting_bytes -= oldest.len();
+                    self.waiting_bytes -= oldest.len() + WAITING_PACKET;
                 }
                 return Ok(());
             }
@@ -233,6 +272,13 @@ impl<W: Write> MatroskaWriter<W> {
         self.end()?;
         self.writer.seek(SeekFrom::Start(self.duration_at)).map_err(io)?;
         self.writer.write_all(&(self.last_time as f64).to_be_bytes()).map_err(io)?;
+        if let (Some(at), Some(mut description)) = (self.room_at, self.description.take()) {
+            let rest = (LATE_VIDEO - description.len() - FILLER) as u64;
+            description.push(id::VOID as u8);
+            description.extend((rest | 1 << 56).to_be_bytes());
+            self.writer.seek(SeekFrom::Start(at)).map_err(io)?;
+            self.writer.write_all(&description).map_err(io)?;
+        }
         self.writer.seek(SeekFrom::End(0)).map_err(io)?;
         self.writer.flush().map_err(io)?;
         Ok(self.writer)
@@ -270,40 +316,52 @@ impl<W: Write> MatroskaWriter<W> {
         self.writer.flush().map_err(io)
     }
 
-    /// Writes the head; the first keyframe tells what the codec wants there.
-    fn start(&mut self, keyframe: Option<&[u8]>) -> Result<(), Error> {
-        let mut private = Vec::new();
-        let mut codec_id = "";
-        if let (Some((codec, width, height)), Some(frame)) = (&mut self.tracks.video, keyframe) {
-            if *width == 0 {
-                let known = match codec {
-                    MatroskaVideo::Vp8 => Vp8FrameHeader::read(frame).and_then(|h| h.dimensions),
-                    MatroskaVideo::Vp9 => Vp9FrameHeader::read(frame).and_then(|h| h.dimensions),
-                    MatroskaVideo::Av1 => Obus::new(frame)
-                        .filter_map(Result::ok)
-                        .find(|obu| obu.header.obu_type == ObuType::SEQUENCE_HEADER)
-                        .and_then(|obu| sequence_header_dimensions(obu.payload)),
-                    MatroskaVideo::H264 => NalUnits::new(frame)
-                        .find(|unit| unit[0] & 0x1F == 7)
-                        .and_then(sps_dimensions),
-                };
-                (*width, *height) = known.unwrap_or((*width, *height));
-            }
-            codec_id = match codec {
-                MatroskaVideo::Vp8 => "V_VP8",
-                MatroskaVideo::Vp9 => "V_VP9",
-                MatroskaVideo::Av1 => {
-                    private = av1_configuration(frame)
-                        .ok_or(unwritable("an AV1 keyframe without a sequence header"))?;
-                    "V_AV1"
-                }
+    /// The description of pictures, of which the first keyframe tells what the codec wants.
+    fn describe(&mut self, frame: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut out = Vec::new();
+        let Some((codec, width, height)) = &mut self.tracks.video else { return Ok(out) };
+        if *width == 0 {
+            let known = match codec {
+                MatroskaVideo::Vp8 => Vp8FrameHeader::read(frame).and_then(|h| h.dimensions),
+                MatroskaVideo::Vp9 => Vp9FrameHeader::read(frame).and_then(|h| h.dimensions),
+                MatroskaVideo::Av1 => Obus::new(frame)
+                    .filter_map(Result::ok)
+                    .find(|obu| obu.header.obu_type == ObuType::SEQUENCE_HEADER)
+                    .and_then(|obu| sequence_header_dimensions(obu.payload)),
                 MatroskaVideo::H264 => {
-                    private = avc_configuration(frame)
-                        .ok_or(unwritable("an H.264 keyframe without parameter sets"))?;
-                    "V_MPEG4/ISO/AVC"
+                    NalUnits::new(frame).find(|unit| unit[0] & 0x1F == 7).and_then(sps_dimensions)
                 }
             };
+            (*width, *height) = known.unwrap_or((*width, *height));
         }
+        let mut private = Vec::new();
+        let codec_id = match codec {
+            MatroskaVideo::Vp8 => "V_VP8",
+            MatroskaVideo::Vp9 => "V_VP9",
+            MatroskaVideo::Av1 => {
+                private = av1_configuration(frame)
+                    .ok_or(unwritable("an AV1 keyframe without a sequence header"))?;
+                "V_AV1"
+            }
+            MatroskaVideo::H264 => {
+                private = avc_configuration(frame)
+                    .ok_or(unwritable("an H.264 keyframe without parameter sets"))?;
+                "V_MPEG4/ISO/AVC"
+            }
+        };
+        master(&mut out, id::TRACK_ENTRY, |track| {
+            track_head(track, VIDEO_TRACK, 1, codec_id, &private);
+            master(track, id::VIDEO, |video| {
+                unsigned(video, id::PIXEL_WIDTH, u64::from((*width).max(1)));
+                unsigned(video, id::PIXEL_HEIGHT, u64::from((*height).max(1)));
+            });
+        });
+        Ok(out)
+    }
+
+    /// Writes the head, with the description of the pictures or room for it.
+    fn start(&mut self, keyframe: Option<&[u8]>) -> Result<(), Error> {
+        let description = keyframe.map(|frame| self.describe(frame)).transpose()?;
         let is_webm = !matches!(self.tracks.video, Some((MatroskaVideo::H264, ..)));
         let doc_type: &[u8] = if is_webm { b"webm" } else { b"matroska" };
         let mut out = Vec::new();
@@ -328,15 +386,10 @@ impl<W: Write> MatroskaWriter<W> {
         });
         self.duration_at = out.len() as u64 - 8;
         let tracks = &self.tracks;
+        let has_room = description.is_none() && tracks.video.is_some();
         master(&mut out, id::TRACKS, |list| {
-            if let Some((_, width, height)) = tracks.video {
-                master(list, id::TRACK_ENTRY, |track| {
-                    track_head(track, VIDEO_TRACK, 1, codec_id, &private);
-                    master(track, id::VIDEO, |video| {
-                        unsigned(video, id::PIXEL_WIDTH, u64::from(width.max(1)));
-                        unsigned(video, id::PIXEL_HEIGHT, u64::from(height.max(1)));
-                    });
-                });
+            if let Some(description) = &description {
+                list.extend_from_slice(description);
             }
             if let Some(head) = &tracks.audio {
                 master(list, id::TRACK_ENTRY, |track| {
@@ -351,7 +404,12 @@ impl<W: Write> MatroskaWriter<W> {
                     });
                 });
             }
+            if has_room {
+                // Last, so that it is where the element ends. Its id and size have three bytes.
+                binary(list, id::VOID, &[0; LATE_VIDEO - 3]);
+            }
         });
+        self.room_at = has_room.then(|| (out.len() - LATE_VIDEO) as u64);
         self.write(&out)?;
         self.started = true;
         self.waiting_bytes = 0;
@@ -482,7 +540,8 @@ fn av1_profile(sequence_header: &[u8]) -> Option<[u8; 2]> {
 }
 
 fn milliseconds(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 2)
+    // What is added to it, and the next picture's, fit as well.
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX).min(i64::MAX / 2)
 }
 
 fn unwritable(reason: &'static str) -> Error {

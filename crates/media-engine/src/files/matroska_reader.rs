@@ -15,6 +15,8 @@ const FORMAT: &str = "Matroska";
 const MAX_TRACKS: u64 = 4 << 20;
 /// Tracks beyond these are passed over.
 const MAX_TRACK_COUNT: usize = 64;
+/// Parameter sets of H.264 larger than this are refused: they stand before each keyframe.
+const MAX_PARAMETER_SETS: usize = 64 << 10;
 
 /// What a track is coded with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +133,9 @@ impl<R: Read> MatroskaReader<R> {
                 id::TRACKS => {
                     let body = reader.body(found, MAX_TRACKS, "the description of tracks")?;
                     let entries = children(&body).filter(|(id, _)| *id == id::TRACK_ENTRY);
-                    for (_, entry) in entries.take(MAX_TRACK_COUNT) {
+                    // There may be several lists of them.
+                    let left = MAX_TRACK_COUNT - reader.tracks.len();
+                    for (_, entry) in entries.take(left) {
                         reader.track(entry, found.offset)?;
                     }
                 }
@@ -170,7 +174,10 @@ impl<R: Read> MatroskaReader<R> {
         let private = child(entry, id::CODEC_PRIVATE).unwrap_or_default();
         let avc = match codec {
             MatroskaCodec::H264 => Some(parameter_sets(private).ok_or_else(|| {
-                self.source.invalid(offset, "the configuration record of H.264 is malformed")
+                self.source.invalid(
+                    offset,
+                    "the configuration record of H.264 is malformed, or over 64 KiB",
+                )
             })?),
             _ => None,
         };
@@ -377,6 +384,9 @@ fn parameter_sets(record: &[u8]) -> Option<(usize, Vec<u8>)> {
             out.extend([0, 0, 0, 1]);
             out.extend(record.get(at..at + size)?);
             at += size;
+            if out.len() > MAX_PARAMETER_SETS {
+                return None;
+            }
         }
     }
     Some((length, out))
@@ -390,8 +400,10 @@ fn annex_b(data: &[u8], length: usize, sets: &[u8]) -> Option<Bytes> {
     while !rest.is_empty() {
         let (size, after) = rest.split_at_checked(length)?;
         let (unit, after) = after.split_at_checked(usize::try_from(number(size)).ok()?)?;
-        out.extend([0, 0, 0, 1]);
-        out.extend_from_slice(unit);
+        if !unit.is_empty() {
+            out.extend([0, 0, 0, 1]);
+            out.extend_from_slice(unit);
+        }
         rest = after;
     }
     Some(out.into())

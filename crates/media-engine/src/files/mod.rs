@@ -20,6 +20,8 @@ mod ogg_page;
 mod pcap;
 mod rtpdump;
 mod source;
+#[cfg(test)]
+mod tests;
 mod wav;
 mod y4m;
 
