@@ -28,7 +28,12 @@ impl Anchor {
         let time = time.as_secs_f64();
         let offset = self.offset.get_or_insert(expected - time);
         let error = expected - (time + *offset);
-        *offset += if error.abs() > JUMP { error } else { error * FOLLOW };
+        if error.abs() > JUMP {
+            // Anew, not by what it differs: of times of ages that would leave nothing but rounding.
+            *offset = expected - time;
+        } else {
+            *offset += error * FOLLOW;
+        }
         self.last = self.last.max(time + *offset);
         Duration::from_secs_f64(self.last)
     }
@@ -56,5 +61,10 @@ mod tests {
         // Another source in its place.
         let placed = anchor.place(Duration::ZERO, at(200_100.0)).as_secs_f64();
         assert!((placed - 200.1).abs() < 0.001, "{placed}");
+        // Times that cannot be, and back.
+        for (time, ms) in [(Duration::MAX, 200_200.0), (Duration::ZERO, 200_300.0)] {
+            let placed = anchor.place(time, at(ms)).as_secs_f64();
+            assert!((200.09..200.31).contains(&placed), "{placed} of {time:?}");
+        }
     }
 }

@@ -35,6 +35,21 @@ pub enum RecordError {
     /// Nothing came before the end: there is no file.
     #[error("nothing came of the tracks, so there is nothing in the file")]
     Nothing,
+    /// A rate of pictures that is none, or beyond what anybody shows.
+    #[error("{0} pictures a second, must be 1 to {most}", most = super::options::MAX_FRAME_RATE)]
+    FrameRate(u32),
+    /// What went wrong while a file was written. What came before is in it, as far as it could be ended.
+    #[error("{}: {error}", .path.display())]
+    BrokeOff {
+        /// The file.
+        path: PathBuf,
+        /// What it was.
+        #[source]
+        error: Box<RecordError>,
+    },
+    /// The thread panicked: an encoder of the application did, or there is a defect.
+    #[error("the recorder's thread panicked: what it wrote may be incomplete")]
+    Panicked,
     /// It cannot be encoded.
     #[error("{0}")]
     Codec(#[from] CodecError),

@@ -25,7 +25,7 @@ mod tests;
 
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -50,6 +50,7 @@ const REST: Duration = Duration::from_millis(5);
 /// Records tracks into a file in a thread of its own, until it is told to [`finish`](Self::finish) or the tracks have ended.
 #[derive(Debug)]
 pub struct Recorder {
+    path: PathBuf,
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<RecordingSummary, RecordError>>>,
 }
@@ -61,7 +62,8 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// The file cannot be made, or has no place for what there is.
+    /// The file cannot be made, has no place for what there is, or there is no encoder for it. What was there under its name
+    /// is lost only where all is well.
     pub fn begin(
         path: impl AsRef<Path>,
         stream: &MediaStream,
@@ -82,6 +84,7 @@ impl Recorder {
         // What cannot be is said before there is a file.
         let (has_audio, has_video) = (audio.is_some(), video.is_some());
         Recording::new(std::io::Cursor::new(Vec::new()), container, options, has_audio, has_video)?;
+        check_codecs(container, options, has_audio, has_video, &*codecs)?;
         let create = |error| RecordError::Create { path: path.to_owned(), error };
         let writer = BufWriter::new(File::create(path).map_err(create)?);
         let recording = Recording::new(writer, container, options, has_audio, has_video)?;
@@ -95,7 +98,7 @@ impl Recorder {
             .name("peerage recorder".to_owned())
             .spawn(move || run(recording, inputs, &told, &*codecs))
             .map_err(RecordError::Thread)?;
-        Ok(Self { over, thread: Some(thread) })
+        Ok(Self { path: path.to_owned(), over, thread: Some(thread) })
     }
 
     /// Whether it still records: not once the tracks have ended, or something has failed.
@@ -107,11 +110,13 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// What went wrong since it began.
+    /// What went wrong since it began. What came before that is in the file, as far as it could be ended.
     pub fn finish(mut self) -> Result<RecordingSummary, RecordError> {
         self.over.store(true, Ordering::Relaxed);
         let thread = self.thread.take().unwrap_or_else(|| unreachable!("it is taken once"));
-        thread.join().unwrap_or(Err(RecordError::Nothing))
+        let result = thread.join().unwrap_or(Err(RecordError::Panicked));
+        let path = std::mem::take(&mut self.path);
+        result.map_err(|error| RecordError::BrokeOff { path, error: Box::new(error) })
     }
 }
 
@@ -128,12 +133,45 @@ struct Inputs {
     video: Option<(Sink<VideoFrame>, VideoTrack)>,
 }
 
+/// Whether there are encoders for what a container is to hold: who is told only by the first frame has recorded nothing.
+fn check_codecs(
+    container: Container,
+    options: RecorderOptions,
+    audio: bool,
+    video: bool,
+    codecs: &dyn CodecFactory,
+) -> Result<(), RecordError> {
+    let (opus, pictures) = (recording::opus(), recording::pictures(options));
+    if audio && container != Container::Wav && !codecs.encodes(&opus) {
+        codecs.audio_encoder(&opus)?;
+    }
+    if video && container != Container::Y4m && !codecs.encodes(&pictures) {
+        codecs.video_encoder(&pictures)?;
+    }
+    Ok(())
+}
+
 fn run(
     mut recording: Recording<BufWriter<File>>,
     mut inputs: Inputs,
     over: &AtomicBool,
     codecs: &dyn CodecFactory,
 ) -> Result<RecordingSummary, RecordError> {
+    let result = take(&mut recording, &mut inputs, over, codecs);
+    // Whatever went wrong, what is there is a file that plays. What was wrong first is told.
+    let summary = recording.finish();
+    result.and(summary)
+}
+
+/// Records until it is over.
+fn take(
+    recording: &mut Recording<BufWriter<File>>,
+    inputs: &mut Inputs,
+    over: &AtomicBool,
+    codecs: &dyn CodecFactory,
+) -> Result<(), RecordError> {
+    // What waits when it is over is taken still, but not what goes on coming.
+    let mut left = BLOCKS + PICTURES;
     while inputs.audio.is_some() || inputs.video.is_some() {
         let last = over.load(Ordering::Relaxed);
         let mut idle = true;
@@ -158,12 +196,15 @@ fn run(
                 Err(_) => {}
             }
         }
-        if idle && last {
-            break;
+        if last {
+            left = left.saturating_sub(1);
+            if idle || left == 0 {
+                break;
+            }
         }
         if idle {
             std::thread::sleep(REST);
         }
     }
-    recording.finish()
+    Ok(())
 }

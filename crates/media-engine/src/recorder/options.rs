@@ -108,6 +108,9 @@ impl RecordedVideo {
     }
 }
 
+/// The most pictures a second that are recorded.
+pub(super) const MAX_FRAME_RATE: u32 = 1_000;
+
 /// How tracks are recorded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -118,7 +121,8 @@ pub struct RecorderOptions {
     pub video_bitrate: u64,
     /// Bits a second of sound.
     pub audio_bitrate: u32,
-    /// Pictures a second where the container wants to know (Y4M): the last is repeated, or some are left out.
+    /// Pictures a second, 1 to 1,000: what encoders reckon with, and what containers want to know (Y4M), where the last picture is
+    /// repeated, or some are left out.
     pub frame_rate: u32,
 }
 

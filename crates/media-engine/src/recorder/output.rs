@@ -4,7 +4,7 @@ use std::io::{Seek, Write};
 use std::time::Duration;
 
 use super::error::RecordError;
-use super::options::{Container, RecorderOptions};
+use super::options::{Container, MAX_FRAME_RATE, RecorderOptions};
 use crate::audio::{AudioBlock, pcm};
 use crate::files::{
     IvfHeader, IvfWriter, MatroskaTracks, MatroskaWriter, OggOpusWriter, OpusHead, WavFormat,
@@ -39,6 +39,9 @@ impl<W: Write + Seek> Output<W> {
             () if !audio && !video => return Err(RecordError::NoTrack),
             () if audio && !container.holds_sound() => return Err(refuse("sound")),
             () if video && !container.holds_pictures() => return Err(refuse("pictures")),
+            () if !(1..=MAX_FRAME_RATE).contains(&options.frame_rate) => {
+                return Err(RecordError::FrameRate(options.frame_rate));
+            }
             () => {}
         }
         let fourcc = options.video.fourcc();
@@ -51,7 +54,8 @@ impl<W: Write + Seek> Output<W> {
                     video: video.then_some((options.video.matroska(), 0, 0)),
                     audio: audio.then(head),
                 };
-                Self::Matroska(Box::new(MatroskaWriter::new(writer, tracks)?))
+                // Pictures may come long after sound: a camera that is switched on late.
+                Self::Matroska(Box::new(MatroskaWriter::new(writer, tracks)?.with_late_video()))
             }
             Container::Ogg => {
                 // One stream, so that any serial number will do.
@@ -85,7 +89,7 @@ impl<W: Write + Seek> Output<W> {
         *self = match container {
             Container::Wav => Self::Wav(WavWriter::new(writer, format)?, Vec::new()),
             Container::Y4m => {
-                let rate = options.frame_rate.max(1);
+                let rate = options.frame_rate;
                 let header = Y4mHeader {
                     width: size.0,
                     height: size.1,

@@ -107,7 +107,8 @@ impl<W: Write + Seek> Recording<W> {
     ///
     /// # Errors
     ///
-    /// There is no encoder for it, or the file cannot be written.
+    /// There is no encoder for it, or the file cannot be written. The recording can be ended still: what was taken in before is
+    /// in the file.
     pub fn video(
         &mut self,
         frame: &VideoFrame,
@@ -120,8 +121,7 @@ impl<W: Write + Seek> Recording<W> {
             None => {
                 let mut encoder = None;
                 if !self.output.takes_pictures() {
-                    let spec = CodecSpec::new(self.options.video.format(), 90_000, 1);
-                    let mut made = codecs.video_encoder(&spec)?;
+                    let mut made = codecs.video_encoder(&pictures(self.options))?;
                     made.set_target(VideoTarget::new(
                         self.options.video_bitrate,
                         self.options.frame_rate as f32,
@@ -165,7 +165,8 @@ impl<W: Write + Seek> Recording<W> {
     ///
     /// # Errors
     ///
-    /// There is no encoder for it, its rate cannot be converted, or the file cannot be written.
+    /// There is no encoder for it, its rate cannot be converted, or the file cannot be written. The recording can be ended still:
+    /// what was taken in before is in the file.
     pub fn audio(
         &mut self,
         frame: &AudioFrame,
@@ -176,8 +177,9 @@ impl<W: Write + Seek> Recording<W> {
             return Ok(());
         }
         // It came once it was there to its end.
-        let begin =
-            *self.begin.get_or_insert(now - frame.block.duration().min(AudioBlock::DURATION));
+        let before = |duration: Duration| now.checked_sub(duration).unwrap_or(now);
+        let begin = before(frame.block.duration().min(AudioBlock::DURATION));
+        let begin = *self.begin.get_or_insert(begin);
         let raw = self.output.takes_samples();
         let audio = match &mut self.audio {
             Some(audio) => audio,
@@ -186,7 +188,7 @@ impl<W: Write + Seek> Recording<W> {
                 self.audio.insert(audio)
             }
         };
-        let time = audio.anchor.place(frame.time, now - frame.block.duration());
+        let time = audio.anchor.place(frame.time, before(frame.block.duration()));
         let here = duration(audio.taken, audio.rate);
         if here > time + SLACK {
             return Ok(());
@@ -210,20 +212,31 @@ impl<W: Write + Seek> Recording<W> {
     ///
     /// The file cannot be written, or nothing came.
     pub fn finish(mut self) -> Result<RecordingSummary, RecordError> {
+        let mut rest_is_in = Ok(());
         if let Some(audio) = &mut self.audio {
             // The last packet is filled up with silence.
             let rest = audio.pending.frames() - audio.filled;
             if audio.encoder.is_some() && audio.filled > 0 {
                 let silence = AudioBlock::silence(audio.rate, audio.channels, rest);
-                audio.fill(&silence, &mut self.output, &mut self.summary)?;
+                rest_is_in = audio.fill(&silence, &mut self.output, &mut self.summary);
             }
         }
         if self.begin.is_none() {
             return Err(RecordError::Nothing);
         }
         self.output.finish()?;
-        Ok(self.summary)
+        rest_is_in.map(|()| self.summary)
     }
+}
+
+/// What sound is encoded with, where it is.
+pub(super) fn opus() -> CodecSpec {
+    CodecSpec::new(PayloadFormat::Opus, 48_000, 2).with_parameters("stereo=1")
+}
+
+/// What pictures are encoded with, where they are.
+pub(super) fn pictures(options: RecorderOptions) -> CodecSpec {
+    CodecSpec::new(options.video.format(), 90_000, 1)
 }
 
 fn duration(samples: u64, rate: u32) -> Duration {
@@ -278,8 +291,7 @@ impl Audio {
         let mut encoder = None;
         let (mut rate, mut channels, mut frames) = (first.rate(), first.channels(), 0);
         if !raw {
-            let spec = CodecSpec::new(PayloadFormat::Opus, 48_000, 2).with_parameters("stereo=1");
-            let mut made = codecs.audio_encoder(&spec)?;
+            let mut made = codecs.audio_encoder(&opus())?;
             made.set_target(AudioTarget::default().with_bitrate(options.audio_bitrate))?;
             (rate, channels) = (made.rate(), made.channels());
             frames =
@@ -311,6 +323,17 @@ impl Audio {
         output: &mut Output<W>,
         summary: &mut RecordingSummary,
     ) -> Result<(), RecordError> {
+        // No more than a resampler takes at once, however long the block is.
+        let most = (block.rate() as usize / 10).max(1);
+        if block.frames() > most {
+            for samples in block.samples().chunks(most * block.channels()) {
+                let frames = samples.len() / block.channels();
+                let mut part = AudioBlock::silence(block.rate(), block.channels(), frames);
+                part.samples_mut().copy_from_slice(samples);
+                self.take(&part, output, summary)?;
+            }
+            return Ok(());
+        }
         let mut mixed = std::mem::take(&mut self.mixed);
         mix_channels(block, self.channels, &mut mixed);
         if block.rate() == self.rate {

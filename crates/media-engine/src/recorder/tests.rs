@@ -1,17 +1,23 @@
 //! What is recorded is played again: the same pictures at the same times, the same sound.
 
 use std::io::Cursor;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::audio::AudioBlock;
-use crate::codec::BuiltIn;
+use crate::codec::{
+    AudioDecoder, AudioEncoder, BuiltIn, CodecError, CodecSpec, EncodedPicture, PictureRequest,
+    VideoDecoder, VideoEncoder, VideoEncoderInfo, VideoTarget,
+};
+use crate::files::IvfReader;
 use crate::player::{MediaFile, MediaFrame};
-use crate::video::Rotation;
+use crate::track::VideoSource;
 use crate::video::pattern::NumberedPicture;
+use crate::video::{I420, Rotation};
 
 /// A file in the folder for temporary ones that is gone with the test.
-struct Place(std::path::PathBuf);
+struct Place(PathBuf);
 
 impl Place {
     fn new(name: &str) -> Self {
@@ -202,4 +208,169 @@ fn silence_stands_where_a_source_gave_nothing() {
     };
     assert!((190..=205).contains(&frames.len()), "{}", frames.len());
     assert!(loud(&frames[40]) && !loud(&frames[100]) && loud(&frames[170]));
+}
+
+/// Encodes nothing, fails where it is told to, and gives its source another picture for each.
+#[derive(Debug)]
+struct Odd {
+    source: Option<Arc<VideoSource>>,
+    encoded: Arc<AtomicU64>,
+    fails_at: u64,
+    encodes: bool,
+}
+
+impl Odd {
+    fn new(fails_at: u64) -> Self {
+        Self { source: None, encoded: Arc::default(), fails_at, encodes: true }
+    }
+}
+
+impl VideoEncoder for Odd {
+    fn info(&self) -> VideoEncoderInfo {
+        VideoEncoderInfo::new("odd")
+    }
+
+    fn set_target(&mut self, _: VideoTarget) -> Result<(), CodecError> {
+        Ok(())
+    }
+
+    fn encode(
+        &mut self,
+        frame: &VideoFrame,
+        _: PictureRequest,
+        out: &mut Vec<EncodedPicture>,
+    ) -> Result<(), CodecError> {
+        let number = self.encoded.fetch_add(1, Ordering::Relaxed);
+        if number == self.fails_at {
+            return Err(CodecError::Library { codec: "odd", reason: "was told to".to_owned() });
+        }
+        out.push(EncodedPicture::new(bytes::Bytes::from_static(&[1, 2, 3]), true, (16, 16)));
+        if let Some(source) = &self.source {
+            source.push(frame);
+        }
+        Ok(())
+    }
+}
+
+impl CodecFactory for Odd {
+    fn encodes(&self, codec: &CodecSpec) -> bool {
+        self.encodes || BuiltIn.encodes(codec)
+    }
+
+    fn decodes(&self, codec: &CodecSpec) -> bool {
+        BuiltIn.decodes(codec)
+    }
+
+    fn audio_encoder(&self, codec: &CodecSpec) -> Result<Box<dyn AudioEncoder>, CodecError> {
+        BuiltIn.audio_encoder(codec)
+    }
+
+    fn audio_decoder(&self, codec: &CodecSpec) -> Result<Box<dyn AudioDecoder>, CodecError> {
+        BuiltIn.audio_decoder(codec)
+    }
+
+    fn video_encoder(&self, codec: &CodecSpec) -> Result<Box<dyn VideoEncoder>, CodecError> {
+        if !self.encodes {
+            let (codec, feature) = (format!("{:?}", codec.format), Some("vpx"));
+            return Err(CodecError::Missing { codec, feature });
+        }
+        let (source, encoded) = (self.source.clone(), self.encoded.clone());
+        Ok(Box::new(Self { source, encoded, ..Self::new(self.fails_at) }))
+    }
+
+    fn video_decoder(&self, codec: &CodecSpec) -> Result<Box<dyn VideoDecoder>, CodecError> {
+        BuiltIn.video_decoder(codec)
+    }
+}
+
+fn black(step: u64) -> VideoFrame {
+    VideoFrame::new(I420::black(16, 16), Duration::from_millis(33 * step))
+}
+
+#[test]
+fn a_source_that_is_faster_than_the_encoder_does_not_keep_it_from_ending() {
+    let place = Place::new("fast.ivf");
+    let source = Arc::new(VideoSource::new("fast"));
+    let stream = MediaStream::new([source.track().into()]);
+    // Were it without an end, the encoder would be told to fail.
+    let odd = Arc::new(Odd { source: Some(source.clone()), ..Odd::new(100_000) });
+    let recorder =
+        Recorder::begin(&place.0, &stream, RecorderOptions::default(), odd.clone()).unwrap();
+    source.push(&black(0));
+    while odd.encoded.load(Ordering::Relaxed) == 0 && recorder.is_recording() {
+        std::thread::yield_now();
+    }
+    recorder.finish().unwrap();
+}
+
+#[test]
+fn what_came_before_an_error_is_in_the_file() {
+    let place = Place::new("broken.ivf");
+    let source = VideoSource::new("test");
+    let stream = MediaStream::new([source.track().into()]);
+    let recorder =
+        Recorder::begin(&place.0, &stream, RecorderOptions::default(), Arc::new(Odd::new(4)))
+            .unwrap();
+    (0..8).for_each(|step| source.push(&black(step)));
+    drop(source);
+    let error = recorder.finish().unwrap_err().to_string();
+    assert!(error.contains("broken.ivf: odd: the library failed: was told to"), "{error}");
+    let reader = IvfReader::new(File::open(&place.0).unwrap()).unwrap();
+    assert_eq!(reader.header().frames, 4);
+    assert_eq!(reader.map(Result::unwrap).count(), 4);
+}
+
+#[test]
+fn what_cannot_be_encoded_is_said_before_a_file_is_lost() {
+    let place = Place::new("kept.ivf");
+    std::fs::write(&place.0, "what was there").unwrap();
+    let source = VideoSource::new("test");
+    let stream = MediaStream::new([source.track().into()]);
+    let begin = |options, codecs| {
+        Recorder::begin(&place.0, &stream, options, codecs).err().unwrap().to_string()
+    };
+    let none = Arc::new(Odd { encodes: false, ..Odd::new(0) });
+    let av1 = RecorderOptions::default().with_video(RecordedVideo::Av1);
+    if !BuiltIn.encodes(&recording::pictures(av1)) {
+        assert!(begin(av1, none).contains("switch on the feature"));
+    }
+    for frame_rate in [0, 1_001, u32::MAX] {
+        let options = RecorderOptions { frame_rate, ..RecorderOptions::default() };
+        let error = begin(options, Arc::new(Odd::new(0)));
+        assert!(error.contains("must be 1 to 1000"), "{error}");
+    }
+    assert_eq!(std::fs::read_to_string(&place.0).unwrap(), "what was there");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told_with_the_name_of_the_file() {
+    let place = Place::new("full.y4m");
+    std::os::unix::fs::symlink("/dev/full", &place.0).unwrap();
+    let source = VideoSource::new("test");
+    let stream = MediaStream::new([source.track().into()]);
+    let options = RecorderOptions::default();
+    let recorder = Recorder::begin(&place.0, &stream, options, Arc::new(BuiltIn)).unwrap();
+    (0..8).for_each(|step| source.push(&black(step)));
+    drop(source);
+    let error = recorder.finish().unwrap_err().to_string();
+    assert!(error.contains("full.y4m: Y4M: No space left on device"), "{error}");
+}
+
+#[test]
+fn blocks_of_any_length_are_taken() {
+    let place = Place::new("long.wav");
+    let file = BufWriter::new(File::create(&place.0).unwrap());
+    let options = RecorderOptions::default();
+    let mut recording = Recording::new(file, Container::Wav, options, true, false).unwrap();
+    let begin = Instant::now();
+    recording.audio(&tone(0, 48_000), begin, &BuiltIn).unwrap();
+    let long = AudioFrame {
+        block: AudioBlock::silence(16_000, 2, 16_000),
+        time: Duration::from_millis(7_010),
+    };
+    let summary = recording.audio(&long, begin + Duration::from_secs(1), &BuiltIn);
+    summary.unwrap();
+    let summary = recording.finish().unwrap();
+    assert!(summary.duration > Duration::from_millis(990), "{summary:?}");
 }
