@@ -5,8 +5,8 @@ use std::{io::Cursor, net::Ipv4Addr, time::Duration};
 
 use peerage_media::codec::{BuiltIn, CodecFactory, CodecSpec, PictureRequest};
 use peerage_media::files::{
-    AnnexBWriter, IvfHeader, IvfWriter, ObuWriter, OggOpusWriter, OpusHead, PcapWriter,
-    RtpDumpWriter, WavFormat, WavWriter,
+    AnnexBWriter, IvfHeader, IvfWriter, MatroskaTracks, MatroskaVideo, MatroskaWriter, ObuWriter,
+    OggOpusWriter, OpusHead, PcapWriter, RtpDumpWriter, WavFormat, WavWriter, Y4mHeader, Y4mWriter,
 };
 
 use peerage_media::video::{VideoFrame, pattern::colour_bars};
@@ -17,7 +17,8 @@ use crate::Sink;
 pub(crate) fn write(sink: &Sink) {
     audio_packets(sink);
     video_jitter(sink);
-    video_frames(sink);
+    played(sink);
+    recorded(sink);
     let seed = |choice: u8, name: &str, file: &[u8]| {
         sink.seed("media_files", name, &[&[choice], file].concat());
     };
@@ -70,6 +71,76 @@ pub(crate) fn write(sink: &Sink) {
     writer.write(&[1, 2, 3, 4]).expect(FITS);
     writer.finish().expect(FITS);
     seed(8, "wav", &wav.into_inner());
+    seed(9, "y4m", &y4m());
+    seed(10, "matroska", &matroska(MatroskaVideo::Vp8, &VP8));
+    let sets = [0, 0, 0, 1, 0x67, 66, 0, 31, 0x95, 0, 0, 0, 1, 0x68, 0xCE, 0, 0, 0, 1, 0x65, 0x88];
+    seed(10, "matroska_h264", &matroska(MatroskaVideo::H264, &sets));
+    video_frames(sink);
+}
+
+/// The head of a keyframe of VP8, of 16x16.
+const VP8: [u8; 12] = [0x10, 2, 0, 0x9D, 1, 0x2A, 16, 0, 16, 0, 0, 0];
+/// 20 ms of Opus.
+const OPUS: [u8; 9] = [0xF8, 0x12, 0x34, 0x56, 0x78, 0x9A, 0xBC, 0xDE, 0xF0];
+
+fn y4m() -> Vec<u8> {
+    let header = Y4mHeader { width: 5, height: 3, rate_numerator: 30_000, rate_denominator: 1001 };
+    let mut y4m = Y4mWriter::new(Vec::new(), header).expect("a header");
+    for _ in 0..2 {
+        y4m.write_picture(&colour_bars(5, 3)).expect("a picture of this size");
+    }
+    y4m.finish().expect("memory")
+}
+
+fn matroska(video: MatroskaVideo, keyframe: &[u8]) -> Vec<u8> {
+    let tracks = MatroskaTracks { video: Some((video, 0, 0)), audio: Some(OpusHead::new(2)) };
+    let mut matroska = MatroskaWriter::new(Cursor::new(Vec::new()), tracks).expect("two tracks");
+    for number in 0..3 {
+        let time = Duration::from_millis(20 * number);
+        matroska.write_video(time, number % 2 == 0, keyframe).expect("a keyframe");
+        matroska.write_audio(time, &OPUS).expect("a packet");
+    }
+    matroska.finish_seekable().expect("a file").into_inner()
+}
+
+/// Files of each kind that is played.
+fn played(sink: &Sink) {
+    const FITS: &str = "what is written here fits the format";
+    let seed = |name: &str, file: &[u8]| sink.seed("media_player", name, file);
+    seed("y4m", &y4m());
+    seed("webm", &matroska(MatroskaVideo::Vp8, &VP8));
+    // Times that go ahead, back, and beyond all clocks.
+    let mut ivf = IvfWriter::new(Vec::new(), IvfHeader::new(IvfHeader::VP8, 16, 16)).expect(FITS);
+    for time in [0, 3_000, 900_000_000, 6_000, u64::MAX, 0] {
+        ivf.write_frame(time, &VP8).expect(FITS);
+    }
+    seed("ivf", &ivf.finish().expect(FITS));
+    let mut ogg = OggOpusWriter::new(Vec::new(), &OpusHead::new(2), 1).expect(FITS);
+    (0..20).for_each(|_| ogg.write_packet(&OPUS).expect(FITS));
+    seed("ogg", &ogg.finish().expect(FITS));
+    let mut wav = Cursor::new(Vec::new());
+    let format = WavFormat { sample_rate: 8_000, channels: 2 };
+    let mut writer = WavWriter::new(&mut wav, format).expect(FITS);
+    writer.write(&[100; 400]).expect(FITS);
+    writer.finish().expect(FITS);
+    seed("wav", &wav.into_inner());
+}
+
+/// What is recorded: the kind of file, and calls of four bytes.
+fn recorded(sink: &Sink) {
+    let seed = |name: &str, choice: u8, calls: &[[u8; 4]]| {
+        sink.seed("media_recording", name, &[&[choice], calls.as_flattened()].concat());
+    };
+    // Blocks of 10 ms at 48 kHz, then of other rates and channels, then of other clocks.
+    let even = [[102, 0, 60, 3]; 8];
+    let odd =
+        [[100, 1, 20, 3], [101, 7, 255, 250], [0, 0, 60, 3], [33, 255, 60, 3], [66, 9, 60, 3]];
+    for (choice, name) in [(0, "wav"), (2, "ogg"), (3, "webm")] {
+        seed(name, choice, &[&even[..], &odd[..], &even[..]].concat());
+    }
+    // Pictures that are turned, and of other sizes.
+    let pictures = [[96, 15, 9, 8], [97, 15, 9, 8], [98, 3, 30, 200], [0, 1, 0, 8], [99, 0, 0, 8]];
+    seed("y4m", 4 * 30 + 1, &pictures);
 }
 
 /// Packets, each with its length before it: one is decoded, one is the one after a lost one, and one is lost.

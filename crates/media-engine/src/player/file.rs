@@ -74,8 +74,17 @@ impl MediaFile {
     /// It cannot be read, is of no kind that is played, or there is no codec for it.
     pub fn open(path: impl AsRef<Path>, codecs: &dyn CodecFactory) -> Result<Self, PlayError> {
         let path = path.as_ref();
+        Self::of(path, Packets::open(path), codecs)
+    }
+
+    /// Of what was found in a file.
+    pub(super) fn of(
+        path: &Path,
+        packets: Result<Packets, PlayErrorKind>,
+        codecs: &dyn CodecFactory,
+    ) -> Result<Self, PlayError> {
         let fail = |kind| PlayError::new(path, kind);
-        let packets = Packets::open(path).map_err(fail)?;
+        let packets = packets.map_err(fail)?;
         let codec = |error: CodecError| fail(PlayErrorKind::Codec(error));
         let video = packets.video.as_ref().map(|spec| codecs.video_decoder(spec));
         let video = video.transpose().map_err(codec)?;

@@ -12,6 +12,9 @@
 
 mod error;
 mod file;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod pace;
 mod packets;
 #[cfg(test)]

@@ -46,7 +46,12 @@ pub(super) struct Packets {
     pub(super) skip: Duration,
 }
 
-type Input = BufReader<File>;
+/// What a file may be read from.
+pub(super) trait Seekable: Read + Seek + Send {}
+
+impl<R: Read + Seek + Send> Seekable for R {}
+
+type Input = BufReader<Box<dyn Seekable>>;
 
 enum Reader {
     Ivf { reader: IvfReader<Input>, tick: f64 },
@@ -69,7 +74,11 @@ fn video(format: PayloadFormat) -> CodecSpec {
 impl Packets {
     /// Opens a file of any kind, known by how it begins.
     pub(super) fn open(path: &Path) -> Result<Self, PlayErrorKind> {
-        let mut file = File::open(path).map_err(PlayErrorKind::Io)?;
+        Self::read(Box::new(File::open(path).map_err(PlayErrorKind::Io)?))
+    }
+
+    /// The same, wherever its bytes are.
+    pub(super) fn read(mut file: Box<dyn Seekable>) -> Result<Self, PlayErrorKind> {
         let mut head = Vec::new();
         (&mut file).take(12).read_to_end(&mut head).map_err(PlayErrorKind::Io)?;
         file.seek(SeekFrom::Start(0)).map_err(PlayErrorKind::Io)?;
