@@ -220,6 +220,9 @@ impl<W: Write + Seek> Recording<W> {
                 let silence = AudioBlock::silence(audio.rate, audio.channels, rest);
                 rest_is_in = audio.fill(&silence, &mut self.output, &mut self.summary);
             }
+            // Of what an error came after, too.
+            let taken = duration(audio.taken, audio.rate);
+            self.summary.duration = self.summary.duration.max(taken);
         }
         if self.begin.is_none() {
             return Err(RecordError::Nothing);
