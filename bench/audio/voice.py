@@ -4,7 +4,8 @@
     voice.py libwebrtc FOLDER      processes it with libwebrtc's AudioProcessingModule (pip `livekit`)
     voice.py judge FOLDER          prints the tables
 
-Wants pyroomacoustics, soundfile, speechmos, librosa, onnxruntime, scipy and, for its own step, livekit. Speech comes from the folder
+`cargo xtask bench audio` has all that it wants; elsewhere: pip install pyroomacoustics soundfile speechmos librosa onnxruntime scipy, and
+for its own step livekit. Speech comes from the folder
 that PEERAGE_CORPORA names; the set `tune` has other rooms, seeds and speakers: the telephone prompts of
 Debian's asterisk-core-sounds-*-g722, and ffmpeg to read them. Samples are 32-bit floats at 48 kHz without a header.
 

@@ -13,7 +13,21 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 
 use crate::shell::{cargo, root};
+use crate::tools;
 use figures::Figures;
+
+/// What `bench/audio` makes rooms with, hears libwebrtc by, and judges sound by.
+const AUDIO_PACKAGES: [&str; 9] = [
+    "livekit==1.2.1",
+    "librosa==0.11.0",
+    "onnxruntime",
+    "pesq==0.0.4",
+    "pyroomacoustics==0.10.1",
+    "scipy",
+    "soundfile",
+    "speechmos==0.0.1.1",
+    "wrtc==0.1.0",
+];
 
 /// The arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -40,6 +54,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let target = dir.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
     let (criterion, left) = (target.join("criterion"), target.join("bench/figures"));
 
+    let judge = if chosen.iter().any(|name| *name == "audio") {
+        tools::python("python-audio", &AUDIO_PACKAGES)
+            // Without it the programs say what they leave out.
+            .inspect_err(|error| eprintln!("note: sound is not judged: {error:#}"))
+            .ok()
+    } else {
+        None
+    };
+
     let mut rounds = Vec::new();
     for round in 1..=args.rounds {
         if args.rounds > 1 {
@@ -59,6 +82,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .env("CARGO_TARGET_DIR", &target)
             .env("CRITERION_HOME", &criterion)
             .env("PEERAGE_BENCH_FIGURES", &left);
+        if let Some(judge) = &judge {
+            command.env("PEERAGE_PYTHON", judge);
+        }
         // Attached to the terminal: bench programs print tables of their own.
         if !command.status()?.success() {
             bail!("`cargo bench` in bench/ failed; its output is above");

@@ -91,7 +91,7 @@ fn prepare(options: &Options, runner: &mut std::process::Command) -> Result<()> 
         hints.extend(tools::system_programs(&CAPTURE)?);
     }
     if wants("aiortc") || wants("libwebrtc") {
-        match tools::python(&PYTHON_PACKAGES) {
+        match tools::python("python", &PYTHON_PACKAGES) {
             Ok(path) => drop(runner.env("PEERAGE_PYTHON", path)),
             Err(error) => hints.push(format!("{error:#}")),
         }

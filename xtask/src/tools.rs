@@ -132,15 +132,15 @@ pub(crate) fn built_tool(program: &str, package: &str) -> Option<PathBuf> {
     works.is_ok_and(|output| output.status.success()).then_some(installed)
 }
 
-/// A Python with `packages` installed, in a virtual environment of our own.
+/// A Python with `packages` installed, in a virtual environment of our own that is called `name`.
 ///
 /// # Errors
 /// When there is no Python, or a package cannot be installed; the message has the line to run by hand.
-pub(crate) fn python(packages: &[&str]) -> Result<PathBuf> {
+pub(crate) fn python(name: &str, packages: &[&str]) -> Result<PathBuf> {
     if let Some(python) = std::env::var_os("PEERAGE_PYTHON") {
         return Ok(PathBuf::from(python));
     }
-    let dir = tools_dir().join("python");
+    let dir = tools_dir().join(name);
     let python = dir.join("bin/python");
     let stamp = dir.join("packages.txt");
     let wanted = packages.join("\n");
@@ -159,7 +159,7 @@ pub(crate) fn python(packages: &[&str]) -> Result<PathBuf> {
     Step::new("python environment", 5)
         .run(Command::new(system).args(["-m", "venv", "--clear"]).arg(&dir))
         .context("cannot make a virtual environment; on Debian or Ubuntu run: sudo apt-get install -y python3-venv")?;
-    Step::new("python peers", 15)
+    Step::new("python packages", 15)
         .run(
             Command::new(&python)
                 .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])

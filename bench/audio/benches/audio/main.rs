@@ -1,9 +1,10 @@
 //! Speech through networks that lose and delay packets: what is heard with our jitter buffer and with the crate `neteq`, judged by
-//! PESQ and PLCMOS (`judge.py`). `libwebrtc.py` makes the same for libwebrtc's NetEQ, in real time.
+//! PESQ and PLCMOS (`judge.py`), and with libwebrtc's NetEQ (`libwebrtc.py`).
 //!
-//! `PEERAGE_SPEECH` names the speech, 16-bit samples at 16 kHz without a header; `PEERAGE_PYTHON` a Python that has `pesq`
-//! and `speechmos`. Without them only delays and shares are printed. `PEERAGE_AUDIO_NETEQ=0` leaves out the crate `neteq`, which needs
-//! real time. `PEERAGE_AUDIO_ONLY` and `PEERAGE_AUDIO_LISTENER` choose networks and listeners by a part of their names;
+//! `PEERAGE_SPEECH` names the speech, 16-bit samples at 16 kHz without a header; `PEERAGE_PYTHON` a Python that has `pesq`,
+//! `speechmos` and `wrtc`. Without them only our delays and shares are printed. `PEERAGE_AUDIO_NETEQ=0` and
+//! `PEERAGE_AUDIO_LIBWEBRTC=0` leave out the crate `neteq` and libwebrtc, which need real time: on a busy machine they come out late.
+//! `PEERAGE_AUDIO_ONLY` and `PEERAGE_AUDIO_LISTENER` choose networks and listeners by a part of their names;
 //! `PEERAGE_AUDIO_TRACES` names a folder to write the traces to instead, for `libwebrtc.py`.
 
 mod listen;
@@ -28,7 +29,7 @@ fn main() {
     write(&folder.join("reference.raw"), &speech);
     // For those who listen in other programs.
     if let Some(traces) = std::env::var_os("PEERAGE_AUDIO_TRACES") {
-        write_traces(Path::new(&traces), speech.len() / (RATE as usize / 50));
+        write_traces(Path::new(&traces), "", speech.len() / (RATE as usize / 50));
         return;
     }
 
@@ -59,6 +60,13 @@ fn main() {
             write(&file, &heard.sound);
             rows.push((network.name, way, heard.delay, heard.concealed, file));
         }
+    }
+    if std::env::var("PEERAGE_AUDIO_LIBWEBRTC").as_deref() != Ok("0")
+        && "libwebrtc".contains(&only_way)
+    {
+        rows.extend(libwebrtc(&folder, &only, speech.len() / (RATE as usize / 50)));
+        let place = |name| NETWORKS.iter().position(|network| network.name == name);
+        rows.sort_by_key(|row| place(row.0));
     }
     let judged = judge(&folder, rows.iter().map(|row| row.4.as_path()));
     println!(
@@ -109,10 +117,10 @@ fn write(path: &Path, sound: &[f32]) {
     std::fs::write(path, bytes).expect("a file of samples");
 }
 
-/// A file for each network: a line for each packet, how much later than sent it comes in µs, or `lost`.
-fn write_traces(folder: &Path, packets: usize) {
+/// A file for each network that has `only` in its name: a line for each packet, how much later than sent it comes in µs, or `lost`.
+fn write_traces(folder: &Path, only: &str, packets: usize) {
     std::fs::create_dir_all(folder).expect("a folder");
-    for network in NETWORKS {
+    for network in NETWORKS.iter().filter(|network| network.name.contains(only)) {
         let lines: Vec<String> = trace(network, packets)
             .iter()
             .enumerate()
@@ -126,12 +134,49 @@ fn write_traces(folder: &Path, packets: usize) {
     }
 }
 
+/// What libwebrtc makes of the same packets: network, listener, its own count of the buffer's mean delay in ms, the share that it made
+/// up, and what is heard. It has no clocks apart: drift is left out.
+fn libwebrtc(
+    folder: &Path,
+    only: &str,
+    packets: usize,
+) -> Vec<(&'static str, &'static str, f64, f64, PathBuf)> {
+    let (traces, heard) = (folder.join("traces"), folder.join("libwebrtc"));
+    write_traces(&traces, only, packets);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("libwebrtc.py");
+    let mut command = Command::new(python());
+    command.arg(script).arg(folder.join("reference.raw")).arg(&traces).arg(&heard);
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) => {
+            println!("skipped: libwebrtc: {error}");
+            return Vec::new();
+        }
+    };
+    if !output.status.success() {
+        println!("skipped: libwebrtc: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    // Those that were played before something failed count all the same.
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let row = |line: &str| {
+        let (name, figures) = line.split_once(" buffer ms ")?;
+        let (delay, concealed) = figures.split_once(" made up ")?;
+        let network = NETWORKS.iter().find(|network| network.name == name)?;
+        let file = heard.join(format!("{name}.raw"));
+        Some((network.name, "libwebrtc", delay.parse().ok()?, concealed.parse().ok()?, file))
+    };
+    printed.lines().filter_map(row).collect()
+}
+
+fn python() -> String {
+    std::env::var("PEERAGE_PYTHON").unwrap_or_else(|_| "python3".to_owned())
+}
+
 /// PLCMOS, PESQ and the delay from mouth to ear of each file.
 fn judge<'a>(folder: &Path, files: impl Iterator<Item = &'a Path>) -> Vec<[f64; 3]> {
-    let python = std::env::var("PEERAGE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("judge.py");
     let output =
-        Command::new(python).arg(script).arg(folder.join("reference.raw")).args(files).output();
+        Command::new(python()).arg(script).arg(folder.join("reference.raw")).args(files).output();
     match output {
         Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout)
             .lines()
