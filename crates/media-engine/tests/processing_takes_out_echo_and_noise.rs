@@ -175,6 +175,46 @@ fn a_jump_of_the_delay_is_followed_while_both_speak() {
 }
 
 #[test]
+fn a_loudspeaker_that_distorts_is_learnt() {
+    // Hisses of many heights: at each level the curve has another slope, which no room has.
+    let mut random = Random(3);
+    let mut last = 0.0;
+    let mut far: Vec<f32> = (0..18 * RATE)
+        .map(|n| {
+            last = 0.9 * last + random.next();
+            let syllable =
+                (std::f32::consts::PI * (n % (RATE / 4)) as f32 / (RATE as f32 / 4.0)).sin();
+            last * syllable * syllable
+        })
+        .collect();
+    let peak = far.iter().fold(0.0_f32, |most, sample| most.max(sample.abs()));
+    far.iter_mut().for_each(|sample| *sample *= 0.6 / peak);
+    // It gives way on either side, on one more than on the other.
+    let driven: Vec<f32> =
+        far.iter()
+            .map(|&sample| {
+                if sample > 0.0 { (6.0 * sample).tanh() / 6.0 } else { (4.0 * sample).tanh() / 4.0 }
+            })
+            .collect();
+    let echo = echo(&driven, 48 * 40);
+    let mut random = Random(5);
+    let microphone: Vec<f32> = echo.iter().map(|echo| echo + 1e-5 * random.next()).collect();
+    let mut processor = AudioProcessor::new(48_000, 1, only_echo()).unwrap();
+    let mut taken_out = Vec::new();
+    run(&mut processor, &microphone, &far, |n, processor| {
+        // The last 200 ms count: they have to be loud.
+        let heard = &microphone[(n.max(20) - 20) * 480..n.max(20) * 480];
+        if n > 600 && power(heard) > 1e-4 {
+            taken_out.extend(processor.stats().echo_return_loss_enhancement);
+        }
+    });
+    assert!(taken_out.len() > 300, "{}", taken_out.len());
+    let mean = taken_out.iter().sum::<f64>() / taken_out.len() as f64;
+    println!("a loudspeaker that distorts: the filter takes out {mean:.1} dB");
+    assert!(mean > 15.5, "{mean}");
+}
+
+#[test]
 fn a_speaker_of_another_rate_that_plays_in_bursts_is_cancelled_too() {
     let far = voice(12, 120.0, 1);
     let echo = echo(&far, 48 * 40);

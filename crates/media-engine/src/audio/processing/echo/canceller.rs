@@ -7,6 +7,7 @@ use realfft::num_complex::Complex32;
 use super::delay::DelaySearch;
 use super::filter::Filter;
 use super::history::History;
+use super::loudspeaker::Loudspeaker;
 use super::suppressor::Suppressor;
 use super::transform::Transform;
 use crate::audio::AudioBlock;
@@ -14,6 +15,8 @@ use crate::audio::resample::Resampler;
 
 /// Blocks of a room's response.
 const PARTS: usize = 20;
+/// Blocks for which the room is learnt before the loudspeaker is.
+const ROOM_FIRST: u64 = 100;
 /// Blocks between two searches of the delay.
 const SEARCH: u64 = 10;
 /// Blocks on which a delay is tried.
@@ -25,6 +28,7 @@ pub(in super::super) struct EchoCanceller {
     block: usize,
     transform: Transform,
     history: History,
+    loudspeaker: Loudspeaker,
     search: DelaySearch,
     resampler: Option<(u32, Resampler)>,
     mono: AudioBlock,
@@ -55,6 +59,8 @@ struct Microphone {
     heard: Vec<f32>,
     input: Vec<f32>,
     rest: Vec<f32>,
+    /// What the filter left of the newest block, whatever was made of it then.
+    left: Vec<f32>,
     echo: Vec<f32>,
     out: Vec<f32>,
     /// Sums of squares of what was heard, left and expected, the last 200 ms or so.
@@ -74,6 +80,7 @@ impl EchoCanceller {
             heard: vec![0.0; needs],
             input: vec![0.0; block],
             rest: vec![0.0; block],
+            left: vec![0.0; block],
             echo: vec![0.0; block],
             out: vec![0.0; block],
             powers: [0.0; 3],
@@ -83,6 +90,7 @@ impl EchoCanceller {
             block,
             transform,
             history: History::new(4 * needs + rate as usize),
+            loudspeaker: Loudspeaker::new(block),
             search: DelaySearch::new(rate),
             resampler: None,
             mono: AudioBlock::default(),
@@ -148,6 +156,8 @@ impl EchoCanceller {
         self.history.copy(self.offset, &mut self.samples);
         let power = self.samples.iter().map(|s| s * s).sum::<f32>() / self.samples.len() as f32;
         self.loud = power.max(0.97 * self.loud);
+        self.loudspeaker.take(&mut self.transform, &self.samples);
+        self.loudspeaker.play(&mut self.samples);
         self.transform.forward(&mut self.samples, &mut self.played[self.newest]);
 
         let channels = self.microphones.len();
@@ -163,6 +173,14 @@ impl EchoCanceller {
             for (sample, out) in samples.zip(&microphone.out) {
                 *sample = out.clamp(-1.0, 1.0);
             }
+        }
+        // Without a room nothing is known of the loudspeaker; its curve is in no hurry.
+        if self.blocks > ROOM_FIRST
+            && self.blocks.is_multiple_of(2)
+            && self.loud > 1e-6
+            && let Some(Microphone { filter, left, .. }) = self.microphones.first_mut()
+        {
+            self.loudspeaker.learn(&mut self.transform, filter, left);
         }
         if self.blocks.is_multiple_of(SEARCH) && self.loud > 1e-6 {
             self.follow();
@@ -229,10 +247,13 @@ impl EchoCanceller {
 
     /// What would have been left of the first microphone's last blocks, had the filter begun at another place.
     fn trial(&mut self, offset: usize) -> f32 {
-        let Self { history, transform, tried, samples, microphones, echo, block, .. } = self;
+        let Self {
+            history, loudspeaker, transform, tried, samples, microphones, echo, block, ..
+        } = self;
         let Some(microphone) = microphones.first_mut() else { return 0.0 };
         for (n, spectrum) in tried.iter_mut().enumerate() {
             history.copy(offset + n * *block, samples);
+            loudspeaker.play(samples);
             transform.forward(samples, spectrum);
         }
         let mut error = 0.0;
@@ -247,8 +268,10 @@ impl EchoCanceller {
 
     /// Reads what was played anew, from where the filter begins now.
     fn look_back(&mut self) {
+        self.loudspeaker.look_elsewhere();
         for n in 0..PARTS {
             self.history.copy(self.offset + n * self.block, &mut self.samples);
+            self.loudspeaker.play(&mut self.samples);
             let at = (self.newest + n) % PARTS;
             self.transform.forward(&mut self.samples, &mut self.played[at]);
         }
@@ -288,6 +311,7 @@ impl Microphone {
         for (sum, power) in self.powers.iter_mut().zip(powers) {
             *sum = 0.94 * *sum + power;
         }
+        self.left.copy_from_slice(&self.rest);
         if active {
             self.filter.learn(transform, played, &self.rest);
         }

@@ -2,15 +2,16 @@
 //! suppressor of what is left that steps back where the near voice is.
 //!
 //! ```text
-//! speaker ─▶ history ─▶ aligned ─▶ filter (Kalman, 200 ms) ─▶ echo ┐
-//!               └▶ delay: cross-correlation, tried on the filter   ▼
-//! microphone ────────────────────────────────────────────────▶ (−) ─▶ suppressor ─▶ out
+//! speaker ─▶ history ─▶ aligned ─▶ loudspeaker's curve ─▶ filter (Kalman, 200 ms) ─▶ echo ┐
+//!               └▶ delay: cross-correlation, tried on the filter                         ▼
+//! microphone ──────────────────────────────────────────────────────────────────────▶ (−) ─▶ suppressor ─▶ out
 //! ```
 
 mod canceller;
 mod delay;
 mod filter;
 mod history;
+mod loudspeaker;
 mod suppressor;
 mod transform;
 
