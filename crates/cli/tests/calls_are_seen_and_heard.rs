@@ -73,8 +73,10 @@ fn an_interrupted_call_hangs_up_and_completes_its_recording() {
     caller.interrupt();
     // The callee serves on; its recording is complete because the caller has hung up, and it is not interrupted itself before.
     for end in [&caller, &callee] {
-        let recorded = end.event("recorded");
+        let (recorded, before) = end.event_after("recorded");
         assert!(recorded["seconds"].as_f64().unwrap() > 0.5, "{recorded}");
+        // It was told, and did not have to miss the other.
+        assert!(before.iter().all(|event| event["state"] != "disconnected"), "{before:?}");
         end.event("called");
     }
     let (status, events) = caller.finish();

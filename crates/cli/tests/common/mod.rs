@@ -62,11 +62,16 @@ impl Running {
 
     /// The next event of this name.
     pub(crate) fn event(&self, name: &str) -> Value {
+        self.event_after(name).0
+    }
+
+    /// The next event of this name, and those before it.
+    pub(crate) fn event_after(&self, name: &str) -> (Value, Vec<Value>) {
         let mut seen = Vec::new();
         let end = Instant::now() + PATIENCE;
         loop {
             match self.events.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(event) if event["event"] == name => return event,
+                Ok(event) if event["event"] == name => return (event, seen),
                 Ok(event) => seen.push(event),
                 Err(error) => panic!("no {name} event ({error}); there were {seen:?}"),
             }
