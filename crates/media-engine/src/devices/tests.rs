@@ -245,6 +245,39 @@ mod with_a_display {
         }
     }
 
+    /// A window that is minimised mutes its track; it does not end it.
+    #[test]
+    fn a_window_that_is_not_seen_is_captured_again() {
+        use x11rb::connection::Connection;
+        use x11rb::protocol::xproto::ConnectionExt as _;
+        let Some(display) = Display::new() else { return };
+        let devices = display.devices();
+        let source = VideoSource::new("numbers");
+        let _window = devices.show(&source.track(), "Peerage hides").unwrap();
+        let surface = Some("Peerage hides".to_owned());
+        let options = DisplayMediaOptions { surface, ..Default::default() };
+        let track = devices.get_display_media(&options).unwrap().video_tracks().remove(0);
+        let mut sink = track.sink(2);
+        sink.recv_timeout(PATIENCE).unwrap();
+        let displays = devices.enumerate_displays();
+        let shown = displays.iter().find(|info| info.label == "Peerage hides").unwrap();
+        let number = shown.device_id.strip_prefix("window-0x").unwrap();
+        let window = u32::from_str_radix(number, 16).unwrap();
+        let (connection, _) = x11rb::connect(Some(&display.name)).unwrap();
+        connection.unmap_window(window).unwrap().check().unwrap();
+        let end = std::time::Instant::now() + PATIENCE;
+        while !track.muted() {
+            assert_eq!(track.ready_state(), ReadyState::Live);
+            assert!(std::time::Instant::now() < end, "it is not muted");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        while sink.try_recv().is_ok() {}
+        connection.map_window(window).unwrap();
+        connection.flush().unwrap();
+        sink.recv_timeout(PATIENCE).unwrap();
+        assert!(!track.muted());
+    }
+
     #[test]
     fn a_server_that_is_not_there_is_named() {
         let display = Some(":9999".to_owned());

@@ -18,6 +18,8 @@ const RATE: f64 = 30.0;
 const POOL: usize = 8;
 /// Windows that are listed.
 const MAX_WINDOWS: usize = 64;
+/// How long the thread rests at most before it looks whether a window shows something again.
+const REST: Duration = Duration::from_millis(100);
 /// What a picture is late by at most before it is left out.
 const MAX_LATE: Duration = Duration::from_millis(200);
 
@@ -166,10 +168,12 @@ impl Capture {
         let size = usize::from(width) * usize::from(height) * 4;
         let all = u32::MAX;
         if self.shares {
-            let shared = match self.shared.take().filter(|shared| shared.size() >= size) {
-                Some(shared) => shared,
-                None => self.server.share(size)?,
-            };
+            if self.shared.as_ref().is_none_or(|shared| shared.size() < size) {
+                let smaller = self.shared.replace(self.server.share(size)?);
+                // The server has nothing to gain by keeping it.
+                let _ = smaller.map(|smaller| connection.shm_detach(smaller.segment));
+            }
+            let shared = self.shared.as_ref().ok_or("no memory is shared")?;
             let format = ImageFormat::Z_PIXMAP.into();
             connection
                 .shm_get_image(self.window, 0, 0, width, height, all, format, shared.segment, 0)
@@ -178,7 +182,6 @@ impl Capture {
                 .map_err(|error| text(&error))?;
             self.pixels.resize(size, 0);
             shared.read(&mut self.pixels).map_err(|error| text(&error))?;
-            self.shared = Some(shared);
         } else {
             let format = ImageFormat::Z_PIXMAP;
             let image = connection
@@ -197,7 +200,13 @@ impl Capture {
         Ok(VideoFrame { picture, time: Duration::ZERO, rotation: Rotation::None })
     }
 
-    /// Takes pictures until nobody wants them, or the window is gone.
+    /// Whether the window is there, seen or not.
+    fn is_there(&self) -> bool {
+        let asked = self.server.connection.get_geometry(self.window);
+        asked.is_ok_and(|asked| asked.reply().is_ok())
+    }
+
+    /// Takes pictures until nobody wants them, or the window is gone. While it shows nothing the source is muted.
     fn run(mut self, source: &VideoSource, mode: &MediaTrackSettings) {
         let rate = mode.frame_rate.unwrap_or(RATE).max(1.0);
         let mut size = (mode.width.unwrap_or(0), mode.height.unwrap_or(0));
@@ -207,7 +216,17 @@ impl Capture {
             // As few as all tracks are content with.
             let wanted = source.wanted().frame_rate.map_or(rate, f64::from).clamp(0.1, rate);
             let interval = Duration::from_secs_f64(1.0 / wanted);
-            let Ok(mut frame) = self.picture() else { return };
+            let mut frame = match self.picture() {
+                Ok(frame) => frame,
+                // Minimised, or changing its size just now: it shows nothing, and may again.
+                Err(_) if self.is_there() => {
+                    source.set_muted(true);
+                    std::thread::sleep(interval.min(REST));
+                    continue;
+                }
+                Err(_) => return,
+            };
+            source.set_muted(false);
             frame.time = begin.elapsed();
             let have = (u32::from(frame.picture.width()), u32::from(frame.picture.height()));
             if have != size {
