@@ -17,6 +17,8 @@ use crate::audio::resample::Resampler;
 const PARTS: usize = 20;
 /// Blocks for which the room is learnt before the loudspeaker is.
 const ROOM_FIRST: u64 = 100;
+/// How little has to be left of the echo: what is wrong with the room would be taken for the loudspeaker's.
+const ROOM_KNOWN: f32 = 0.1;
 /// Blocks between two searches of the delay.
 const SEARCH: u64 = 10;
 /// Blocks on which a delay is tried.
@@ -178,7 +180,9 @@ impl EchoCanceller {
         if self.blocks > ROOM_FIRST
             && self.blocks.is_multiple_of(2)
             && self.loud > 1e-6
-            && let Some(Microphone { filter, left, .. }) = self.microphones.first_mut()
+            && let Some(Microphone { filter, left, powers: [heard, rest, _], .. }) =
+                self.microphones.first_mut()
+            && *rest < ROOM_KNOWN * *heard
         {
             self.loudspeaker.learn(&mut self.transform, filter, left);
         }
