@@ -9,88 +9,32 @@
 //! The assembler keeps no time: whoever calls it decides how long a gap is worth waiting for, and ends the wait with
 //! [`give_up_before`](FrameAssembler::give_up_before). Each packet is looked at a constant number of times.
 
+mod audio;
+mod candidate;
+mod config;
+mod picture;
+mod slot;
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use self::audio::AudioArrivals;
+use self::candidate::KeyframeCandidate;
+pub use self::config::{AssemblerConfig, AssemblerStatistics, Insertion};
+use self::picture::Picture;
+use self::slot::{Content, Dependencies, Slot};
 use super::{
-    arrival::{Arrival, ArrivalWindow, RecentTimestamps},
     av1,
-    decodability::{Decodability, FrameDependencies, PictureFacts, Verdict},
+    decodability::{Decodability, FrameDependencies, Verdict},
     depacketizer::Depacketizer,
-    descriptor::{CodecDescriptor, MediaRange, PayloadDescriptor},
-    error::Error,
+    descriptor::{CodecDescriptor, MediaRange},
     format::PayloadFormat,
     frame::EncodedFrame,
     join::join,
-    red,
 };
-use crate::extension::{DependencyDescriptor, DependencyStructure, MandatoryFields};
-
-/// Limits and options of a [`FrameAssembler`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AssemblerConfig {
-    /// Sequence numbers from the oldest packet held to the newest; what is older is given up. At least 2.
-    pub max_packets: usize,
-    /// Bytes of payloads held, and of what describes them; the oldest are given up. At least 65,535.
-    pub max_bytes: usize,
-    /// Audio only: hold frames back until those before them have come or are given up, as files want it. Otherwise they
-    /// come out as they arrive, as jitter buffers want it.
-    pub audio_in_order: bool,
-    /// H.264 and H.265: parameter sets that came with the session description (`sprop-parameter-sets`), in Annex B
-    /// form. Put before keyframes that bring none.
-    pub parameter_sets: Bytes,
-}
-
-impl Default for AssemblerConfig {
-    /// 2,048 packets, 8 MiB: two seconds of video at 10 Mbit/s.
-    fn default() -> Self {
-        Self {
-            max_packets: 2048,
-            max_bytes: 8 << 20,
-            audio_in_order: false,
-            parameter_sets: Bytes::new(),
-        }
-    }
-}
-
-/// What became of a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Insertion {
-    /// It is held, or was handed on at once.
-    Stored,
-    /// It was here before.
-    Duplicate,
-    /// What it belongs to was handed on or given up.
-    TooOld,
-    /// Its payload cannot be read. The frame it belongs to is lost.
-    Malformed(Error),
-}
-
-/// Counters, from the beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct AssemblerStatistics {
-    /// Frames handed out.
-    pub frames: u64,
-    /// Of those, keyframes.
-    pub keyframes: u64,
-    /// Complete frames dropped because what they refer to was lost.
-    pub undecodable_frames: u64,
-    /// Frames (or parts of frames) dropped because packets of theirs were lost or malformed.
-    pub incomplete_frames: u64,
-    /// Sequence numbers given up without a packet.
-    pub lost_packets: u64,
-    /// Packets whose payload could not be read.
-    pub malformed_packets: u64,
-    /// Packets that had been here before.
-    pub duplicate_packets: u64,
-    /// Packets that came after they had been given up.
-    pub late_packets: u64,
-    /// Sequence numbers without a packet that were of no media, as the frames before and after them tell.
-    pub passed_over: u64,
-}
+use crate::extension::{DependencyDescriptor, DependencyStructure};
 
 /// Missing numbers that are looked past for the next frame: parity packets of one frame, or a burst of padding.
 const MAX_PASSED_OVER: usize = 64;
@@ -100,122 +44,6 @@ const MAX_REWIND: u64 = 64;
 const TEMPLATE_BYTES: usize = size_of::<crate::extension::FrameDependencies>() + 3 * 64;
 /// Places that are kept while nothing is held: what more a gap or a large frame took is given back.
 const KEPT_PLACES: usize = 128;
-
-#[derive(Debug)]
-struct Slot {
-    timestamp: u32,
-    marker: bool,
-    payload: Bytes,
-    content: Content,
-}
-
-#[derive(Debug)]
-enum Content {
-    /// No payload: a probe or keep-alive; belongs to no frame.
-    Padding,
-    Malformed,
-    Media(PayloadDescriptor, Dependencies),
-}
-
-/// What a packet says of the frames that its own refers to.
-#[derive(Debug)]
-enum Dependencies {
-    None,
-    Read(FrameDependencies),
-    /// Its dependency descriptor, to be read once all before it were: the templates that it goes by may come with a packet
-    /// that is late.
-    Described(SmallVec<[u8; 16]>),
-}
-
-impl Dependencies {
-    /// Bytes that are not inside of it.
-    fn spilled(&self) -> usize {
-        match self {
-            Self::None => 0,
-            Self::Read(read) => spilled(&read.frame_diffs),
-            Self::Described(bytes) => spilled(bytes),
-        }
-    }
-
-    fn read(&self) -> Option<&FrameDependencies> {
-        match self {
-            Self::Read(dependencies) => Some(dependencies),
-            _ => None,
-        }
-    }
-
-    /// Whether the packet begins its frame, and the frame's number.
-    fn mandatory(&self) -> Option<(bool, u16)> {
-        match self {
-            Self::None => None,
-            Self::Read(read) => Some((read.begins_frame, read.frame_number)),
-            Self::Described(bytes) => {
-                let fields = MandatoryFields::parse(bytes).ok()?;
-                Some((fields.start_of_frame, fields.frame_number))
-            }
-        }
-    }
-
-    /// Whether templates come with it: it is the first packet of a keyframe.
-    fn brings_structure(&self) -> bool {
-        match self {
-            Self::None => false,
-            Self::Read(read) => read.keyframe,
-            Self::Described(bytes) => bytes.get(3).is_some_and(|flags| flags & 0x80 != 0),
-        }
-    }
-}
-
-/// Bytes that a list has taken beside itself.
-fn spilled<A: smallvec::Array>(list: &SmallVec<A>) -> usize {
-    if list.spilled() { list.capacity() * size_of::<A::Item>() } else { 0 }
-}
-
-impl Slot {
-    /// Bytes that are not inside of it: its payload, and lists that are long.
-    #[inline]
-    fn beside(&self) -> usize {
-        let described = match &self.content {
-            Content::Media(descriptor, dependencies) => {
-                spilled(&descriptor.media) + dependencies.spilled()
-            }
-            Content::Padding | Content::Malformed => 0,
-        };
-        self.payload.len() + described
-    }
-
-    fn is_padding(&self) -> bool {
-        matches!(self.content, Content::Padding)
-    }
-
-    fn descriptor(&self) -> Option<&PayloadDescriptor> {
-        match &self.content {
-            Content::Media(descriptor, _) => Some(descriptor),
-            _ => None,
-        }
-    }
-
-    fn begins_frame(&self) -> bool {
-        match &self.content {
-            Content::Media(descriptor, dependencies) => {
-                dependencies.mandatory().map_or(descriptor.start_of_frame, |(begins, _)| begins)
-            }
-            _ => false,
-        }
-    }
-
-    fn begins_keyframe(&self) -> bool {
-        let Content::Media(descriptor, dependencies) = &self.content else { return false };
-        // Every payload of a format unknown here might be of one.
-        let by_payload = descriptor.keyframe && matches!(dependencies, Dependencies::None);
-        self.begins_frame() && (by_payload || dependencies.brings_structure())
-    }
-
-    fn frame_number(&self) -> Option<u16> {
-        let Content::Media(_, dependencies) = &self.content else { return None };
-        dependencies.mandatory().map(|(_, number)| number)
-    }
-}
 
 /// Assembles the frames of one stream. Made for one payload format; see [`EncodedFrame`] for what comes out.
 #[derive(Debug)]
@@ -237,8 +65,7 @@ pub struct FrameAssembler {
     previous_timestamp: Option<u32>,
     /// Something was lost since the last picture that was judged.
     after_gap: bool,
-    /// The newest keyframe whose beginning is here, and how many of its packets were looked at.
-    candidate: Option<(u64, usize)>,
+    candidate: KeyframeCandidate,
     decodability: Decodability,
     /// The templates that came last.
     structure: Option<Box<DependencyStructure>>,
@@ -247,9 +74,7 @@ pub struct FrameAssembler {
     /// H.264, H.265: sequence and picture parameter set were seen.
     parameter_sets_seen: (bool, bool),
     needs_keyframe: bool,
-    /// Audio in order of arrival: which of the last packets were here.
-    arrived: ArrivalWindow,
-    red_timestamps: RecentTimestamps,
+    audio: AudioArrivals,
     ready: VecDeque<EncodedFrame>,
     statistics: AssemblerStatistics,
 }
@@ -272,14 +97,13 @@ impl FrameAssembler {
             at_boundary: format == PayloadFormat::Raw,
             previous_timestamp: None,
             after_gap: false,
-            candidate: None,
+            candidate: KeyframeCandidate::default(),
             decodability: Decodability::default(),
             structure: None,
             described: false,
             parameter_sets_seen: (false, false),
             needs_keyframe: false,
-            arrived: ArrivalWindow::default(),
-            red_timestamps: RecentTimestamps::default(),
+            audio: AudioArrivals::default(),
             ready: VecDeque::new(),
             statistics: AssemblerStatistics::default(),
         }
@@ -366,8 +190,8 @@ impl FrameAssembler {
         };
         let payload = if matches!(content, Content::Media(..)) { payload } else { Bytes::new() };
         let slot = Slot { timestamp, marker, payload, content };
-        if slot.begins_keyframe() && self.candidate.is_none_or(|(newest, _)| sequence > newest) {
-            self.candidate = Some((sequence, 0));
+        if slot.begins_keyframe() {
+            self.candidate.begins(sequence);
         }
         self.bytes += slot.beside();
         if index >= self.slots.len() {
@@ -384,7 +208,9 @@ impl FrameAssembler {
     /// its place.
     pub fn insert_unreadable(&mut self, sequence: u64, timestamp: u32, marker: bool) -> Insertion {
         if self.hands_on_at_once() {
-            return self.pass_unreadable(sequence);
+            let noted = self.audio.note(sequence, &mut self.statistics);
+            self.statistics.malformed_packets += u64::from(noted == Insertion::Stored);
+            return noted;
         }
         self.insert_with(sequence, timestamp, marker, Bytes::new(), Dependencies::None, false)
     }
@@ -426,6 +252,19 @@ impl FrameAssembler {
         }
     }
 
+    /// Ends the wait for packets that are missing before `sequence`, and keeps what came after them.
+    pub fn give_up_missing(&mut self, sequence: u64) {
+        let last = self.missing().take_while(|missing| *missing < sequence).last();
+        if let Some(last) = last {
+            self.drop_before(last + 1);
+        }
+    }
+
+    /// Whether packets have dependency descriptors, which tell what refers to what was lost.
+    pub fn is_described(&self) -> bool {
+        self.described
+    }
+
     /// Whether decoding has come to an end that only a keyframe can mend: ask the sender for one (RFC 4585 §6.3.1,
     /// RFC 5104 §3.5.1). Until it comes the assembler holds back all else.
     pub fn needs_keyframe(&self) -> bool {
@@ -435,28 +274,13 @@ impl FrameAssembler {
     /// Sequence number of the first packet of the newest keyframe, if that is complete and packets before it are missing:
     /// `give_up_before` this to go on there. While [`needs_keyframe`](Self::needs_keyframe) that happens by itself.
     pub fn complete_keyframe(&mut self) -> Option<u64> {
-        let (first, mut seen) = self.candidate?;
-        let offset = (first - self.base) as usize;
-        let timestamp = self.slots.get(offset)?.as_ref()?.timestamp;
-        let complete = loop {
-            let Some(Some(slot)) = self.slots.get(offset + seen) else { break false };
-            if !slot.is_padding() && slot.timestamp != timestamp {
-                break true;
-            }
-            seen += 1;
-            if slot.marker && !slot.is_padding() {
-                break true;
-            }
-        };
-        // One short of the packet that ended it, so that the next call finds the end again.
-        self.candidate = Some((first, if complete { seen.saturating_sub(1) } else { seen }));
-        complete.then_some(first)
+        self.candidate.complete(&self.slots, self.base)
     }
 
     /// The newest keyframe whose beginning is held, whether the rest is there or not: the sequence number of its first
     /// packet, and its RTP timestamp.
     pub fn newest_keyframe(&self) -> Option<(u64, u32)> {
-        let (first, _) = self.candidate?;
+        let first = self.candidate.first()?;
         let slot = self.slots.get(usize::try_from(first - self.base).ok()?)?;
         slot.as_ref().map(|slot| (first, slot.timestamp))
     }
@@ -571,9 +395,7 @@ impl FrameAssembler {
         let slot = self.slots.pop_front()?;
         self.base += 1;
         self.may_rewind = false;
-        if self.candidate.is_some_and(|(sequence, _)| sequence < self.base) {
-            self.candidate = None;
-        }
+        self.candidate.forget_before(self.base);
         self.bytes -= slot.as_ref().map_or(0, Slot::beside);
         slot
     }
@@ -659,7 +481,8 @@ impl FrameAssembler {
             if let Some(slot) = self.pop_front()
                 && whole
             {
-                self.hand_on_audio(first_sequence, slot.timestamp, slot.marker, slot.payload);
+                let packet = (first_sequence, slot.timestamp, slot.marker);
+                self.audio.hand_on(self.format(), packet, slot.payload, &mut self.ready);
             }
         } else if whole {
             self.read_descriptors(packets);
@@ -711,60 +534,31 @@ impl FrameAssembler {
         }
     }
 
+    /// Judges the picture at the front: into `ready` if it can be decoded.
     fn judge_picture(&mut self, packets: usize) {
-        let picture = || {
-            self.slots.range(..packets).flatten().filter_map(|slot| match &slot.content {
-                Content::Media(descriptor, dependencies) => {
-                    Some((slot, descriptor, dependencies.read()))
-                }
-                _ => None,
-            })
-        };
-        let Some((first_slot, first, first_dependencies)) = picture().next() else { return };
+        let picture = Picture::new(&self.slots, packets);
+        let Some((_, first, first_dependencies)) = picture.parts().next() else { return };
         let mut keyframe = first.keyframe;
         let mut prepend_parameter_sets = false;
-        if matches!(first.codec, CodecDescriptor::H264(_) | CodecDescriptor::H265(_)) {
-            let seen =
-                picture().fold((false, false, false), |(sps, pps, intra), (_, d, _)| {
-                    match d.codec {
-                        CodecDescriptor::H264(s) | CodecDescriptor::H265(s) => {
-                            (sps | s.sps, pps | s.pps, intra | s.intra)
-                        }
-                        _ => (sps, pps, intra),
-                    }
-                });
-            keyframe = seen.2;
-            prepend_parameter_sets = keyframe && !seen.0 && !self.config.parameter_sets.is_empty();
-            self.parameter_sets_seen.0 |= seen.0 || prepend_parameter_sets;
-            self.parameter_sets_seen.1 |= seen.1 || prepend_parameter_sets;
+        if let Some(seen) = picture.parameter_sets() {
+            keyframe = seen.intra;
+            prepend_parameter_sets =
+                keyframe && !seen.sps && !self.config.parameter_sets.is_empty();
+            self.parameter_sets_seen.0 |= seen.sps || prepend_parameter_sets;
+            self.parameter_sets_seen.1 |= seen.pps || prepend_parameter_sets;
         } else if let Some(dependencies) = first_dependencies {
             keyframe = dependencies.keyframe;
         }
-        let media = || picture().map(|(slot, descriptor, _)| (&slot.payload, descriptor));
         let mut av1_data = None;
         if self.depacketizer.format() == PayloadFormat::Av1 {
             // Before judging: a unit whose fragments do not fit together was not decoded.
-            av1_data = av1::join(media());
+            av1_data = av1::join(picture.media());
             if av1_data.is_none() {
                 self.statistics.incomplete_frames += 1;
                 return;
             }
         }
-        let flexible = match &first.codec {
-            CodecDescriptor::Vp9(vp9) if vp9.flexible => Some(vp9.reference_distances.as_slice()),
-            _ => None,
-        };
-        let facts = PictureFacts {
-            keyframe,
-            picture_id: first.picture_id,
-            tl0_picture_index: first.tl0_picture_index,
-            temporal_layer: first.temporal_layer,
-            layer_sync: first.layer_sync,
-            sync_is_upwards: matches!(first.codec, CodecDescriptor::Vp9(_)),
-            reference_distances: flexible,
-            dependencies: picture().filter_map(|(_, _, dependencies)| dependencies).collect(),
-            after_gap: self.after_gap,
-        };
+        let facts = picture.facts(first, keyframe, self.after_gap);
         let has_parameter_sets =
             !matches!(self.format(), PayloadFormat::H264 { .. } | PayloadFormat::H265)
                 || self.parameter_sets_seen == (true, true);
@@ -785,55 +579,13 @@ impl FrameAssembler {
             return;
         }
         let prefix: &[u8] = if prepend_parameter_sets { &self.config.parameter_sets } else { &[] };
-        let data = av1_data.unwrap_or_else(|| join(prefix, media()));
-        let frame = EncodedFrame {
-            data,
-            timestamp: first_slot.timestamp,
-            keyframe,
-            discardable: picture().all(|(_, descriptor, _)| descriptor.discardable),
-            first_sequence: self.base,
-            last_sequence: self.base + packets as u64 - 1,
-            marker: self.slots.range(..packets).flatten().any(|slot| slot.marker),
-            temporal_layer: first_dependencies
-                .map(|dependencies| dependencies.temporal_layer)
-                .or(first.temporal_layer),
-            spatial_layer: picture()
-                .filter_map(|(_, descriptor, dependencies)| {
-                    dependencies.map(|d| d.spatial_layer).or(descriptor.spatial_layer)
-                })
-                .max(),
-            dimensions: picture().find_map(|(_, descriptor, _)| descriptor.dimensions),
-            picture_id: first_dependencies
-                .map(|dependencies| dependencies.frame_number)
-                .or(first.picture_id.map(|id| id.value)),
-            block_payload_type: None,
-            redundant: false,
-        };
+        let data = av1_data.unwrap_or_else(|| join(prefix, picture.media()));
+        let frame = picture.frame(self.base, keyframe, data);
         self.needs_keyframe &= !keyframe;
-        self.ready.push_back(frame);
+        self.ready.extend(frame);
     }
 
-    /// Whether a packet of audio is new.
-    fn note_arrival(&mut self, sequence: u64) -> Insertion {
-        match self.arrived.note(sequence) {
-            Arrival::New => Insertion::Stored,
-            Arrival::Again => {
-                self.statistics.duplicate_packets += 1;
-                Insertion::Duplicate
-            }
-            Arrival::TooOld => {
-                self.statistics.late_packets += 1;
-                Insertion::TooOld
-            }
-        }
-    }
-
-    fn pass_unreadable(&mut self, sequence: u64) -> Insertion {
-        let noted = self.note_arrival(sequence);
-        self.statistics.malformed_packets += u64::from(noted == Insertion::Stored);
-        noted
-    }
-
+    /// Takes a packet of audio that comes out as it arrives.
     fn pass_audio(
         &mut self,
         sequence: u64,
@@ -841,12 +593,9 @@ impl FrameAssembler {
         marker: bool,
         payload: Bytes,
     ) -> Insertion {
-        let noted = self.note_arrival(sequence);
-        if noted != Insertion::Stored {
+        let noted = self.audio.note(sequence, &mut self.statistics);
+        if noted != Insertion::Stored || payload.is_empty() {
             return noted;
-        }
-        if payload.is_empty() {
-            return Insertion::Stored;
         }
         if let Err(error) = self.depacketizer.read(&payload) {
             self.statistics.malformed_packets += 1;
@@ -857,47 +606,8 @@ impl FrameAssembler {
             self.ready.pop_front();
             self.statistics.incomplete_frames += 1;
         }
-        self.hand_on_audio(sequence, timestamp, marker, payload);
+        let packet = (sequence, timestamp, marker);
+        self.audio.hand_on(self.format(), packet, payload, &mut self.ready);
         Insertion::Stored
-    }
-
-    fn hand_on_audio(&mut self, sequence: u64, timestamp: u32, marker: bool, data: Bytes) {
-        let mut frame = EncodedFrame {
-            data,
-            timestamp,
-            keyframe: true,
-            discardable: false,
-            first_sequence: sequence,
-            last_sequence: sequence,
-            marker,
-            temporal_layer: None,
-            spatial_layer: None,
-            dimensions: None,
-            picture_id: None,
-            block_payload_type: None,
-            redundant: false,
-        };
-        if self.format() != PayloadFormat::Red {
-            self.ready.push_back(frame);
-            return;
-        }
-        let payload = std::mem::take(&mut frame.data);
-        let Ok(blocks) = red::blocks(&payload) else { return };
-        let primary = blocks.len().saturating_sub(1);
-        for (index, block) in blocks.into_iter().enumerate() {
-            let timestamp = timestamp.wrapping_sub(u32::from(block.timestamp_offset));
-            // A frame comes out once: its own packet may have come before, or its redundancy may have.
-            if block.range.is_empty() || !self.red_timestamps.note(timestamp) {
-                continue;
-            }
-            self.ready.push_back(EncodedFrame {
-                data: payload.slice(block.range),
-                timestamp,
-                marker: marker && index == primary,
-                block_payload_type: Some(block.payload_type),
-                redundant: index != primary,
-                ..frame.clone()
-            });
-        }
     }
 }
