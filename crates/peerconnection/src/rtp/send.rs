@@ -1,5 +1,8 @@
 //! One stream of ours: frames cut into packets, each with its header and extensions.
 
+mod agreement;
+mod application;
+mod codecs;
 mod repetition;
 mod reports;
 
@@ -13,130 +16,38 @@ use peerage_rtp::payload::telephone_event::EventPacket;
 use peerage_rtp::payload::{FrameFacts, FrameInfo, Packetizer, PacketizerOptions, PayloadFormat};
 use peerage_rtp::repair::{RtxSender, SendHistory, SendHistoryConfig};
 use peerage_rtp::{
-    ExtensionMap, MAX_CSRCS, PayloadType, RtpHeader, RtpPacket, RtpTimestamp, SequenceNumber, Ssrc,
+    ExtensionMap, PayloadType, RtpHeader, RtpPacket, RtpTimestamp, SequenceNumber, Ssrc,
 };
-use peerage_sdp::{Feedback, RidDirection};
-use smallvec::SmallVec;
 
+pub(super) use self::agreement::agreed_rid;
+use self::agreement::sent_extensions;
+use self::codecs::{Codec, SendCodecs};
+pub(super) use self::codecs::{EventCodec, UsedCodec};
 use super::arena::Arena;
 use super::counters::OutboundCounters;
 use super::descriptors::{self, Descriptors};
-use super::fec::{FecCodecs, FecSender, is_protection};
+use super::fec::{FecCodecs, FecSender};
 use super::frame::{Choice, Frame};
 use super::kept::Kept;
 use super::keyframe_requests::KeyframeRequests;
 use super::load::Load;
 use super::packet::{HeaderTemplate, Packet, SparePackets};
-use super::packets::{OutgoingPacket, write_levels};
-use super::routing::red_block;
 use super::scalability::Layers;
 use crate::error::Error;
 use crate::jsep::AgreedMedia;
-use crate::media::{CodecFormat, RtpCodec, dictionary_match, same_format};
-use crate::transceiver::{RtpEncodingParameters, TransceiverHandle, fec_source};
+use crate::media::RtpCodec;
+use crate::transceiver::{TransceiverHandle, fec_source};
 
 /// What a retransmission adds to a packet (RFC 4588 §4).
 const RETRANSMISSION_ROOM: usize = 2;
 /// How far behind the newest a packet that the application numbers may come.
 pub const MAX_LATE_PACKETS: u64 = 1_000;
-/// How far ahead it may jump: receivers guess the rollover of what is nearer than 2^15 (RFC 3711 §3.3.1).
-const MAX_JUMP: i64 = 1 << 14;
-/// The longest datagram with a packet of the application's: Ethernet's 1,500 bytes less the headers of IPv6 and UDP. It has
-/// been cut already, so that [`Settings::mtu`](crate::Settings::mtu) comes too late.
-const MAX_FORWARDED: usize = 1_452;
 
 /// Numbers for which it is remembered that those before were given up: more than a history holds.
 const MAX_GIVEN_UP: u16 = 1 << 14;
 
 /// Earlier frames that redundant audio brings again: one makes up for any single loss.
 const RED_REDUNDANCY: u8 = 1;
-
-/// A codec that the peer takes.
-struct Codec {
-    /// As the peer numbers it.
-    payload_type: PayloadType,
-    /// The payload type of retransmissions.
-    rtx: Option<PayloadType>,
-    /// The peer asks for lost packets.
-    nack: bool,
-    format: PayloadFormat,
-    /// What it is on any connection.
-    codec: CodecFormat,
-    clock_rate: u32,
-    /// Redundant audio: the payload type of the frames inside (RFC 2198 §4).
-    red: Option<PayloadType>,
-    /// As it was agreed on, with what the peer says of it, and its place there.
-    agreed: RtpCodec,
-    place: usize,
-}
-
-impl Codec {
-    /// Whether it carries what the application sends, and not something beside it.
-    fn is_media(&self) -> bool {
-        !matches!(self.format, PayloadFormat::TelephoneEvent | PayloadFormat::ComfortNoise)
-    }
-
-    /// How urgent its packets are.
-    fn class(&self) -> Class {
-        if self.format.is_video() { Class::Video } else { Class::Audio }
-    }
-}
-
-/// What a packet of the application is to know of its codec.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct UsedCodec {
-    pub(super) class: Class,
-    payload_type: PayloadType,
-    clock_rate: u32,
-    /// It has retransmissions.
-    repairable: bool,
-    red: Option<PayloadType>,
-}
-
-/// By what telephone events are sent.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct EventCodec {
-    pub(super) payload_type: PayloadType,
-    pub(super) clock_rate: u32,
-}
-
-/// By what `rid` an encoding is sent, empty without simulcast; `None` if it is not sent, because the peer did not agree to
-/// it. Without a simulcast only the first is (RFC 8853 §5.3.3; webrtc-pc §4.4.1.5, step 4.6.9).
-pub(super) fn agreed_rid<'a>(
-    media: &'a AgreedMedia,
-    encodings: &'a [RtpEncodingParameters],
-    index: usize,
-) -> Option<&'a str> {
-    let own = encodings.get(index)?.rid.as_str();
-    let rids = &media.agreement.rids;
-    let agreed =
-        |own: &str| rids.iter().any(|r| r.direction == RidDirection::Send && *r.id == *own);
-    let layers = media.agreement.simulcast.as_ref().map_or(&[][..], |layers| &layers.send);
-    if layers.is_empty() {
-        return (index == 0).then_some(if agreed(own) { own } else { "" });
-    }
-    let has =
-        |own: &str| layers.iter().flat_map(|layer| &layer.0).any(|format| *format.rid == *own);
-    match encodings.iter().any(|encoding| has(&encoding.rid)) {
-        true => has(own).then_some(own),
-        // An offer of the peer has named them.
-        false => layers.get(index).and_then(|layer| Some(&*layer.0.first()?.rid)),
-    }
-}
-
-/// The header extensions that packets of a section may carry: those that it has agreed to send, which other sections of the
-/// bundle may not have (RFC 8285 §5, §7).
-fn sent_extensions(media: &AgreedMedia) -> ExtensionMap {
-    let mut map = ExtensionMap::new();
-    for extension in media.agreement.extensions.iter().filter(|e| e.direction.sends()) {
-        // An identifier that cannot be used was not agreed on.
-        if let Ok(id) = u8::try_from(extension.id) {
-            let _ = map.insert(id, extension.uri.as_str());
-        }
-    }
-    map.allow_two_byte(media.mixed_headers);
-    map
-}
 
 /// What a frame of video is, by what the application says of it or else by its first bytes.
 fn facts(format: PayloadFormat, frame: &Frame) -> Option<FrameFacts> {
@@ -151,35 +62,6 @@ fn facts(format: PayloadFormat, frame: &Frame) -> Option<FrameFacts> {
         keyframe: info.keyframe.unwrap_or(seen.keyframe),
         dimensions: info.dimensions.or(seen.dimensions),
     })
-}
-
-/// The payload type of retransmissions of packets that have this one.
-fn rtx_of(
-    codecs: &[Codec],
-    fec: Option<&FecSender>,
-    payload_type: PayloadType,
-) -> Option<PayloadType> {
-    match codecs.iter().find(|codec| codec.payload_type == payload_type) {
-        Some(codec) => codec.rtx,
-        None => fec?.rtx_of(payload_type),
-    }
-}
-
-/// The headers of the blocks of redundant audio (RFC 2198 §3) with another payload type; `None` if they have it already, or
-/// cannot be read.
-fn renumber_red(payload: &[u8], to: PayloadType) -> Option<SmallVec<[u8; 16]>> {
-    let mut headers = SmallVec::new();
-    let mut changes = false;
-    loop {
-        let more = payload.get(headers.len())? & 0x80 != 0;
-        let header = payload.get(headers.len()..)?.get(..if more { 4 } else { 1 })?;
-        changes |= header[0] & 0x7f != to.get();
-        headers.push(header[0] & 0x80 | to.get());
-        headers.extend_from_slice(&header[1..]);
-        if !more {
-            return changes.then_some(headers);
-        }
-    }
 }
 
 /// Ticks of a clock in a time.
@@ -208,7 +90,7 @@ pub(super) struct SendStream {
     repairable: bool,
     /// A codec has none though the peer asks for lost packets.
     any_without_rtx: bool,
-    codecs: Vec<Codec>,
+    codecs: SendCodecs,
     /// The codec of the application's last packet, as that of the next one is the same almost always.
     used: Option<(Choice, UsedCodec)>,
     /// The codec of the last frame and its packetiser.
@@ -271,7 +153,7 @@ impl SendStream {
             keyframes: KeyframeRequests::default(),
             repairable: false,
             any_without_rtx: false,
-            codecs: Vec::new(),
+            codecs: SendCodecs::default(),
             used: None,
             current: None,
             options: PacketizerOptions {
@@ -313,24 +195,8 @@ impl SendStream {
         let extensions = sent_extensions(media);
         self.header = HeaderTemplate::new(self.ssrc, mid, rid, self.load.numbered, &extensions);
         self.configure_fec(media, mid, &extensions);
-        let carries = media.agreement.codecs.iter().filter(|codec| !is_protection(&codec.codec));
-        let codecs = carries.enumerate().filter_map(|(place, codec)| {
-            let fmtp = codec.remote_fmtp.as_deref().unwrap_or("");
-            Some(Codec {
-                codec: CodecFormat::of(&codec.codec)?,
-                payload_type: PayloadType::new(codec.send)?,
-                rtx: codec.rtx.and_then(|rtx| PayloadType::new(rtx.send)),
-                nack: codec.codec.rtcp_feedback.contains(&Feedback::Nack),
-                format: PayloadFormat::from_sdp(&codec.codec.name, fmtp)?,
-                clock_rate: codec.codec.clock_rate,
-                red: None,
-                agreed: RtpCodec { fmtp: codec.remote_fmtp.clone(), ..codec.codec.clone() },
-                place,
-            })
-        });
-        self.codecs = codecs.collect();
+        self.codecs = SendCodecs::agreed(media);
         self.used = None;
-        self.find_red_blocks(media);
         self.any_without_rtx = self.codecs.iter().any(|codec| codec.nack && codec.rtx.is_none());
         if !self.codecs.iter().any(|codec| codec.nack) {
             self.history = None;
@@ -357,59 +223,19 @@ impl SendStream {
 
     /// Puts the codec that the application has chosen before the others, which stand as agreed on.
     pub(super) fn prefer(&mut self, chosen: Option<&RtpCodec>) {
-        let is_it = |codec: &&Codec| {
-            codec.is_media() && chosen.is_some_and(|c| dictionary_match(&codec.agreed, c, true))
-        };
-        // Parameters that only the peer names do not keep its codec from being the one that is meant.
-        let named = |codec: &&Codec| {
-            codec.is_media() && chosen.is_some_and(|c| same_format(&codec.agreed, c))
-        };
-        let mut codecs = self.codecs.iter();
-        let found = codecs.clone().find(is_it).or_else(|| codecs.find(named));
-        let chosen = found.map(|codec| codec.place);
-        self.codecs.sort_by_key(|codec| (Some(codec.place) != chosen, codec.place));
+        self.codecs.prefer(chosen);
         self.used = None;
     }
 
     /// What frames are sent as that name no codec, and its payload type.
     pub(super) fn preferred(&self) -> Option<(&RtpCodec, u8)> {
-        self.codec(Choice::First).ok().map(|codec| (&codec.agreed, codec.payload_type.get()))
+        let codec = self.codecs.chosen(Choice::First).ok()?;
+        Some((&codec.agreed, codec.payload_type.get()))
     }
 
     /// Of a codec: the payload type of redundant audio that carries it, and what it carries where it is redundant audio itself.
     pub(super) fn redundancy(&self, payload_type: u8) -> (Option<u8>, Option<&RtpCodec>) {
-        let number = PayloadType::new(payload_type);
-        let around = self.codecs.iter().find(|codec| codec.red.is_some() && codec.red == number);
-        let itself = self.codecs.iter().find(|codec| Some(codec.payload_type) == number);
-        let inner = itself.and_then(|codec| codec.red);
-        let inner = self.codecs.iter().find(|codec| Some(codec.payload_type) == inner);
-        (around.map(|codec| codec.payload_type.get()), inner.map(|codec| &codec.agreed))
-    }
-
-    /// What redundant audio carries: what the peer names, or else the audio of the same clock.
-    fn find_red_blocks(&mut self, media: &AgreedMedia) {
-        for index in 0..self.codecs.len() {
-            let red = &self.codecs[index];
-            if red.format != PayloadFormat::Red {
-                continue;
-            }
-            let agreed = media.agreement.codecs.iter().find(|c| c.send == red.payload_type.get());
-            let fmtp = agreed.and_then(|codec| codec.remote_fmtp.as_deref());
-            let named = red_block(fmtp);
-            let inner = |codec: &&Codec| {
-                let is_it = match named {
-                    Some(number) => codec.payload_type.get() == number,
-                    None => codec.clock_rate == red.clock_rate,
-                };
-                is_it && codec.is_media() && codec.format != PayloadFormat::Red
-            };
-            if let Some(inner) = self.codecs.iter().find(inner) {
-                let (number, format) = (inner.payload_type, red.codec.carrying(inner.codec));
-                (self.codecs[index].red, self.codecs[index].codec) = (Some(number), format);
-            }
-        }
-        // Without anything to carry it cannot be sent.
-        self.codecs.retain(|codec| codec.format != PayloadFormat::Red || codec.red.is_some());
+        self.codecs.redundancy(payload_type)
     }
 
     #[cfg(test)]
@@ -466,13 +292,14 @@ impl SendStream {
 
     /// How urgent a frame is; as the first codec has it where its own is unknown.
     pub(super) fn class(&self, choice: Choice) -> Class {
-        let codec = self.codec(choice).ok().or(self.codecs.first());
+        let codec = self.codecs.chosen(choice).ok().or(self.codecs.first());
         codec.map_or(Class::Video, Codec::class)
     }
 
     /// Whether decoding can begin at a frame.
     pub(super) fn is_keyframe(&self, frame: &Frame) -> bool {
-        let found = || self.codec(frame.choice()).is_ok_and(|c| c.format.is_keyframe(&frame.data));
+        let found =
+            || self.codecs.chosen(frame.choice()).is_ok_and(|c| c.format.is_keyframe(&frame.data));
         frame.info.keyframe.unwrap_or_else(found)
     }
 
@@ -485,40 +312,7 @@ impl SendStream {
 
     /// The payload type under which a codec is sent.
     pub(super) fn payload_type(&self, choice: Choice) -> Option<u8> {
-        self.codec(choice).ok().map(|codec| codec.payload_type.get())
-    }
-
-    /// Whether a codec carries frames of this one: it is the same, or redundant audio of it.
-    fn carries(&self, codec: &Codec, format: CodecFormat) -> bool {
-        let is_inner = |inner: PayloadType| {
-            let of = |codec: &Codec| codec.payload_type == inner && codec.codec == format;
-            self.codecs.iter().any(of)
-        };
-        codec.codec == format || codec.red.is_some_and(is_inner)
-    }
-
-    /// The codec that the application chose.
-    fn codec(&self, choice: Choice) -> Result<&Codec, Error> {
-        let mut codecs = self.codecs.iter();
-        let codec = match choice {
-            // What is sent beside the media is not meant by default.
-            Choice::First => codecs.find(|codec| codec.is_media()),
-            Choice::Number(number) => codecs.find(|codec| codec.payload_type.get() == number),
-            Choice::Format(format) => codecs.find(|codec| codec.codec == format),
-            Choice::Media(format) => match self.codecs.iter().find(|codec| codec.is_media()) {
-                Some(first) if self.carries(first, format) => Some(first),
-                _ => codecs.find(|codec| codec.codec == format),
-            },
-        };
-        codec.ok_or_else(|| {
-            Error::Operation(match choice {
-                Choice::Number(pt) => format!("payload type {pt} was not agreed on with the peer"),
-                Choice::Format(codec) | Choice::Media(codec) => {
-                    format!("{codec} was not agreed on with the peer")
-                }
-                Choice::First => "no codec was agreed on with the peer".to_owned(),
-            })
-        })
+        self.codecs.chosen(choice).ok().map(|codec| codec.payload_type.get())
     }
 
     pub(super) fn mid(&self) -> &str {
@@ -544,7 +338,7 @@ impl SendStream {
         if self.fec.as_ref().is_some_and(|fec| fec.is_red(payload_type)) {
             return Some((self.format()?, self.clock_rate()));
         }
-        let codec = self.codecs.iter().find(|codec| codec.payload_type == payload_type)?;
+        let codec = self.codecs.of(payload_type)?;
         Some((codec.format, codec.clock_rate))
     }
 
@@ -590,7 +384,7 @@ impl SendStream {
             self.offset = self.timestamp_at(captured).0.wrapping_sub(frame.timestamp);
         }
         self.settle_layers(frame);
-        let codec = self.codec(frame.choice())?;
+        let codec = self.codecs.chosen(frame.choice())?;
         let (payload_type, clock_rate) = (codec.payload_type, codec.clock_rate);
         let (format, class) = (codec.format, codec.class());
         let layers_info = match format {
@@ -743,10 +537,7 @@ impl SendStream {
     /// How telephone events are sent: at the rate of the audio where the peer takes that (RFC 4733 §2.1).
     pub(super) fn event_codec(&self) -> Option<EventCodec> {
         let rate = self.clock_rate();
-        let events = |codec: &&Codec| codec.format == PayloadFormat::TelephoneEvent;
-        let codec = (self.codecs.iter().filter(events).find(|codec| codec.clock_rate == rate))
-            .or_else(|| self.codecs.iter().find(events))?;
-        Some(EventCodec { payload_type: codec.payload_type, clock_rate: codec.clock_rate })
+        self.codecs.of_events(rate)
     }
 
     /// A packet of a telephone event, whose timestamp is one on the wire.
@@ -772,117 +563,5 @@ impl SendStream {
     /// A number was taken beside those of the application, which go on after it.
     fn shift_anchor(&mut self) {
         self.anchor = self.anchor.map(|anchor| anchor.wrapping_add(1));
-    }
-
-    /// A packet of the application's is not sent: the next one takes its number, so that no loss is seen.
-    pub(super) fn leave_out(&mut self, packet: &OutgoingPacket) {
-        let (Some(number), Some(anchor)) = (packet.sequence, self.anchor) else { return };
-        let ahead = number.wrapping_add(anchor).wrapping_sub(self.next) as i64;
-        // One that is late leaves a gap: those after it have their numbers already.
-        if ahead >= 0 {
-            self.anchor = Some(anchor.wrapping_sub(1));
-        }
-    }
-
-    /// The codec of a packet of the application's.
-    pub(super) fn codec_of(&mut self, packet: &OutgoingPacket) -> Result<UsedCodec, Error> {
-        let choice = match (packet.choice(), self.counters.payload_type) {
-            // It says nothing, least of all that the codec changes.
-            (Choice::First, Some(last))
-                if packet.payload.is_empty() && packet.prefix.is_empty() =>
-            {
-                Choice::Number(last)
-            }
-            (choice, _) => choice,
-        };
-        if let Some((last, codec)) = self.used
-            && last == choice
-        {
-            return Ok(codec);
-        }
-        let codec = self.codec(choice)?;
-        let used = UsedCodec {
-            class: codec.class(),
-            payload_type: codec.payload_type,
-            clock_rate: codec.clock_rate,
-            repairable: codec.rtx.is_some(),
-            red: codec.red.filter(|_| matches!(choice, Choice::Format(_))),
-        };
-        self.used = Some((choice, used));
-        Ok(used)
-    }
-
-    /// Makes a packet of one of the application's, that goes by [its codec](Self::codec_of); `overhead` is what SRTP adds.
-    pub(super) fn packet(
-        &mut self,
-        now: Instant,
-        packet: &OutgoingPacket,
-        codec: UsedCodec,
-        overhead: usize,
-    ) -> Result<Box<Packet>, Error> {
-        let UsedCodec { class, payload_type, clock_rate, repairable, red } = codec;
-        let number = match packet.sequence {
-            None => {
-                self.shift_anchor();
-                self.next
-            }
-            Some(number) => {
-                let mut anchor = self.anchor.unwrap_or_else(|| self.next.wrapping_sub(number));
-                let ahead = number.wrapping_add(anchor).wrapping_sub(self.next) as i64;
-                if ahead < -(MAX_LATE_PACKETS as i64) {
-                    return Err(Error::Operation(format!(
-                        "sequence number {number} is too far behind those before it"
-                    )));
-                }
-                if ahead > MAX_JUMP {
-                    // What lies between was not sent, or not taken: one gap is as good as so many.
-                    anchor = (self.next + 1).wrapping_sub(number);
-                }
-                self.anchor = Some(anchor);
-                number.wrapping_add(anchor)
-            }
-        };
-        let timestamp = RtpTimestamp(packet.timestamp.wrapping_add(self.offset));
-        let (marker, mut payload) = (packet.marker, packet.payload.clone());
-        // Redundant audio has the payload types of its blocks within.
-        let renumbered = red.and_then(|inner| renumber_red(&payload, inner));
-        if let Some(header) = &renumbered {
-            payload = payload.slice(header.len()..);
-        }
-        let sequence_number = SequenceNumber(number as u16);
-        let ssrc = self.ssrc;
-        let fields = RtpHeader { marker, payload_type, sequence_number, timestamp, ssrc };
-        let made = if packet.extensions.is_empty() && packet.contributing.is_empty() {
-            self.header.packet(class, fields, payload)
-        } else {
-            let most = packet.contributing.len().min(MAX_CSRCS);
-            let contributing = &packet.contributing[..most];
-            let csrcs: SmallVec<[Ssrc; MAX_CSRCS]> =
-                contributing.iter().map(|contribution| Ssrc(contribution.source)).collect();
-            self.header.packet_with(class, fields, &csrcs, payload, |writer, map| {
-                packet.extensions.write(writer, map);
-                write_levels(contributing, writer, map);
-            })
-        };
-        let mut made = self.spare.place(made);
-        made.header.extend_from_slice(renumbered.as_deref().unwrap_or(&packet.prefix));
-        if made.len() + RETRANSMISSION_ROOM + overhead > MAX_FORWARDED {
-            return Err(Error::Operation(format!(
-                "a packet with a payload of {} bytes is longer than {MAX_FORWARDED}",
-                made.payload_len()
-            )));
-        }
-        self.repairable = repairable;
-        self.counters.payload_type = Some(payload_type.get());
-        if class == Class::Video && marker {
-            self.counters.frame(now, FrameFacts::default(), true);
-        }
-        self.load.count(&made);
-        self.load.resume();
-        if number >= self.next {
-            self.next = number + 1;
-            self.last = Some((timestamp.0, now, clock_rate));
-        }
-        Ok(made)
     }
 }

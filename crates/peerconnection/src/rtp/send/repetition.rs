@@ -8,7 +8,7 @@ use peerage_congestion::{Class, DataSize, Padding, choose_padding};
 use peerage_rtp::repair::{Retransmission, SendHistory, SendHistoryConfig};
 use peerage_rtp::{PayloadType, SequenceNumber};
 
-use super::{RETRANSMISSION_ROOM, SendStream, rtx_of};
+use super::{RETRANSMISSION_ROOM, SendStream};
 use crate::rtp::kept::Kept;
 use crate::rtp::packet::Packet;
 
@@ -18,10 +18,10 @@ impl SendStream {
         if !self.any_without_rtx {
             return false;
         }
-        match self.codecs.iter().find(|codec| codec.payload_type == payload_type) {
+        match self.codecs.of(payload_type) {
             Some(codec) => codec.nack && codec.rtx.is_none(),
             // In RED, for parity.
-            None => rtx_of(&self.codecs, self.fec.as_deref(), payload_type).is_none(),
+            None => self.codecs.rtx_of(self.fec.as_deref(), payload_type).is_none(),
         }
     }
 
@@ -113,7 +113,7 @@ impl SendStream {
         }
         let payload_type = PayloadType::from_low_bits(original.header[1]);
         // Sealed again under the same number it would give the keystream away (RFC 3711 §9.1).
-        let rtx = rtx_of(&self.codecs, self.fec.as_deref(), payload_type)?;
+        let rtx = self.codecs.rtx_of(self.fec.as_deref(), payload_type)?;
         let mut header = Vec::with_capacity(original.header.len() + RETRANSMISSION_ROOM);
         let extensions = self.header.extensions();
         self.rtx.encapsulate(&original.header, rtx, extensions, &mut header).ok()?;
@@ -153,7 +153,7 @@ impl SendStream {
         let any = any.unpack(common, self.ssrc);
         // What is kept as it was sealed is no padding.
         let payload_type = PayloadType::from_low_bits(*any.header.get(1)?);
-        let rtx = rtx_of(&self.codecs, self.fec.as_deref(), payload_type)?;
+        let rtx = self.codecs.rtx_of(self.fec.as_deref(), payload_type)?;
         let mut header = Vec::with_capacity(any.header.len() + usize::from(u8::MAX));
         let payload = match choose_padding(wanted, offered) {
             Padding::Retransmission => {
