@@ -553,7 +553,15 @@ impl ReceiveStream {
             nack.poll(now, round_trip, out);
             // What was asked for in vain is not waited for any more.
             if nack.take_key_frame_needed() && !self.packets {
-                (self.wants_keyframe, self.gave_up) = (true, self.gave_up.or(Some(now)));
+                let first = nack.first_missing();
+                match &mut self.current {
+                    // What comes after it tells whether it refers to what was lost: only then a keyframe is needed.
+                    Some((_, assembler)) if assembler.is_described() => {
+                        let next = first.map(|number| self.sequence.peek(number));
+                        assembler.give_up_missing(next.unwrap_or(u64::MAX));
+                    }
+                    _ => (self.wants_keyframe, self.gave_up) = (true, self.gave_up.or(Some(now))),
+                }
             }
         }
     }

@@ -47,6 +47,16 @@ fn stream(ssrc: u32) -> ReceiveStream {
     ReceiveStream::new(1, Ssrc(ssrc), TransceiverHandle(0), None, None, &vp8(), false)
 }
 
+fn header(stream: &ReceiveStream, number: u16, timestamp: u32, marker: bool) -> RtpHeader {
+    RtpHeader {
+        marker,
+        payload_type: PayloadType::new(vp8().payload_type).unwrap(),
+        sequence_number: SequenceNumber(number),
+        timestamp: RtpTimestamp(timestamp),
+        ssrc: stream.ssrc(),
+    }
+}
+
 /// Hands a stream a packet whose frame is told by `timestamp`; the sequence numbers of the frames that come of it.
 fn take(
     stream: &mut ReceiveStream,
@@ -55,15 +65,8 @@ fn take(
     marker: bool,
     payload: &[u8],
 ) -> Vec<u64> {
-    let fields = RtpHeader {
-        marker,
-        payload_type: PayloadType::new(vp8().payload_type).unwrap(),
-        sequence_number: SequenceNumber(number),
-        timestamp: RtpTimestamp(timestamp),
-        ssrc: stream.ssrc(),
-    };
     let mut packet = Vec::new();
-    fields.write(&mut packet, |_| {});
+    header(stream, number, timestamp, marker).write(&mut packet, |_| {});
     packet.extend_from_slice(payload);
     stream.handle(now, &vp8(), &RtpPacket::parse(&packet).unwrap());
     std::iter::from_fn(|| stream.poll_frame(now)).map(|frame| frame.frame.first_sequence).collect()
@@ -246,4 +249,47 @@ fn incomplete_frames_of_all_streams_have_one_budget() {
     assert!(most > 60 << 20, "the budget is there to be used: {most}");
     let given_up = transport.statistics().assemblies_given_up;
     assert!((1..=3).contains(&given_up), "only who holds most gives up: {given_up}");
+}
+
+/// Dependency descriptors tell that nothing refers to what is lost: no keyframe is asked for, and nothing waits for one. What is
+/// referred to is another matter.
+#[test]
+fn no_keyframe_is_asked_for_where_nothing_refers_to_what_was_lost() {
+    use peerage_rtp::payload::FrameInfo;
+    use peerage_rtp::scalability::{DependencyTracker, ScalabilityMode};
+
+    let id = 5;
+    let codec = ReceivedCodec { descriptor: Some(id), ..vp8() };
+    for (lost, needs_keyframe) in [(2_u16, false), (3, true)] {
+        let (start, mut stream) = (Instant::now(), stream(1));
+        let mut tracker = DependencyTracker::new(ScalabilityMode::parse("L1T2").unwrap(), 0);
+        let (mut came, mut now) = (Vec::new(), start);
+        for number in 1..100_u16 {
+            now += MS(40);
+            let (keyframe, layer) = (number == 1, (number + 1) % 2);
+            let timestamp = u32::from(number) * 3_000;
+            let info = FrameInfo {
+                keyframe: Some(keyframe),
+                timestamp,
+                temporal_layer: Some(layer as u8),
+                discardable: layer == 1,
+                ..FrameInfo::default()
+            };
+            let descriptor = tracker.frame(keyframe, &info).unwrap();
+            let (mut value, mut packet) = (Vec::new(), Vec::new());
+            descriptor.write(Some(tracker.structure()), &mut value).unwrap();
+            header(&stream, number, timestamp, true).write(&mut packet, |writer| {
+                writer.put(id, &value).unwrap();
+            });
+            packet.extend_from_slice(if keyframe { &KEYFRAME } else { &OTHER });
+            if number != lost {
+                stream.handle(now, &codec, &RtpPacket::parse(&packet).unwrap());
+            }
+            ask(&mut stream, now, MS(40));
+            came.extend(std::iter::from_fn(|| stream.poll_frame(now)).map(|f| f.frame.timestamp));
+        }
+        assert_eq!(stream.keyframe_request_due(now, KEYFRAME_REQUEST_INTERVAL), needs_keyframe);
+        let expected = if needs_keyframe { 2 } else { 98 };
+        assert_eq!(came.len(), expected, "without {lost}: {came:?}");
+    }
 }
