@@ -84,8 +84,8 @@ struct Held {
     /// When it could be decoded, and when its first packet came.
     arrived: Instant,
     first: Instant,
-    /// Of which timeline its timestamp is.
-    timeline: u32,
+    /// When its picture is to be shown, once timestamps have begun elsewhere: by the timeline that it is of.
+    render_at: Option<Instant>,
 }
 
 /// Durations of a configuration beyond this never go by, and could not be told by a clock.
@@ -103,8 +103,6 @@ pub struct VideoJitterBuffer {
     frames: VecDeque<Held>,
     bytes: usize,
     timeline: Timeline,
-    /// How often timestamps have begun elsewhere.
-    timelines: u32,
     repairs: Repairs,
     estimator: DelayEstimator,
     delay: Delay,
@@ -136,7 +134,6 @@ impl VideoJitterBuffer {
             frames: VecDeque::new(),
             bytes: 0,
             timeline: Timeline::default(),
-            timelines: 0,
             repairs: Repairs::default(),
             estimator: DelayEstimator::default(),
             statistics: VideoJitterStatistics::default(),
@@ -184,8 +181,8 @@ impl VideoJitterBuffer {
             return;
         }
         self.bytes += frame.data.len();
-        let (first, timeline) = (arrived.first, self.timelines);
-        self.frames.push_back(Held { frame, arrived: now, first, timeline });
+        let first = arrived.first;
+        self.frames.push_back(Held { frame, arrived: now, first, render_at: None });
         while self.frames.len() > self.config.max_frames || self.bytes > self.config.max_bytes {
             self.make_room(now);
         }
@@ -206,6 +203,7 @@ impl VideoJitterBuffer {
             return;
         }
         let expected = self.timeline.local(frame.timestamp).unwrap_or(came);
+        let before = self.timeline.clone();
         if step < BACK || expected.saturating_duration_since(came) > AHEAD {
             // Frames of before would be waited for as long as the clock was set back by.
             self.timeline = Timeline::default();
@@ -216,7 +214,7 @@ impl VideoJitterBuffer {
             return;
         }
         if self.timeline.update(came, frame.timestamp) {
-            self.timelines = self.timelines.wrapping_add(1);
+            self.settle(&before);
             self.estimator = DelayEstimator::default();
             self.delay.restart();
             self.estimator.update(0.0, 0.0, frame.data.len());
@@ -230,6 +228,16 @@ impl VideoJitterBuffer {
             return;
         }
         self.newest = Some((came, frame.timestamp));
+    }
+
+    /// Timestamps begin elsewhere: the frames that wait go on as they would have, so that the picture neither hurries now nor
+    /// stops later. None waits for longer than the delay from its arrival, whatever it claimed.
+    fn settle(&mut self, before: &Timeline) {
+        let delay = self.delay.current();
+        for held in self.frames.iter_mut().filter(|held| held.render_at.is_none()) {
+            let expected = before.local(held.frame.timestamp).unwrap_or(held.arrived);
+            held.render_at = Some(expected.min(held.arrived) + delay);
+        }
     }
 
     /// What the network asks for: its jitter, or the time that repairs take where they are frequent.
@@ -265,8 +273,11 @@ impl VideoJitterBuffer {
 
     /// When the picture of a timestamp is to be shown.
     fn render_at(&self, held: &Held) -> Instant {
-        if self.delay.at_once() || held.timeline != self.timelines {
+        if self.delay.at_once() {
             return held.arrived;
+        }
+        if let Some(settled) = held.render_at {
+            return settled;
         }
         let expected = self.timeline.local(held.frame.timestamp).unwrap_or(held.arrived);
         // Whatever the timestamp claims, the picture does not wait longer than the longest delay.
