@@ -16,6 +16,8 @@ pub mod g711;
 pub mod g722;
 #[cfg(feature = "h264")]
 pub mod h264;
+#[cfg(any(feature = "av1", feature = "vpx"))]
+mod layered;
 #[cfg(any(feature = "av1", feature = "h264", feature = "vpx"))]
 mod limits;
 #[cfg(feature = "opus")]

@@ -1,33 +1,19 @@
 //! Encoding.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use peerage_aom::{
-    Encoder, EncoderConfig, Error, LayerRates, MAX_SPATIAL_LAYERS, MAX_TEMPORAL_LAYERS, Packet,
-    Planes,
+    Encoder, EncoderConfig, Error, MAX_SPATIAL_LAYERS, MAX_TEMPORAL_LAYERS, Packet, Planes,
 };
 use peerage_rtp::payload::av1::TEMPORAL_DELIMITER;
 
 use super::{CODEC, layers};
+use crate::codec::layered::{BUFFER, EncoderClock, check_layers, most_of_keyframes, rates};
 use crate::codec::limits::{check_size, check_target};
 use crate::codec::{
     CodecError, Content, EncodedPicture, PictureRequest, VideoEncoder, VideoEncoderInfo,
     VideoTarget,
 };
 use crate::video::VideoFrame;
-
-/// The clock that libaom is given, of RTP video (AV1 RTP specification §4.1).
-const CLOCK: u64 = 90_000;
-
-/// A longer time between two pictures counts as this one: after a pause the next picture must not get the rate of all of it.
-const LONGEST_STEP: Duration = Duration::from_millis(250);
-
-/// Milliseconds of the target rate that the decoder's buffer is thought to hold, hold at first, and ideally hold.
-const BUFFER: (u32, u32, u32) = (600, 300, 400);
-
-/// Percent of the rate that the spatial layers get, by how many there are.
-const SPATIAL_SHARES: [&[u64]; MAX_SPATIAL_LAYERS] = [&[100], &[25, 75], &[8, 25, 67]];
 
 /// How pictures are encoded. What may change with every picture is in [`VideoTarget`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,16 +49,8 @@ impl Default for Av1Config {
 
 impl Av1Config {
     fn check(&self) -> Result<(), CodecError> {
-        for (what, value, most) in [
-            ("the number of temporal layers", self.temporal_layers, MAX_TEMPORAL_LAYERS),
-            ("the number of spatial layers", self.spatial_layers, MAX_SPATIAL_LAYERS),
-        ] {
-            if !(1..=most).contains(&usize::from(value)) {
-                let (value, expected) = (value.to_string(), format!("1 to {most}"));
-                return Err(CodecError::Argument { codec: CODEC, what, value, expected });
-            }
-        }
-        Ok(())
+        let layers = (self.temporal_layers, self.spatial_layers);
+        check_layers(CODEC, layers, (MAX_TEMPORAL_LAYERS, MAX_SPATIAL_LAYERS))
     }
 }
 
@@ -95,10 +73,7 @@ pub struct Av1Encoder {
     target: VideoTarget,
     /// Made for the size of the first picture, and anew for each other size.
     encoder: Option<Encoder>,
-    /// The time of the last picture on its source's clock.
-    last: Option<Duration>,
-    /// The same on libaom's clock.
-    time: u64,
+    clock: EncoderClock,
     /// The place of the next picture in the pattern of layers.
     index: u32,
     packets: Vec<Packet>,
@@ -113,8 +88,8 @@ impl Av1Encoder {
     pub fn new(config: Av1Config) -> Result<Self, CodecError> {
         config.check()?;
         let target = VideoTarget::default();
-        let (time, index) = (0, 0);
-        Ok(Self { config, target, encoder: None, last: None, time, index, packets: Vec::new() })
+        let clock = EncoderClock::default();
+        Ok(Self { config, target, encoder: None, clock, index: 0, packets: Vec::new() })
     }
 
     fn settings(&self, width: u16, height: u16) -> EncoderConfig {
@@ -122,8 +97,6 @@ impl Av1Encoder {
         let area = u32::from(width) * u32::from(height);
         let threads = threads.clamp(1, 16);
         let (buffer, buffer_initial, buffer_optimal) = BUFFER;
-        // Half of what the buffer ideally holds, in percent of the average picture.
-        let intra = f64::from(buffer_optimal) * 0.5 * f64::from(self.target.framerate) / 10.0;
         let speed = match area {
             0..=57_600 => 8,
             57_601..=409_920 => 9,
@@ -137,7 +110,7 @@ impl Av1Encoder {
             tile_columns_log2: threads.ilog2().min((u32::from(width) / 256).max(1).ilog2()).min(2),
             temporal_layers: temporal_layers.into(),
             spatial_layers: spatial_layers.into(),
-            rates: self.rates(),
+            rates: rates(self.target.bitrate, (temporal_layers, spatial_layers)),
             drop_frame_threshold: if self.config.drop_frames && spatial_layers == 1 {
                 30
             } else {
@@ -151,23 +124,9 @@ impl Av1Encoder {
             buffer_initial,
             buffer_optimal,
             speed: self.config.speed.unwrap_or(speed),
-            max_intra_percent: (intra as u32).max(300),
+            max_intra_percent: most_of_keyframes(self.target.framerate),
             screen: content == Content::Screen,
         }
-    }
-
-    fn rates(&self) -> LayerRates {
-        let mut rates = LayerRates::default();
-        let temporal = layers::shares(self.config.temporal_layers);
-        let spatial = SPATIAL_SHARES[usize::from(self.config.spatial_layers) - 1];
-        for (rates, spatial) in rates.iter_mut().zip(spatial) {
-            for (rate, temporal) in rates.iter_mut().zip(temporal) {
-                let share = u128::from(self.target.bitrate) * u128::from(spatial * temporal);
-                let kilobits = (share / 10_000_000).clamp(1, 1_000_000);
-                *rate = u32::try_from(kilobits).unwrap_or(1);
-            }
-        }
-        rates
     }
 
     /// The encoder for pictures of a size.
@@ -185,16 +144,6 @@ impl Av1Encoder {
             self.index = 0;
         }
         Ok(())
-    }
-
-    /// How long the picture lasts, and when it is, on libaom's clock.
-    fn advance(&mut self, time: Duration) -> (i64, u32) {
-        let nominal = (CLOCK as f64 / f64::from(self.target.framerate)) as u32;
-        if let Some(last) = self.last.replace(time) {
-            let step = time.saturating_sub(last).min(LONGEST_STEP);
-            self.time += ((step.as_micros() as u64 * CLOCK) / 1_000_000).max(1);
-        }
-        (self.time as i64, nominal.max(1))
     }
 }
 
@@ -237,7 +186,7 @@ impl VideoEncoder for Av1Encoder {
     ) -> Result<(), CodecError> {
         let (width, height) = (frame.picture.width(), frame.picture.height());
         self.prepare(width, height)?;
-        let when = self.advance(frame.time);
+        let when = self.clock.advance(frame.time, self.target.framerate);
         let Av1Config { temporal_layers, spatial_layers, .. } = self.config;
         let Some(encoder) = &mut self.encoder else { return Ok(()) };
         let keyframe = request.keyframe || self.index == 0;

@@ -34,15 +34,6 @@ pub(super) fn step(temporal_layers: u8, index: u32, spatial: u8) -> Step {
     Step { layer: Layer { last: None, below, ..layer }, layer_sync: false }
 }
 
-/// The share of the rate that each temporal layer gets, percent.
-pub(super) fn shares(layers: u8) -> &'static [u64] {
-    match layers {
-        0 | 1 => &[100],
-        2 => &[60, 40],
-        _ => &[40, 20, 40],
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,7 +65,6 @@ mod tests {
                     }
                 }
             }
-            assert_eq!(shares(temporal_layers).iter().sum::<u64>(), 100);
         }
     }
 

@@ -1,33 +1,18 @@
 //! Encoding.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use peerage_vpx::{
-    Codec, Encoder, EncoderConfig, Flags, LayerRates, MAX_SPATIAL_LAYERS, MAX_TEMPORAL_LAYERS,
-    Packet, Planes,
+    Codec, Encoder, EncoderConfig, Flags, MAX_SPATIAL_LAYERS, MAX_TEMPORAL_LAYERS, Packet, Planes,
 };
 
 use super::{error, temporal};
+use crate::codec::layered::{BUFFER, EncoderClock, check_layers, most_of_keyframes, rates};
 use crate::codec::limits::{check_size, check_target};
 use crate::codec::{
     CodecError, Content, EncodedPicture, PictureRequest, VideoEncoder, VideoEncoderInfo,
     VideoTarget,
 };
 use crate::video::VideoFrame;
-
-/// The clock that libvpx is given, of RTP video (RFC 7741 §4.1).
-const CLOCK: u64 = 90_000;
-
-/// A longer time between two pictures counts as this one: after a pause the next picture must not get the rate of all of it.
-const LONGEST_STEP: Duration = Duration::from_millis(250);
-
-/// Milliseconds of the target rate that the decoder's buffer is thought to hold, hold at first, and ideally hold. libwebrtc has
-/// 1000, 500 and 600; with those, the second after a fall from 800 to 250 kbit/s still has 30 % too much, with these 6 %.
-const BUFFER: (u32, u32, u32) = (600, 300, 400);
-
-/// Percent of the rate that the spatial layers get, by how many there are.
-const SPATIAL_SHARES: [&[u64]; MAX_SPATIAL_LAYERS] = [&[100], &[25, 75], &[8, 25, 67]];
 
 /// How pictures are encoded. What may change with every picture is in [`VideoTarget`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,16 +51,8 @@ impl VpxConfig {
     fn check(&self) -> Result<(), CodecError> {
         let codec = self.codec.name();
         let spatial = if self.codec == Codec::Vp8 { 1 } else { MAX_SPATIAL_LAYERS };
-        for (what, value, most) in [
-            ("the number of temporal layers", self.temporal_layers, MAX_TEMPORAL_LAYERS),
-            ("the number of spatial layers", self.spatial_layers, spatial),
-        ] {
-            if !(1..=most).contains(&usize::from(value)) {
-                let (value, expected) = (value.to_string(), format!("1 to {most}"));
-                return Err(CodecError::Argument { codec, what, value, expected });
-            }
-        }
-        Ok(())
+        let layers = (self.temporal_layers, self.spatial_layers);
+        check_layers(codec, layers, (MAX_TEMPORAL_LAYERS, spatial))
     }
 }
 
@@ -86,10 +63,7 @@ pub struct VpxEncoder {
     target: VideoTarget,
     /// Made for the size of the first picture, and anew for each other size.
     encoder: Option<Encoder>,
-    /// The time of the last picture on its source's clock.
-    last: Option<Duration>,
-    /// The same on libvpx's clock.
-    time: u64,
+    clock: EncoderClock,
     /// The place of the next picture in the pattern of temporal layers.
     index: u32,
     packets: Vec<Packet>,
@@ -104,8 +78,8 @@ impl VpxEncoder {
     pub fn new(config: VpxConfig) -> Result<Self, CodecError> {
         config.check()?;
         let target = VideoTarget::default();
-        let (time, index) = (0, 0);
-        Ok(Self { config, target, encoder: None, last: None, time, index, packets: Vec::new() })
+        let clock = EncoderClock::default();
+        Ok(Self { config, target, encoder: None, clock, index: 0, packets: Vec::new() })
     }
 
     fn settings(&self, width: u16, height: u16) -> EncoderConfig {
@@ -115,8 +89,6 @@ impl VpxEncoder {
         let area = u32::from(width) * u32::from(height);
         let layered = temporal_layers > 1 || spatial_layers > 1;
         let (buffer, buffer_initial, buffer_optimal) = BUFFER;
-        // Half of what the buffer ideally holds, in percent of the average picture.
-        let intra = f64::from(buffer_optimal) * 0.5 * f64::from(self.target.framerate) / 10.0;
         let (quantizers, deviation, speed) = match codec {
             Codec::Vp8 => (if screen { (12, 56) } else { (2, 56) }, (100, 15), -6),
             Codec::Vp9 => {
@@ -130,7 +102,7 @@ impl VpxEncoder {
             threads: threads.clamp(1, 16),
             temporal_layers: temporal_layers.into(),
             spatial_layers: spatial_layers.into(),
-            rates: self.rates(),
+            rates: rates(self.target.bitrate, (temporal_layers, spatial_layers)),
             drop_frame_threshold: if self.config.drop_frames { 30 } else { 0 },
             min_quantizer: quantizers.0,
             max_quantizer: quantizers.1,
@@ -141,7 +113,7 @@ impl VpxEncoder {
             buffer_optimal,
             error_resilient: layered,
             speed: self.config.speed.unwrap_or(speed),
-            max_intra_percent: (intra as u32).max(300),
+            max_intra_percent: most_of_keyframes(self.target.framerate),
             static_threshold: match codec {
                 Codec::Vp8 if screen => 100,
                 Codec::Vp8 => 1,
@@ -150,20 +122,6 @@ impl VpxEncoder {
             noise_sensitivity: 0,
             screen,
         }
-    }
-
-    fn rates(&self) -> LayerRates {
-        let mut rates = LayerRates::default();
-        let temporal = temporal::shares(self.config.temporal_layers);
-        let spatial = SPATIAL_SHARES[usize::from(self.config.spatial_layers) - 1];
-        for (rates, spatial) in rates.iter_mut().zip(spatial) {
-            for (rate, temporal) in rates.iter_mut().zip(temporal) {
-                let share = u128::from(self.target.bitrate) * u128::from(spatial * temporal);
-                let kilobits = (share / 10_000_000).clamp(1, 1_000_000);
-                *rate = u32::try_from(kilobits).unwrap_or(1);
-            }
-        }
-        rates
     }
 
     /// The encoder for pictures of a size.
@@ -187,16 +145,6 @@ impl VpxEncoder {
             self.index = 0;
         }
         Ok(())
-    }
-
-    /// How long the picture lasts, and when it is, on libvpx's clock.
-    fn advance(&mut self, time: Duration) -> (i64, u32) {
-        let nominal = (CLOCK as f64 / f64::from(self.target.framerate)) as u32;
-        if let Some(last) = self.last.replace(time) {
-            let step = time.saturating_sub(last).min(LONGEST_STEP);
-            self.time += ((step.as_micros() as u64 * CLOCK) / 1_000_000).max(1);
-        }
-        (self.time as i64, nominal.max(1))
     }
 }
 
@@ -239,7 +187,7 @@ impl VideoEncoder for VpxEncoder {
     ) -> Result<(), CodecError> {
         let (width, height) = (frame.picture.width(), frame.picture.height());
         self.prepare(width, height)?;
-        let (time, duration) = self.advance(frame.time);
+        let (time, duration) = self.clock.advance(frame.time, self.target.framerate);
         let Some(encoder) = &mut self.encoder else { return Ok(()) };
         let vp8 = self.config.codec == Codec::Vp8;
         let layers = self.config.temporal_layers;

@@ -51,15 +51,6 @@ pub(super) fn step(layers: u8, index: u32) -> Step {
     }
 }
 
-/// The share of the rate that each temporal layer gets, percent.
-pub(super) fn shares(layers: u8) -> &'static [u64] {
-    match layers {
-        0 | 1 => &[100],
-        2 => &[60, 40],
-        _ => &[40, 20, 40],
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,7 +71,6 @@ mod tests {
                 assert_eq!(flags.keep_entropy, flags.temporal_layer > 0);
                 assert!(flags.temporal_layer < layers);
             }
-            assert_eq!(shares(layers).iter().sum::<u64>(), 100);
         }
         let layers: Vec<_> = (0..4).map(|index| step(3, index).flags.temporal_layer).collect();
         assert_eq!(layers, [0, 2, 1, 2]);
