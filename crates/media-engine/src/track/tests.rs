@@ -94,6 +94,22 @@ fn a_disabled_track_gives_black_and_silence() {
 }
 
 #[test]
+fn hints_are_of_the_kind_that_they_are_for() {
+    let (pictures, sounds) = (VideoSource::new("test"), AudioSource::new("test"));
+    let tracks: [MediaStreamTrack; 2] = [pictures.track().into(), sounds.track().into()];
+    for (hint, kept) in [
+        (ContentHint::Motion, [ContentHint::Motion, ContentHint::None]),
+        (ContentHint::Music, [ContentHint::Motion, ContentHint::Music]),
+    ] {
+        tracks.iter().for_each(|track| track.set_content_hint(hint));
+        assert_eq!(tracks.each_ref().map(MediaStreamTrack::content_hint), kept);
+    }
+    assert_eq!(tracks[0].clone_track().content_hint(), ContentHint::Motion);
+    tracks[0].set_content_hint(ContentHint::None);
+    assert_eq!(tracks[0].content_hint(), ContentHint::None);
+}
+
+#[test]
 fn a_muted_source_gives_nothing_and_says_so() {
     let source = VideoSource::new("test");
     let track = source.track();

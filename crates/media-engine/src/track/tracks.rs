@@ -55,6 +55,17 @@ pub enum ContentHint {
     Text,
 }
 
+impl ContentHint {
+    /// Of which tracks it tells something; `None`: of all.
+    fn kind(self) -> Option<TrackKind> {
+        match self {
+            Self::None => None,
+            Self::Speech | Self::SpeechRecognition | Self::Music => Some(TrackKind::Audio),
+            Self::Motion | Self::Detail | Self::Text => Some(TrackKind::Video),
+        }
+    }
+}
+
 /// How a track adapts what its source gives; `None` leaves it as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -192,9 +203,11 @@ impl<M: Medium> Track<M> {
         self.shared.lock().hint
     }
 
-    /// Says what it is of.
+    /// Says what it is of. A hint that is for tracks of the other kind changes nothing (W3C MediaStreamTrack Content Hints §3).
     pub fn set_content_hint(&self, hint: ContentHint) {
-        self.shared.lock().hint = hint;
+        if hint.kind().is_none_or(|kind| kind == M::KIND) {
+            self.shared.lock().hint = hint;
+        }
     }
 
     /// How it adapts what the source gives.
@@ -378,6 +391,16 @@ impl MediaStreamTrack {
     /// See [`Track::set_enabled`].
     pub fn set_enabled(&self, enabled: bool) {
         either!(self, track => track.set_enabled(enabled));
+    }
+
+    /// See [`Track::content_hint`].
+    pub fn content_hint(&self) -> ContentHint {
+        either!(self, track => track.content_hint())
+    }
+
+    /// See [`Track::set_content_hint`].
+    pub fn set_content_hint(&self, hint: ContentHint) {
+        either!(self, track => track.set_content_hint(hint));
     }
 
     /// See [`Track::muted`].
