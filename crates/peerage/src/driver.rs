@@ -9,8 +9,10 @@
 //! Every mutation marks its connection dirty; a turn ends by draining the dirty ones, so that a batch of packets costs one
 //! drain. A connection whose socket would block waits until it is writable, and the others go on; see [`port`].
 
+mod claims;
 mod connection;
 mod mdns;
+mod media;
 mod port;
 mod resolver;
 mod routes;

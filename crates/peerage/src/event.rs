@@ -55,6 +55,22 @@ pub enum Event {
         /// Whether it was for ever.
         ended: bool,
     },
+    /// The peer has ended what it sent on this transceiver (RTCP BYE): the track is muted until something comes again.
+    TrackMuted {
+        /// The transceiver.
+        transceiver: RtpTransceiver,
+    },
+    /// No encoder can make what was negotiated for a track that [`send_track`](RtpTransceiver::send_track) sends: nothing is sent
+    /// on this encoding until something else is negotiated, or set. Told once for each such change.
+    #[cfg(feature = "engine")]
+    EncoderFailed {
+        /// The transceiver.
+        transceiver: RtpTransceiver,
+        /// The encoding, 0 without simulcast.
+        encoding: usize,
+        /// What is missing, or what the encoder says.
+        reason: String,
+    },
     /// An encoder is to do something else from now on: its encoding begins or ends, has another codec, or other parameters
     /// were set. [`RtpTransceiver::encoding_target`] tells what.
     EncodingChanged {

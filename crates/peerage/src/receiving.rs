@@ -1,6 +1,6 @@
 //! What is wanted of a transceiver's receiver, as a value that a thread can look at.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use peerage_peerconnection::Transceiver;
 use tokio::sync::watch;
@@ -12,25 +12,23 @@ pub(crate) struct Receiving {
     pub(crate) streams: Vec<String>,
     /// `jitterBufferTarget`.
     pub(crate) jitter_buffer_target: Option<Duration>,
+    /// What comes is let through to the track (`[[Receptive]]`).
+    pub(crate) receptive: bool,
+    /// When the peer last ended what it sends: what came until then does not unmute the track.
+    pub(crate) muted_at: Option<Instant>,
 }
 
 impl Receiving {
-    pub(crate) fn of(transceiver: &Transceiver) -> Self {
-        let receiver = &transceiver.receiver;
-        Self {
-            streams: receiver.streams.clone(),
-            jitter_buffer_target: receiver.jitter_buffer_target,
-        }
-    }
-
     /// Tells of a transceiver as it is now, where that is something else.
     pub(crate) fn update(known: &watch::Sender<Self>, transceiver: &Transceiver) {
         let receiver = &transceiver.receiver;
+        let (target, receptive) = (receiver.jitter_buffer_target, transceiver.is_receptive());
         known.send_if_modified(|known| {
             let changed = known.streams != receiver.streams
-                || known.jitter_buffer_target != receiver.jitter_buffer_target;
+                || (known.jitter_buffer_target, known.receptive) != (target, receptive);
             if changed {
-                *known = Self::of(transceiver);
+                known.streams.clone_from(&receiver.streams);
+                (known.jitter_buffer_target, known.receptive) = (target, receptive);
             }
             changed
         });

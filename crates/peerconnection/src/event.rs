@@ -80,6 +80,12 @@ pub enum Event {
         /// Whether it was for ever.
         ended: bool,
     },
+    /// The peer said goodbye (RFC 3550 §6.6) for all that it sent on this transceiver: the track is muted until something comes
+    /// again (webrtc-pc §5.3).
+    TrackMuted {
+        /// The transceiver.
+        transceiver: TransceiverHandle,
+    },
     /// An encoded frame came in.
     Frame(Box<MediaFrame>),
     /// The peer asks for a keyframe (RFC 4585 §6.3.1, RFC 5104 §3.5.1).

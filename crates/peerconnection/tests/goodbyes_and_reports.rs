@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{Pair, calling, calling_with, config, frames, negotiate, vp8};
 use peerage_peerconnection::media::MediaKind;
-use peerage_peerconnection::{Error, Frame, TransceiverDirection, TransceiverHandle};
+use peerage_peerconnection::{Error, Event, Frame, TransceiverDirection, TransceiverHandle};
 
 const FRAME_TIME: Duration = Duration::from_millis(33);
 
@@ -65,6 +65,8 @@ fn a_transceiver_that_is_stopped_ends_its_own_sources_at_once() {
     pair.a.pc.stop_transceiver(pair.now, video).unwrap();
     pair.run_for(Duration::from_millis(50));
     assert_eq!(inbound(&pair), 1, "before anything is negotiated");
+    let muted = |event: &&Event| matches!(event, Event::TrackMuted { .. });
+    assert_eq!(pair.b.events.iter().filter(muted).count(), 1, "that of the video");
     let frame = Frame::new(vp8(true, 900, 1), 1);
     let refused = pair.a.pc.send_frame(pair.now, video, 0, &frame);
     assert!(matches!(refused, Err(Error::InvalidState { .. })), "{refused:?}");

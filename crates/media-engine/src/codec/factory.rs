@@ -77,6 +77,11 @@ pub trait CodecFactory: fmt::Debug + Send + Sync {
         let _ = settings;
         self.video_encoder(codec)
     }
+    /// The scalability modes (W3C webrtc-svc §6) of its encoder of pictures, as their names are there.
+    fn scalability_modes(&self, codec: &CodecSpec) -> &'static [&'static str] {
+        let _ = codec;
+        &["L1T1"]
+    }
     /// A decoder of pictures.
     fn video_decoder(&self, codec: &CodecSpec) -> Result<Box<dyn VideoDecoder>, CodecError>;
 }
@@ -97,6 +102,11 @@ fn missing(codec: &CodecSpec) -> CodecError {
     };
     CodecError::Missing { codec: format!("{:?}", codec.format), feature }
 }
+
+/// What encoders make: the first is there without layers, and the first three are layers in time.
+const LAYERS: [&str; 9] = [
+    "L1T1", "L1T2", "L1T3", "L2T1_KEY", "L2T2_KEY", "L2T3_KEY", "L3T1_KEY", "L3T2_KEY", "L3T3_KEY",
+];
 
 const AV1: bool = cfg!(feature = "av1");
 const OPUS: bool = cfg!(feature = "opus");
@@ -155,6 +165,15 @@ impl CodecFactory for BuiltIn {
 
     fn video_encoder(&self, codec: &CodecSpec) -> Result<Box<dyn VideoEncoder>, CodecError> {
         self.video_encoder_with(codec, VideoEncoderSettings::default())
+    }
+
+    fn scalability_modes(&self, codec: &CodecSpec) -> &'static [&'static str] {
+        match codec.format {
+            PayloadFormat::Vp8 => &LAYERS[..3],
+            // Spatial layers are predicted from each other in keyframes only, and each has half the size of the next.
+            PayloadFormat::Vp9 | PayloadFormat::Av1 => &LAYERS,
+            _ => &LAYERS[..1],
+        }
     }
 
     fn video_encoder_with(

@@ -6,25 +6,20 @@ use std::time::Instant;
 
 use peerage_peerconnection::{
     self as proto, ConnectionState, DataChannelHandle, DataChannelState, MediaFrame, Message,
-    PeerConnection as Protocol, ReceivedPacket, SendError, TransceiverHandle, media::MediaKind,
+    PeerConnection as Protocol, SendError, TransceiverDirection, TransceiverHandle,
+    media::MediaKind,
 };
 use rustc_hash::FxHashMap;
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::ConnectionId;
-use super::routes::{MAX_ROUTES_PER_CONNECTION, Path, Routes};
+use super::claims::Claims;
+use super::media::{Delivered, Media};
+use super::routes::{Path, Routes};
 use crate::data_channel::{ChannelParts, ChannelShared, ReceiveBudget};
-use crate::encoder_requests::Requester;
 use crate::lifeline::Lifeline;
 use crate::peer_connection::Snapshot;
-#[cfg(feature = "engine")]
-use crate::receiving::Receiving;
-use crate::rtp_transceiver::{FRAME_QUEUE, PACKET_QUEUE, Received};
-use crate::{DataChannel, Event, RtpTransceiver, target_bitrate};
-
-/// Local ufrags that stay routable beside those in use: of before a restart, whose packets may be under way, and of transports
-/// that a bundle has done away with.
-const MAX_OLD_UFRAGS: usize = 2;
+use crate::{DataChannel, Event, RtpTransceiver};
 
 /// What the driver must do on behalf of a connection.
 #[derive(Debug)]
@@ -64,54 +59,6 @@ struct Channel {
     close_after: Option<u64>,
 }
 
-/// A transceiver as the driver sees it.
-#[derive(Debug)]
-struct Media {
-    kind: MediaKind,
-    frames: mpsc::Sender<MediaFrame>,
-    packets: mpsc::Sender<ReceivedPacket>,
-    received: Received,
-    /// What is wanted of whoever plays them.
-    #[cfg(feature = "engine")]
-    receiving: watch::Sender<Receiving>,
-    /// What its encodings may send.
-    bitrates: watch::Sender<Vec<u64>>,
-    /// What their encoders are asked for.
-    requester: Requester,
-    /// Sources of which a picture was not read: what follows is dropped until a keyframe comes.
-    skipping: Vec<u32>,
-}
-
-impl Media {
-    fn new(kind: MediaKind, bitrates: Vec<u64>, requester: Requester) -> Self {
-        let (frames, frames_out) = mpsc::channel(FRAME_QUEUE);
-        let (packets, packets_out) = mpsc::channel(PACKET_QUEUE);
-        #[cfg(feature = "engine")]
-        let (receiving, wishes) = watch::channel(Receiving::default());
-        let received = Received {
-            #[cfg(feature = "engine")]
-            wishes,
-            frames: Arc::new(Mutex::new(frames_out)),
-            packets: Arc::new(Mutex::new(packets_out)),
-        };
-        let (bitrates, _) = watch::channel(bitrates);
-        Self {
-            kind,
-            frames,
-            packets,
-            received,
-            #[cfg(feature = "engine")]
-            receiving,
-            bitrates,
-            requester,
-            skipping: Vec::new(),
-        }
-    }
-}
-
-/// Most sources of one transceiver that are told apart in that.
-const MAX_SKIPPING: usize = 16;
-
 /// A connection in the driver.
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
@@ -129,12 +76,13 @@ pub(crate) struct Connection {
     channels: FxHashMap<DataChannelHandle, Channel>,
     /// The transceivers that anybody has a handle of.
     media: FxHashMap<TransceiverHandle, Media>,
+    /// Those that were stopped, until the events that tell of it are out.
+    stopped: Vec<(TransceiverHandle, MediaKind)>,
     /// Channels with bytes outstanding: only these are looked at after a drain.
     sending: Vec<DataChannelHandle>,
     budget: Arc<ReceiveBudget>,
     send_buffer: usize,
-    ufrags: VecDeque<String>,
-    paths: VecDeque<Path>,
+    claims: Claims,
     /// A path that another connection has, and that was told of.
     taken_path: Option<Path>,
     dropped_events: u64,
@@ -164,11 +112,11 @@ impl Connection {
             snapshot,
             channels: FxHashMap::default(),
             media: FxHashMap::default(),
+            stopped: Vec::new(),
             sending: Vec::new(),
             budget: Arc::new(ReceiveBudget::new(receive_budget)),
             send_buffer,
-            ufrags: VecDeque::new(),
-            paths: VecDeque::new(),
+            claims: Claims::default(),
             taken_path: None,
             dropped_events: 0,
             unread_frames: 0,
@@ -178,14 +126,33 @@ impl Connection {
     }
 
     /// Lets the handles see the present states and descriptions.
-    pub(crate) fn publish(&self) {
+    pub(crate) fn publish(&mut self) {
+        self.release_stopped();
         self.snapshot.send_replace(snapshot(&self.pc));
         #[cfg(feature = "engine")]
         for (&handle, media) in &self.media {
             if let Some(transceiver) = self.pc.transceiver(handle) {
-                Receiving::update(&media.receiving, transceiver);
+                media.update(transceiver);
             }
         }
+    }
+
+    /// Whether a transceiver carries nothing any more, and never will.
+    fn is_over(&self, handle: TransceiverHandle) -> bool {
+        let stopped = |transceiver: &proto::Transceiver| {
+            transceiver.direction == TransceiverDirection::Stopped
+        };
+        self.pc.connection_state() == ConnectionState::Closed
+            || self.pc.transceiver(handle).is_none_or(stopped)
+    }
+
+    /// Ends what waits for transceivers that were stopped: encoders, and whoever reads.
+    fn release_stopped(&mut self) {
+        let mut media = std::mem::take(&mut self.media);
+        let over = media.extract_if(|handle, _| self.is_over(*handle));
+        let over: Vec<_> = over.map(|(handle, media)| (handle, media.kind())).collect();
+        self.stopped.extend(over);
+        self.media = media;
     }
 
     /// Makes the handle for a channel of the state machine.
@@ -224,68 +191,49 @@ impl Connection {
         kind: MediaKind,
     ) -> RtpTransceiver {
         let pc = &self.pc;
-        let media = self.media.entry(handle).or_insert_with(|| {
-            let known = (0..).map_while(|encoding| pc.target_bitrate(handle, encoding));
-            let bitrates: Vec<_> = known.collect();
-            let targets = (0..bitrates.len()).map(|encoding| pc.encoding_target(handle, encoding));
-            let requester = Requester::new(targets);
-            Media::new(kind, bitrates, requester)
-        });
+        let media = self.media.entry(handle).or_insert_with(|| Media::new(pc, handle, kind));
         #[cfg(feature = "engine")]
         if let Some(transceiver) = pc.transceiver(handle) {
-            Receiving::update(&media.receiving, transceiver);
+            media.update(transceiver);
         }
-        let (received, bitrates) = (media.received.clone(), media.bitrates.subscribe());
-        let requests = media.requester.subscribe();
-        if self.pc.connection_state() == ConnectionState::Closed {
+        let transceiver = media.open(lifeline, handle);
+        if self.is_over(handle) {
             // Without its sender: nobody is to wait for frames that cannot come.
             self.media.remove(&handle);
         }
-        RtpTransceiver::new(lifeline, handle, kind, received, bitrates, requests)
+        transceiver
     }
 
     /// The handle for an event; `None` if the transceiver is gone, or nobody is left to see it.
     fn transceiver(&mut self, handle: TransceiverHandle) -> Option<RtpTransceiver> {
         // One that was stopped is known here alone.
-        let known = self.media.get(&handle).map(|media| media.kind);
+        let stopped = || self.stopped.iter().find(|(other, _)| *other == handle);
+        let known = self.media.get(&handle).map(Media::kind).or_else(|| Some(stopped()?.1));
         let kind = known.or_else(|| Some(self.pc.transceiver(handle)?.kind))?;
         let lifeline = self.lifeline.upgrade()?;
         Some(self.open_transceiver(lifeline, handle, kind))
     }
 
     fn deliver_frame(&mut self, frame: MediaFrame) {
-        let (handle, ssrc, keyframe) = (frame.transceiver, frame.ssrc, frame.frame.keyframe);
+        let handle = frame.transceiver;
         let Some(media) = self.media.get_mut(&handle) else { return };
-        let skips = media.skipping.contains(&ssrc);
-        if skips && keyframe {
-            media.skipping.retain(|source| *source != ssrc);
-        } else if skips {
-            self.unread_frames += 1;
-            if media.frames.capacity() > 0 {
-                self.pc.request_keyframe(Instant::now(), handle);
-            }
+        let delivered = media.deliver(frame);
+        if delivered == Delivered::Waits {
             return;
         }
-        if media.frames.try_send(frame).is_err() {
-            // Nobody reads, or too slowly: what follows makes no picture without a keyframe.
-            if media.kind == MediaKind::Video && media.skipping.len() < MAX_SKIPPING {
-                media.skipping.push(ssrc);
-            }
-            self.unread_frames += 1;
-            if self.unread_frames.is_power_of_two() {
-                tracing::debug!(
-                    connection = self.id,
-                    dropped = self.unread_frames,
-                    "frames are not read: call recv_frame"
-                );
-            }
+        self.unread_frames += 1;
+        if delivered == Delivered::KeyframeDue {
+            self.pc.request_keyframe(Instant::now(), handle);
+        } else if self.unread_frames.is_power_of_two() {
+            let (connection, dropped) = (self.id, self.unread_frames);
+            tracing::debug!(connection, dropped, "frames are not read: call recv_frame");
         }
     }
 
     fn deliver_packets(&mut self) {
         while let Some(packet) = self.pc.poll_rtp() {
             let Some(media) = self.media.get(&packet.transceiver) else { continue };
-            if media.packets.try_send(packet).is_err() {
+            if !media.deliver_packet(packet) {
                 self.unread_packets += 1;
                 if self.unread_packets.is_power_of_two() {
                     let (connection, dropped) = (self.id, self.unread_packets);
@@ -413,13 +361,13 @@ impl Connection {
                 }
                 proto::Event::TargetBitrate { transceiver, encoding, bitrate } => {
                     if let Some(media) = self.media.get(&transceiver) {
-                        target_bitrate::set(&media.bitrates, encoding, bitrate);
+                        media.set_bitrate(encoding, bitrate);
                     }
                 }
                 proto::Event::EncodingChanged { transceiver, encoding } => {
                     if let Some(media) = self.media.get(&transceiver) {
                         let target = self.pc.encoding_target(transceiver, encoding);
-                        media.requester.target(encoding, target);
+                        media.requester().target(encoding, target);
                     }
                     if let Some(transceiver) = self.transceiver(transceiver) {
                         self.emit(Event::EncodingChanged { transceiver, encoding });
@@ -427,7 +375,7 @@ impl Connection {
                 }
                 proto::Event::KeyframeRequested { transceiver, encoding } => {
                     if let Some(media) = self.media.get(&transceiver) {
-                        media.requester.keyframe(encoding);
+                        media.requester().keyframe(encoding);
                     }
                     if let Some(transceiver) = self.transceiver(transceiver) {
                         self.emit(Event::KeyframeRequested { transceiver, encoding });
@@ -449,11 +397,22 @@ impl Connection {
                     }
                 }
                 proto::Event::TrackRemoved { transceiver, ended } => {
+                    if let Some(media) = self.media.get(&transceiver) {
+                        media.mute();
+                    }
                     if let Some(handle) = self.transceiver(transceiver) {
                         self.emit(Event::TrackRemoved { transceiver: handle, ended });
                     }
                     if ended {
                         self.media.remove(&transceiver);
+                    }
+                }
+                proto::Event::TrackMuted { transceiver } => {
+                    if let Some(media) = self.media.get(&transceiver) {
+                        media.mute();
+                    }
+                    if let Some(transceiver) = self.transceiver(transceiver) {
+                        self.emit(Event::TrackMuted { transceiver });
                     }
                 }
                 proto::Event::BufferedAmountLow(_) => {}
@@ -479,6 +438,7 @@ impl Connection {
         if changed {
             self.publish();
         }
+        self.stopped.clear();
     }
 
     fn forward(&mut self, event: proto::Event) {
@@ -511,6 +471,19 @@ impl Connection {
             _ => return,
         };
         self.emit(event);
+    }
+
+    /// The media engine has no encoder for what an encoding is to be.
+    #[cfg(feature = "engine")]
+    pub(crate) fn encoder_failed(
+        &mut self,
+        handle: TransceiverHandle,
+        encoding: usize,
+        reason: String,
+    ) {
+        if let Some(transceiver) = self.transceiver(handle) {
+            self.emit(Event::EncoderFailed { transceiver, encoding, reason });
+        }
     }
 
     fn emit(&mut self, event: Event) {
@@ -553,16 +526,7 @@ impl Connection {
 
     /// Notes that a path was claimed for this connection; gives the oldest one back when there are too many.
     pub(crate) fn note_path(&mut self, path: Path) -> Option<Path> {
-        // It may be in the list still, if somebody else took it meanwhile.
-        self.paths.retain(|other| *other != path);
-        self.paths.push_back(path);
-        if self.paths.len() <= MAX_ROUTES_PER_CONNECTION {
-            return None;
-        }
-        // The paths that carry something stay, from however many addresses the peer asks.
-        let in_use: Vec<Path> = self.pc.selected_paths().collect();
-        let oldest = self.paths.iter().position(|other| !in_use.contains(other))?;
-        self.paths.remove(oldest)
+        self.claims.note_path(path, &self.pc)
     }
 
     /// Whether something of the connection takes this path and gets through.
@@ -595,38 +559,12 @@ impl Connection {
 
     /// Claims the present local ufrags, one for each transport; earlier ones stay for a while.
     pub(crate) fn claim_ufrags(&mut self, routes: &mut Routes) {
-        for ufrag in self.pc.local_ufrags() {
-            if self.ufrags.iter().any(|known| known == ufrag) {
-                continue;
-            }
-            if !routes.claim_ufrag(ufrag, self.id) {
-                tracing::warn!(
-                    connection = self.id,
-                    ufrag,
-                    "ufrag is in use by another connection of this endpoint"
-                );
-                continue;
-            }
-            self.ufrags.push_back(ufrag.to_owned());
-        }
-        let most = self.pc.local_ufrags().count() + MAX_OLD_UFRAGS;
-        while self.ufrags.len() > most {
-            let is_old = |known: &String| self.pc.local_ufrags().all(|ufrag| ufrag != known);
-            let Some(oldest) = self.ufrags.iter().position(is_old) else { return };
-            if let Some(oldest) = self.ufrags.remove(oldest) {
-                routes.release_ufrag(&oldest, self.id);
-            }
-        }
+        self.claims.claim_ufrags(self.id, &self.pc, routes);
     }
 
     /// Gives all routes up.
     pub(crate) fn release_routes(&mut self, routes: &mut Routes) {
-        for path in self.paths.drain(..) {
-            routes.release_path(&path, self.id);
-        }
-        for ufrag in self.ufrags.drain(..) {
-            routes.release_ufrag(&ufrag, self.id);
-        }
+        self.claims.release(self.id, routes);
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use super::arrivals::{Arrival, Arrivals};
 use super::codec_turn::{CodecTurn, Turn};
+use super::failures::Failures;
 use super::receiver::Told;
 use super::together::Together;
 use crate::Error;
@@ -45,6 +46,7 @@ pub(super) fn begin(
         together,
         told,
         current: None,
+        failures: Failures::default(),
         tones: TelephoneTones::new(),
         frame: block,
         blocks: 0,
@@ -52,6 +54,7 @@ pub(super) fn begin(
     let run = move || {
         let mut due = Instant::now() + AudioBlock::DURATION;
         while player.source.is_wanted() {
+            player.told.muting.check(&player.source);
             match arrivals.next(due) {
                 Arrival::Frame { frame, .. } => player.take(&frame),
                 Arrival::Nothing => {
@@ -86,6 +89,7 @@ struct Player {
     together: Together,
     told: Told,
     current: Option<Current>,
+    failures: Failures<CodecFormat>,
     tones: TelephoneTones,
     /// Filled anew for each block.
     frame: AudioFrame,
@@ -116,7 +120,7 @@ impl Player {
         {
             self.together.take(received, SyncMedium::Sound(codec.codec().clock_rate()));
             buffer.insert(received.arrival.last, packet);
-            self.source.set_muted(false);
+            self.told.muting.came(received.arrival.last, &self.source);
         }
     }
 
@@ -144,15 +148,20 @@ impl Player {
         if self.turn(received) == Some(Turn::Same) {
             return true;
         }
+        if self.failures.is_known(|known| *known == codec) {
+            return false;
+        }
         let turn = CodecTurn::new(codec, received.frame.first_sequence);
         let spec = CodecSpec::new(codec.payload(), codec.clock_rate(), 1);
         let decoder = match self.codecs.audio_decoder(&spec) {
             Ok(decoder) => decoder,
             Err(error) => {
                 tracing::warn!(%error, "a track cannot be decoded");
+                self.failures.note(codec);
                 return false;
             }
         };
+        self.failures.clear();
         match &mut self.current {
             // It goes on in another codec: what waits is played before.
             Some(current) if current.ssrc == ssrc => {

@@ -15,6 +15,7 @@ use peerage_rtp::extension::AudioLevel;
 
 use super::captured::CapturedSound;
 use super::codecs;
+use super::failures::Failures;
 use super::frames::FrameOutlet;
 use super::redundancy::Redundancy;
 use super::sender::{Input, Shared};
@@ -26,6 +27,10 @@ const REST: Duration = Duration::from_millis(100);
 
 /// How far the time of a block may be from what the samples before it make it, before they are believed to have a gap.
 const MAX_DEVIATION: Duration = Duration::from_millis(60);
+
+/// Blocks of silence that are sent of a track that was disabled, so that what the peer makes up for what is missing goes on from
+/// silence: 100 ms. Then nothing is sent (webrtc-pc §5.2, `RTCRtpSender.track`).
+const SILENCE: u32 = 10;
 
 /// What packets last where the peer says nothing.
 const PACKET: Duration = Duration::from_millis(20);
@@ -63,14 +68,21 @@ pub(super) fn run(
     outlet.set_capture(captured.clone());
     // Whether somebody spoke in what the next packet is made of (RFC 6464's V bit).
     let (mut detector, mut voice) = (VoiceDetector::default(), false);
+    let mut silent = 0;
+    let mut failures: Failures<EncodingTarget> = Failures::default();
+    let mut untold: Option<String> = None;
     let counters = &shared.counters;
     while !shared.is_over() && !outlet.is_closed() && !requests.is_over() {
         if let Some(next) = shared.take_next() {
             input = next;
             timeline.begin_source();
             captured.begin();
+            failures.clear();
         }
-        let Input::Audio { sink, .. } = &mut input else {
+        if let Some(reason) = untold.take_if(|reason| outlet.fail(0, reason.clone())) {
+            tracing::debug!(reason, "the application knows");
+        }
+        let Input::Audio { track, sink } = &mut input else {
             std::thread::sleep(REST);
             continue;
         };
@@ -96,6 +108,17 @@ pub(super) fn run(
             sink.recycle(frame);
             continue;
         };
+        silent = if track.enabled() { 0 } else { silent + 1 };
+        if silent > SILENCE {
+            counters.left_out.add(1);
+            sink.recycle(frame);
+            continue;
+        }
+        if failures.is_known(|known| same_encoder(known, &target)) {
+            counters.failed.add(1);
+            sink.recycle(frame);
+            continue;
+        }
         let loss = outlet.loss();
         let twice = match (&target.carried, target.redundant) {
             (Some(_), _) => true,
@@ -104,7 +127,7 @@ pub(super) fn run(
         let wanted = wanted(encoded(&target), if twice { bitrate / 2 } else { bitrate }, loss);
         // The block has ended now; where it began is where its time is.
         let began = now.checked_sub(frame.block.duration()).unwrap_or(now);
-        match prepare(&mut current, codecs, target, wanted) {
+        match prepare(&mut current, codecs, &target, wanted) {
             Ok(current) => {
                 let target = &current.target;
                 let clock = u128::from(encoded(target).clock_rate);
@@ -142,6 +165,8 @@ pub(super) fn run(
             Err(error) => {
                 tracing::warn!(%error, "a track cannot be encoded");
                 counters.failed.add(1);
+                failures.note(target);
+                untold = Some(error.to_string());
             }
         }
         sink.recycle(frame);
@@ -168,6 +193,11 @@ fn encoded(target: &EncodingTarget) -> &RtpCodec {
     target.carried.as_ref().unwrap_or(&target.codec)
 }
 
+/// Whether one encoder serves for both.
+fn same_encoder(one: &EncodingTarget, other: &EncodingTarget) -> bool {
+    encoded(one) == encoded(other) && packet_duration(one) == packet_duration(other)
+}
+
 /// How long packets are to last: what the peer prefers, within what it takes at most.
 fn packet_duration(target: &EncodingTarget) -> Duration {
     let times = &target.packet_times;
@@ -191,20 +221,16 @@ fn wanted(codec: &RtpCodec, bitrate: u64, loss: f32) -> AudioTarget {
 fn prepare<'a>(
     current: &'a mut Option<Current>,
     codecs: &dyn CodecFactory,
-    target: EncodingTarget,
+    target: &EncodingTarget,
     wanted: AudioTarget,
 ) -> Result<&'a mut Current, CodecError> {
-    let same = |current: &Current| {
-        encoded(&current.target) == encoded(&target)
-            && packet_duration(&current.target) == packet_duration(&target)
-    };
-    if !current.as_ref().is_some_and(same) {
+    if !current.as_ref().is_some_and(|current| same_encoder(&current.target, target)) {
         *current = None;
-        let spec = codecs::spec(encoded(&target)).ok_or_else(|| CodecError::Missing {
+        let spec = codecs::spec(encoded(target)).ok_or_else(|| CodecError::Missing {
             codec: target.codec.name.to_string(),
             feature: None,
         })?;
-        let spec = spec.with_packet_duration(packet_duration(&target));
+        let spec = spec.with_packet_duration(packet_duration(target));
         let mut encoder = codecs.audio_encoder(&spec)?;
         encoder.set_target(wanted)?;
         let mut pending = AudioBlock::default();
@@ -224,7 +250,9 @@ fn prepare<'a>(
         });
     }
     let Some(current) = current else { unreachable!("it was made above") };
-    current.target = target;
+    if current.target != *target {
+        current.target.clone_from(target);
+    }
     if current.wanted != wanted {
         current.encoder.set_target(wanted)?;
         current.wanted = wanted;

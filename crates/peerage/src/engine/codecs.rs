@@ -11,7 +11,8 @@ pub(super) fn spec(codec: &RtpCodec) -> Option<CodecSpec> {
 }
 
 /// What a connection can offer whose tracks are encoded and decoded by these codecs: for
-/// [`Settings::media`](crate::Settings). Everything else stays as it is by default.
+/// [`Settings::media`](crate::Settings). Scalability modes that their encoders do not make are refused then, by
+/// `add_transceiver` and `set_parameters`. Everything else stays as it is by default.
 pub fn capabilities(codecs: &dyn CodecFactory) -> Capabilities {
     use peerage_rtp::payload::PayloadFormat::{ComfortNoise, Red, TelephoneEvent};
     let mut capabilities = Capabilities::default();
@@ -22,6 +23,11 @@ pub fn capabilities(codecs: &dyn CodecFactory) -> Capabilities {
     };
     capabilities.audio.retain(|capability| keep(&capability.codec));
     capabilities.video.retain(|capability| keep(&capability.codec));
+    for capability in &mut capabilities.video {
+        let modes = spec(&capability.codec).filter(|spec| codecs.encodes(spec));
+        let names = |of: CodecSpec| codecs.scalability_modes(&of).iter().map(|name| (*name).into());
+        capability.scalability_modes = modes.map(|of| names(of).collect());
+    }
     capabilities
 }
 

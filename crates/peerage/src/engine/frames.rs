@@ -63,6 +63,12 @@ impl FrameOutlet {
         });
     }
 
+    /// Tells the application that an encoding cannot be encoded. False where the driver has too much to do.
+    pub(super) fn fail(&self, encoding: usize, reason: String) -> bool {
+        let handle = self.handle;
+        self.call(move |connection| connection.encoder_failed(handle, encoding, reason))
+    }
+
     /// Frames that the connection did not take so far.
     pub(super) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
@@ -84,11 +90,12 @@ impl FrameOutlet {
         let _ = lifeline.commands().try_send(Command::Call(lifeline.id(), call));
     }
 
-    /// Has something done with the connection; what finds no room is not done.
-    fn call(&self, call: impl FnOnce(&mut crate::driver::Connection) + Send + 'static) {
-        let Some(lifeline) = self.lifeline.upgrade() else { return };
+    /// Has something done with the connection; what finds no room is not done. False then; true where there is no connection.
+    fn call(&self, call: impl FnOnce(&mut crate::driver::Connection) + Send + 'static) -> bool {
+        let Some(lifeline) = self.lifeline.upgrade() else { return true };
         let call = Box::new(move |connection: &mut crate::driver::Connection, _| call(connection));
-        let _ = lifeline.commands().try_send(Command::Call(lifeline.id(), call));
+        let sent = lifeline.commands().try_send(Command::Call(lifeline.id(), call));
+        !matches!(sent, Err(tokio::sync::mpsc::error::TrySendError::Full(_)))
     }
 
     /// Whose numbers the statistics of what is received have.

@@ -8,13 +8,15 @@ use peerage_media::track::{AudioSource, MediaStreamTrack, VideoSource};
 use peerage_peerconnection::media::MediaKind;
 
 use super::frames::FrameOutlet;
+use super::muting::Muting;
 use super::played::Played;
 use super::statistics::{ReceiverCounters, ReceiverStatistics};
 use super::together::Together;
 use super::{audio_receiver, video_receiver};
 use crate::{Error, RtpTransceiver};
 
-/// Decodes what comes on a transceiver into a track. It goes on until the track has been stopped, or all handles of it are
+/// Decodes what comes on a transceiver into a track, which is muted while the peer sends nothing: until something comes, and again
+/// once a description says that nothing does (`inactive`), or the peer has ended its sources (RTCP BYE). It goes on until the track has been stopped, or all handles of it are
 /// gone, or the connection is closed; then the track ends.
 #[derive(Debug)]
 pub struct TrackReceiver {
@@ -28,6 +30,7 @@ pub struct TrackReceiver {
 pub(super) struct Told {
     pub(super) counters: Arc<ReceiverCounters>,
     pub(super) played: Arc<Played>,
+    pub(super) muting: Muting,
 }
 
 impl TrackReceiver {
@@ -60,7 +63,7 @@ impl RtpTransceiver {
         let counters = Arc::new(ReceiverCounters::default());
         let (outlet, played) = (FrameOutlet::new(self), Arc::new(Played::default()));
         outlet.set_playback(played.clone());
-        let told = Told { counters: counters.clone(), played };
+        let told = Told { counters: counters.clone(), played, muting: Muting::new(self) };
         let frames = self.received_frames();
         let label = format!("remote {}", self.kind().as_str());
         let track = match self.kind() {

@@ -1,7 +1,7 @@
 //! A track that is sent: `RTCRtpSender` with an encoder.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use peerage_media::audio::AudioFrame;
 use peerage_media::codec::CodecFactory;
@@ -34,17 +34,26 @@ pub struct TrackSender {
 #[derive(Debug)]
 pub(super) struct Shared {
     over: AtomicBool,
-    /// The track that is sent from the next frame on.
-    next: std::sync::Mutex<Option<Input>>,
-    preference: std::sync::Mutex<Option<DegradationPreference>>,
+    next: Mutex<Next>,
+    preference: Mutex<Option<DegradationPreference>>,
     pub(super) counters: SenderCounters,
+}
+
+/// The track that is sent from the next frame on.
+#[derive(Debug)]
+enum Next {
+    /// The same as before.
+    Same,
+    Input(Input),
+    /// None will be: the thread has ended.
+    Over,
 }
 
 /// Where frames come from: the track, which would end with its last handle, and the end at which they are taken.
 #[derive(Debug)]
 pub(super) enum Input {
     Audio {
-        _track: AudioTrack,
+        track: AudioTrack,
         sink: Sink<AudioFrame>,
     },
     Video {
@@ -63,13 +72,38 @@ impl Shared {
 
     /// What is given up first, where the application has said it.
     pub(super) fn preference(&self) -> Option<DegradationPreference> {
-        *self.preference.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        *lock(&self.preference)
     }
 
     /// Another track, once.
     pub(super) fn take_next(&self) -> Option<Input> {
-        self.next.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+        let mut next = lock(&self.next);
+        match std::mem::replace(&mut *next, Next::Same) {
+            Next::Input(input) => Some(input),
+            before => {
+                *next = before;
+                None
+            }
+        }
     }
+}
+
+/// Held by the thread: what is dropped when it ends leaves no track behind, whose source would go on for nobody.
+struct Running(Arc<Shared>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        *lock(&self.0.next) = Next::Over;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn over() -> Error {
+    let reason = "the connection is closed, or the transceiver stopped";
+    Error::Refused(Refusal::InvalidState { operation: "send_track", reason })
 }
 
 fn kind(kind: TrackKind) -> MediaKind {
@@ -82,7 +116,7 @@ fn kind(kind: TrackKind) -> MediaKind {
 fn input(track: &MediaStreamTrack) -> Input {
     match track {
         MediaStreamTrack::Audio(track) => {
-            Input::Audio { _track: track.clone(), sink: track.sink(AUDIO_QUEUE) }
+            Input::Audio { track: track.clone(), sink: track.sink(AUDIO_QUEUE) }
         }
         MediaStreamTrack::Video(track) => {
             Input::Video { track: track.clone(), sink: track.sink(VIDEO_QUEUE) }
@@ -99,7 +133,7 @@ impl TrackSender {
     /// Sends another track of the same kind from now on, or nothing, without negotiation (`replaceTrack`, webrtc-pc §5.2).
     ///
     /// # Errors
-    /// TypeError for a track of the other kind.
+    /// TypeError for a track of the other kind; InvalidStateError once the connection is closed or the transceiver stopped.
     pub fn replace_track(&self, track: Option<&MediaStreamTrack>) -> Result<(), Error> {
         let next = match track {
             Some(track) if kind(track.kind()) != self.transceiver.kind() => {
@@ -111,17 +145,24 @@ impl TrackSender {
             Some(track) => input(track),
             None => Input::None,
         };
-        let mut place = self.shared.next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *place = Some(next);
+        let mut place = lock(&self.shared.next);
+        if matches!(*place, Next::Over) || self.transceiver.encoder_requests().is_over() {
+            return Err(over());
+        }
+        *place = Next::Input(next);
         Ok(())
     }
 
     /// What is given up first of pictures where network or machine are too slow (`degradationPreference`, WebRTC Extensions);
     /// `None`: what the track's content hint asks for. Of no effect for sound.
     pub fn set_degradation_preference(&self, preference: Option<DegradationPreference>) {
-        let mut place =
-            self.shared.preference.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *place = preference;
+        *lock(&self.shared.preference) = preference;
+    }
+
+    /// Whether nothing is sent and nothing will be, since the connection is closed or the transceiver stopped: the track is let
+    /// go, and the encoders are gone.
+    pub fn is_over(&self) -> bool {
+        matches!(*lock(&self.shared.next), Next::Over)
     }
 
     /// What became of the frames so far.
@@ -141,7 +182,9 @@ impl RtpTransceiver {
     /// negotiated, what the path has room for, and the parameters of the encoding.
     ///
     /// # Errors
-    /// TypeError for a track of another kind than the transceiver; OperationError if no thread can be begun.
+    /// TypeError for a track of another kind than the transceiver; InvalidStateError once it is stopped or the connection closed;
+    /// OperationError if there is no encoder for what was negotiated, or no thread can be begun. What is negotiated later and has
+    /// no encoder is told by [`Event::EncoderFailed`](crate::Event::EncoderFailed), and `qualityLimitationReason` is `other`.
     pub fn send_track(
         &self,
         track: &MediaStreamTrack,
@@ -149,19 +192,31 @@ impl RtpTransceiver {
     ) -> Result<TrackSender, Error> {
         let shared = Arc::new(Shared {
             over: AtomicBool::new(false),
-            next: std::sync::Mutex::new(None),
-            preference: std::sync::Mutex::new(None),
+            next: Mutex::new(Next::Same),
+            preference: Mutex::new(None),
             counters: SenderCounters::default(),
         });
         let sender = TrackSender { transceiver: self.clone(), shared: shared.clone() };
         sender.replace_track(Some(track))?;
         let (outlet, requests) = (FrameOutlet::new(self), self.encoder_requests());
+        let targets = (0..requests.encodings()).filter_map(|encoding| requests.target(encoding));
+        for target in targets.filter(|target| target.active) {
+            let codec = target.carried.as_ref().unwrap_or(&target.codec);
+            if super::codecs::spec(codec).is_none_or(|spec| !codecs.encodes(&spec)) {
+                let reason =
+                    format!("there is no encoder for {}, which was negotiated", codec.mime_type());
+                return Err(Error::Refused(Refusal::Operation(reason)));
+            }
+        }
         let rates = self.target_bitrate();
         let name = format!("peerage {} out", track.kind().as_str());
         let is_audio = self.kind() == MediaKind::Audio;
-        let run = move || match is_audio {
-            true => audio_sender::run(&shared, &outlet, &requests, &rates, &*codecs),
-            false => video_sender::run(&shared, &outlet, requests, &rates, &*codecs),
+        let run = move || {
+            let running = Running(shared);
+            match is_audio {
+                true => audio_sender::run(&running.0, &outlet, &requests, &rates, &*codecs),
+                false => video_sender::run(&running.0, &outlet, requests, &rates, &*codecs),
+            }
         };
         std::thread::Builder::new().name(name).spawn(run).map_err(Error::Thread)?;
         Ok(sender)

@@ -17,6 +17,7 @@ use peerage_rtp::extension::Rotation as Turn;
 use tokio::sync::mpsc;
 
 use super::arrivals::{Arrival, Arrivals};
+use super::failures::Failures;
 use super::frames::FrameOutlet;
 use super::receiver::Told;
 use super::together::Together;
@@ -48,6 +49,7 @@ pub(super) fn begin(
         together,
         told,
         current: None,
+        failures: Failures::default(),
         buffer: VideoJitterBuffer::new(JitterConfig::default()),
         pictures: PictureQueue::new(PICTURES),
         shown: FreezeCounter::default(),
@@ -56,6 +58,7 @@ pub(super) fn begin(
     };
     let run = move || {
         while player.source.is_wanted() {
+            player.told.muting.check(&player.source);
             let until = player.advance(Instant::now());
             match arrivals.next(until) {
                 Arrival::Frame { at, frame, after_loss } => player.take(at, *frame, after_loss),
@@ -90,6 +93,7 @@ struct Player {
     together: Together,
     told: Told,
     current: Option<Current>,
+    failures: Failures<CodecFormat>,
     /// Frames that wait until they are to be decoded.
     buffer: VideoJitterBuffer,
     /// Pictures that wait until they are to be shown.
@@ -106,6 +110,7 @@ impl Player {
     /// Takes a frame that came.
     fn take(&mut self, at: Instant, received: MediaFrame, after_loss: bool) {
         self.told.counters.received.add(1);
+        self.told.muting.came(received.arrival.last, &self.source);
         // What another source sends refers to nothing that was here.
         let other = self.current.as_ref().is_some_and(|current| current.ssrc != received.ssrc);
         self.broken = (self.broken || after_loss || other) && !received.frame.keyframe;
@@ -145,14 +150,19 @@ impl Player {
         if self.current.as_ref().is_some_and(|now| (now.ssrc, now.codec) == (ssrc, codec)) {
             return true;
         }
+        if self.failures.is_known(|known| *known == codec) {
+            return false;
+        }
         let spec = CodecSpec::new(codec.payload(), codec.clock_rate(), 1);
         let decoder = match self.codecs.video_decoder(&spec) {
             Ok(decoder) => decoder,
             Err(error) => {
                 tracing::warn!(%error, "a track cannot be decoded");
+                self.failures.note(codec);
                 return false;
             }
         };
+        self.failures.clear();
         if self.current.as_ref().is_some_and(|current| current.ssrc != ssrc) {
             // All is counted anew, as of another stream.
             self.buffer = VideoJitterBuffer::new(JitterConfig::default());
@@ -184,7 +194,6 @@ impl Player {
     /// Shows what is due.
     fn show(&mut self, now: Instant) {
         let Some((timestamp, picture)) = self.pictures.pop_due(now) else { return };
-        self.source.set_muted(false);
         self.source.push(&picture);
         self.told.counters.played.add(1);
         self.shown.shown(now);

@@ -9,7 +9,7 @@ use crate::media::{MediaKind, RtpCodec};
 use crate::rtp::{EncoderStatistics, EncodingTarget, Estimate, Frame, RtpEvent, RtpTransport};
 use crate::transceiver::{
     RtpEncodingParameters, Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit,
-    check_ids, checked_parameters,
+    check_ids, check_made_modes, checked_parameters,
 };
 use crate::transform::Way;
 
@@ -239,6 +239,7 @@ impl PeerConnection {
         };
         let (kind, old) = (transceiver.kind, &transceiver.sender.encodings);
         let checked = checked_parameters(kind, &choosable, old, encodings)?;
+        check_made_modes(&checked, &choosable, capabilities.codecs(kind))?;
         transceiver.sender.encodings = checked;
         let place = transceiver.transport;
         self.transports[place].rtp.arrange_targets(now, &self.transceivers);
@@ -383,6 +384,7 @@ impl PeerConnection {
                     Event::ToneChange { transceiver, tone }
                 }
                 RtpEvent::Dtmf(event) => Event::Dtmf(event),
+                RtpEvent::SourcesEnded(transceiver) => Event::TrackMuted { transceiver },
                 RtpEvent::SourceCollision(ssrc) => {
                     self.change_source(ssrc.0);
                     continue;

@@ -60,6 +60,9 @@ pub struct CodecCapability {
     pub payload_type: u8,
     /// Whether lost packets are sent again as `rtx` (RFC 4588), and the payload type that is offered for it.
     pub rtx: Option<u8>,
+    /// The scalability modes (webrtc-svc §6) that whoever encodes it makes; others are refused where encodings are set. `None`:
+    /// all that the codec has, since the application's encoder is not known here.
+    pub scalability_modes: Option<Vec<String>>,
 }
 
 /// A header extension that can be negotiated: `RTCRtpHeaderExtensionCapability` of webrtc-pc §5.2.10.
@@ -97,18 +100,23 @@ const VIDEO_FEEDBACK: [Feedback; 5] = [
 
 fn audio(payload_type: u8, name: &'static str, clock_rate: u32, channels: u16) -> CodecCapability {
     let codec = RtpCodec::audio(Word::from_static(name), clock_rate, channels);
-    CodecCapability { codec, payload_type, rtx: None }
+    CodecCapability { codec, payload_type, rtx: None, scalability_modes: None }
 }
 
 fn video(payload_type: u8, rtx: u8, name: &'static str, fmtp: &'static str) -> CodecCapability {
     let mut codec = RtpCodec::video(Word::from_static(name)).with_feedback(&VIDEO_FEEDBACK);
     codec.fmtp = Some(fmtp).filter(|fmtp| !fmtp.is_empty()).and_then(|fmtp| Text::new(fmtp).ok());
-    CodecCapability { codec, payload_type, rtx: Some(rtx) }
+    CodecCapability { codec, payload_type, rtx: Some(rtx), scalability_modes: None }
 }
 
 /// What protects video: without feedback of its own, except where it has a source of its own.
 fn protection(payload_type: u8, rtx: Option<u8>, name: &'static str) -> CodecCapability {
-    CodecCapability { codec: RtpCodec::video(Word::from_static(name)), payload_type, rtx }
+    CodecCapability {
+        codec: RtpCodec::video(Word::from_static(name)),
+        payload_type,
+        rtx,
+        scalability_modes: None,
+    }
 }
 
 fn extension(preferred_id: u8, uri: &'static str) -> RtpHeaderExtensionCapability {

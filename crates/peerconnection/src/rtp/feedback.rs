@@ -82,7 +82,7 @@ impl RtpTransport {
                 Ok(rtcp::Packet::Nack(nack)) => self.send_again(now, &nack),
                 Ok(rtcp::Packet::Goodbye(goodbye)) => {
                     for ssrc in goodbye.sources.iter() {
-                        self.forget(ssrc);
+                        self.source_ended(ssrc);
                         self.lift_limits_of(ssrc);
                     }
                 }

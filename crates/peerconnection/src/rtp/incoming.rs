@@ -368,6 +368,20 @@ impl RtpTransport {
         }
     }
 
+    /// The peer says that a source has ended (RFC 3550 §6.6), which is told where it was the last of its transceiver.
+    pub(super) fn source_ended(&mut self, ssrc: Ssrc) {
+        let of = match self.by_ssrc.get(&ssrc.0) {
+            Some(&Target::Media(index)) => Some(self.receivers[index].transceiver()),
+            _ => None,
+        };
+        self.forget(ssrc);
+        if let Some(of) = of
+            && self.receivers.iter().all(|stream| stream.transceiver() != of)
+        {
+            self.events.push_back(RtpEvent::SourcesEnded(of));
+        }
+    }
+
     /// Counts anew what is held, when streams went or have other indices.
     pub(super) fn recount(&mut self) {
         self.assembly.recount(self.receivers.iter());

@@ -140,6 +140,8 @@ pub(crate) enum RtpEvent {
     Dtmf(DtmfEvent),
     /// The peer uses this source of ours: it is to become another.
     SourceCollision(Ssrc),
+    /// The peer has ended all that it sent on this transceiver.
+    SourcesEnded(TransceiverHandle),
 }
 
 /// What a source of the peer is.

@@ -88,7 +88,8 @@ impl Quality {
 
     /// What limits it.
     pub(crate) fn reason(&self) -> Reason {
-        self.state.map(|(reason, _)| reason).unwrap_or_default()
+        // Nothing may have been sent because there is nothing that could be.
+        self.state.map_or(self.encoder, |(reason, _)| reason)
     }
 
     /// How long each reason did.

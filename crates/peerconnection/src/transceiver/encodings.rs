@@ -4,7 +4,7 @@
 use super::RtpEncodingParameters;
 use super::table::{MAX_ENCODINGS, is_rid, no_rid};
 use crate::error::Error;
-use crate::media::{MediaKind, RtpCodec, dictionary_match};
+use crate::media::{CodecCapability, MediaKind, RtpCodec, dictionary_match};
 
 /// "addTransceiver sendEncodings validation steps" of webrtc-pc §5.1; `capabilities` are the codecs of the kind.
 pub(crate) fn checked_send_encodings(
@@ -138,6 +138,39 @@ fn check_scalability_mode(index: usize, encoding: &RtpEncodingParameters) -> Res
         }
         _ => Ok(()),
     }
+}
+
+/// webrtc-svc §4: modes that whoever encodes can make. `choosable` are the codecs that may be used where an encoding names none.
+pub(crate) fn check_made_modes(
+    encodings: &[RtpEncodingParameters],
+    choosable: &[RtpCodec],
+    capabilities: &[CodecCapability],
+) -> Result<(), Error> {
+    let made = |codec: &RtpCodec| {
+        let known = capabilities.iter().find(|known| known.codec.is(&codec.name));
+        known.and_then(|known| known.scalability_modes.as_deref())
+    };
+    for (index, encoding) in encodings.iter().enumerate() {
+        let Some(mode) = &encoding.scalability_mode else { continue };
+        let codecs = encoding.codec.as_ref().map_or(choosable, std::slice::from_ref);
+        let all: Vec<_> =
+            codecs.iter().filter_map(|codec| made(codec).map(|modes| (codec, modes))).collect();
+        if all.is_empty() || all.iter().any(|(_, modes)| modes.contains(mode)) {
+            continue;
+        }
+        let mut each = Vec::new();
+        for (codec, modes) in all {
+            let one = format!("{} as {}", codec.mime_type(), modes.join(", "));
+            if !each.contains(&one) {
+                each.push(one);
+            }
+        }
+        return Err(Error::Operation(format!(
+            "encoding {index}: there is no encoder for scalability mode {mode}; there are those for {}",
+            each.join("; ")
+        )));
+    }
+    Ok(())
 }
 
 /// How many spatial layers a mode has: `L` (one depends on the next) or `S` (none does) with 1 to 3 of them, `T` with 1 to 3
@@ -282,6 +315,34 @@ mod tests {
             assert!(check(MediaKind::Video, mode("L2T1", "VP9")).is_ok());
             assert!(check(MediaKind::Video, mode("L2T1", "none")).is_ok());
         }
+    }
+
+    #[test]
+    fn modes_that_nobody_makes_are_refused_with_those_that_are() {
+        let video = codecs(MediaKind::Video);
+        let mut all = Capabilities::default().video;
+        let check = |all: &[CodecCapability], mode: &str, name: &str| {
+            let encodings =
+                with(|e| (e.scalability_mode, e.codec) = (Some(mode.to_owned()), codec(name)));
+            check_made_modes(&encodings, &video, all).map_err(|error| {
+                assert_eq!(error.name(), "OperationError");
+                error.to_string()
+            })
+        };
+        assert!(check(&all, "S3T3", "none").is_ok(), "the application's encoder is not known");
+        for capability in &mut all {
+            capability.scalability_modes = match &*capability.codec.name {
+                "VP8" => Some(vec!["L1T1".to_owned(), "L1T2".to_owned()]),
+                "VP9" => Some(vec!["L1T1".to_owned(), "L2T1_KEY".to_owned()]),
+                _ => None,
+            };
+        }
+        assert!(check(&all, "L2T1_KEY", "none").is_ok() && check(&all, "L1T2", "VP8").is_ok());
+        let error = check(&all, "S2T1", "VP9").unwrap_err();
+        assert!(error.ends_with("video/VP9 as L1T1, L2T1_KEY"), "{error}");
+        assert!(check(&all, "L2T1_KEY", "VP8").is_err());
+        let error = check(&all, "L2T1", "none").unwrap_err();
+        assert!(error.contains("VP8 as L1T1, L1T2; video/VP9 as L1T1, L2T1_KEY"), "{error}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod parameters;
 mod table;
 
 pub use direction::TransceiverDirection;
-pub(crate) use encodings::{checked_parameters, checked_send_encodings};
+pub(crate) use encodings::{check_made_modes, checked_parameters, checked_send_encodings};
 pub use init::{RtpEncodingParameters, TransceiverInit};
 pub(crate) use layers::ReceiveLayers;
 pub use parameters::{RtcpParameters, RtpReceiveParameters, RtpSendParameters};
@@ -185,6 +185,14 @@ impl Transceiver {
     /// Whether this end receives, as agreed.
     pub fn is_receiving(&self) -> bool {
         self.is_active() && self.current_direction.is_some_and(TransceiverDirection::receives)
+    }
+
+    /// Whether what comes is let through to the track (`[[Receptive]]` of webrtc-pc §5.4): not once either end has said that
+    /// nothing is to come.
+    pub fn is_receptive(&self) -> bool {
+        let agreed = |direction: TransceiverDirection| self.fired && direction.receives();
+        // Before the first answer it may come early.
+        self.is_active() && self.current_direction.is_none_or(agreed)
     }
 
     /// Keeps what a rollback brings back.

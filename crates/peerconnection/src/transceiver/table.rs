@@ -6,7 +6,7 @@ use rustc_hash::FxHashSet;
 
 use super::{
     ReceiveLayers, Receiver, RtpEncodingParameters, Sender, Transceiver, TransceiverDirection,
-    TransceiverHandle, TransceiverInit, checked_send_encodings,
+    TransceiverHandle, TransceiverInit, check_made_modes, checked_send_encodings,
 };
 use crate::error::Error;
 use crate::media::{Capabilities, MediaKind, RemoteMedia};
@@ -96,6 +96,7 @@ impl Transceivers {
         let layers = checked_layers(kind, &init)?;
         let codecs = capabilities.rtp_codecs(kind);
         let encodings = checked_send_encodings(kind, &codecs, init.send_encodings)?;
+        check_made_modes(&encodings, &codecs, capabilities.codecs(kind))?;
         let ssrcs = self.fresh_ssrcs(rng, encodings.len());
         let handle = TransceiverHandle(self.next);
         self.next += 1;

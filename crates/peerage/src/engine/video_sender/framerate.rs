@@ -35,6 +35,11 @@ impl Framerate {
         true
     }
 
+    /// What comes now comes at a rate of its own; the rate before is that of what comes later.
+    pub(super) fn pause(&mut self) {
+        (self.last, self.next) = (None, None);
+    }
+
     /// Counts a picture, and so many before it that nobody saw.
     pub(super) fn measure(&mut self, time: Duration, missed: u64) {
         if let Some(last) = self.last.replace(time) {

@@ -3,15 +3,18 @@
 use std::time::{Duration, Instant};
 
 use peerage_media::codec::{
-    CodecError, CodecFactory, EncodedPicture, PictureRequest, VideoEncoder, VideoEncoderSettings,
-    VideoTarget,
+    CodecError, CodecFactory, CodecSpec, EncodedPicture, PictureRequest, VideoEncoder,
+    VideoEncoderSettings, VideoTarget,
 };
 use peerage_media::video::scale::Scaler;
 use peerage_media::video::{Area, PictureError, PicturePool, VideoFrame};
+use peerage_peerconnection::media::RtpCodec;
+use peerage_peerconnection::stats::QualityLimitationReason;
 use peerage_peerconnection::{EncoderStatistics, EncodingTarget};
 use peerage_rtp::scalability::{InterLayerPrediction, ScalabilityMode};
 
 use super::super::codecs;
+use super::super::failures::Failures;
 use super::framerate::Framerate;
 
 /// Pictures that encoders may hold on to.
@@ -42,6 +45,8 @@ struct Current {
 pub(super) enum Outcome {
     /// There are too many a second for this encoding.
     NotDue,
+    /// There is no encoder for what is wanted, as was told before.
+    NoEncoder,
     /// The encoder was given it, for so long. What it made is in the list, which is empty where it left the picture out.
     Encoded(Duration),
 }
@@ -58,6 +63,10 @@ pub(super) struct Layer {
     statistics: EncoderStatistics,
     /// The last picture could not be encoded.
     fails: bool,
+    /// What no encoder could be made for.
+    failures: Failures<(EncodingTarget, VideoEncoderSettings)>,
+    /// Why, until the application knows.
+    untold: Option<String>,
     pub(super) pictures: Vec<EncodedPicture>,
 }
 
@@ -72,13 +81,42 @@ impl Layer {
         self.keyframe = true;
     }
 
+    /// Another source: what could not be encoded is tried again.
+    pub(super) fn begin_source(&mut self) {
+        self.failures.clear();
+        self.keyframe = true;
+    }
+
+    /// The pictures that come now say nothing of the source's rate.
+    pub(super) fn pause(&mut self) {
+        self.framerate.pause();
+    }
+
+    /// Why there is no encoder, until `tell` has told it.
+    pub(super) fn tell_failure(&mut self, tell: impl FnOnce(String) -> bool) {
+        if let Some(reason) = &self.untold
+            && tell(reason.clone())
+        {
+            self.untold = None;
+        }
+    }
+
     /// Notes whether a picture could be encoded. Whether that is news.
     pub(super) fn note(&mut self, fails: bool) -> bool {
         std::mem::replace(&mut self.fails, fails) != fails
     }
 
-    pub(super) fn statistics(&mut self) -> &mut EncoderStatistics {
-        &mut self.statistics
+    /// What is told of it; `None` where there never was an encoder.
+    pub(super) fn statistics(
+        &mut self,
+        limitation: QualityLimitationReason,
+        resolution_changes: u32,
+    ) -> Option<EncoderStatistics> {
+        let fails = self.failures.fails();
+        let statistics = &mut self.statistics;
+        statistics.limitation = if fails { QualityLimitationReason::Other } else { limitation };
+        statistics.resolution_changes = resolution_changes;
+        (fails || statistics.implementation.is_some()).then(|| statistics.clone())
     }
 
     /// Payload type, and temporal and spatial layers that the encoder makes.
@@ -106,10 +144,17 @@ impl Layer {
         if !self.framerate.passes(frame.time, wish.target.max_framerate) {
             return Ok(Outcome::NotDue);
         }
+        let settings = settings(wish.target.scalability_mode.as_deref()).with_screen(screen);
+        let same = |known: &(EncodingTarget, VideoEncoderSettings)| {
+            known.1 == settings && same_codec(&known.0, &wish.target)
+        };
+        if self.failures.is_known(same) {
+            return Ok(Outcome::NoEncoder);
+        }
         let frame = self.scale(frame, size, &wish.target)?;
         let framerate = self.framerate.rate().round().clamp(1.0, MOST_FRAMERATE);
         let wanted = VideoTarget::new(wish.bitrate.max(LEAST_BITRATE), framerate);
-        self.prepare(wish, screen, wanted, codecs)?;
+        self.prepare(wish, settings, wanted, codecs)?;
         let Some(current) = &mut self.current else { return Ok(Outcome::NotDue) };
         let request = PictureRequest::default().with_keyframe(self.keyframe);
         let begun = clock();
@@ -161,36 +206,27 @@ impl Layer {
     fn prepare(
         &mut self,
         wish: &Wish,
-        screen: bool,
+        settings: VideoEncoderSettings,
         wanted: VideoTarget,
         codecs: &dyn CodecFactory,
     ) -> Result<(), CodecError> {
         let target = &wish.target;
-        let settings = settings(target.scalability_mode.as_deref()).with_screen(screen);
-        let same = |current: &Current| {
-            (current.target.payload_type, &current.target.codec)
-                == (target.payload_type, &target.codec)
-                && current.settings == settings
-        };
+        let same =
+            |current: &Current| current.settings == settings && same_codec(&current.target, target);
         if !self.current.as_ref().is_some_and(same) {
             self.current = None;
-            let spec = codecs::spec(&target.codec).ok_or_else(|| CodecError::Missing {
-                codec: target.codec.name.to_string(),
-                feature: None,
-            })?;
-            let mut encoder = codecs.video_encoder_with(&spec, settings)?;
-            encoder.set_target(wanted)?;
+            let made = make(codecs, &target.codec, settings, wanted).inspect_err(|error| {
+                self.failures.note((target.clone(), settings));
+                self.untold = Some(error.to_string());
+            });
+            let (spec, encoder) = made?;
+            self.failures.clear();
             self.keyframe = true;
             self.statistics.implementation = Some(encoder.info().implementation);
             let mode = target.scalability_mode.as_deref();
-            let made = encoder.layers();
-            let is_made = mode
-                .and_then(ScalabilityMode::parse)
-                .is_some_and(|mode| (mode.temporal, mode.spatial) == made);
-            self.statistics.scalability_mode = mode.map(|mode| match is_made {
-                true => mode.to_owned(),
-                false => format!("L{}T{}", made.1, made.0),
-            });
+            let modes = codecs.scalability_modes(&spec);
+            self.statistics.scalability_mode =
+                mode.map(|mode| made_mode(mode, modes, encoder.layers()));
             let target = target.clone();
             self.current = Some(Current { encoder, target, settings, wanted });
         }
@@ -204,6 +240,37 @@ impl Layer {
         }
         Ok(())
     }
+}
+
+fn same_codec(one: &EncodingTarget, other: &EncodingTarget) -> bool {
+    (one.payload_type, &one.codec) == (other.payload_type, &other.codec)
+}
+
+/// An encoder of a codec, and how the media engine names that.
+fn make(
+    codecs: &dyn CodecFactory,
+    codec: &RtpCodec,
+    settings: VideoEncoderSettings,
+    wanted: VideoTarget,
+) -> Result<(CodecSpec, Box<dyn VideoEncoder>), CodecError> {
+    let spec = codecs::spec(codec)
+        .ok_or_else(|| CodecError::Missing { codec: codec.name.to_string(), feature: None })?;
+    let mut encoder = codecs.video_encoder_with(&spec, settings)?;
+    encoder.set_target(wanted)?;
+    Ok((spec, encoder))
+}
+
+/// What an encoder makes of a mode that was wanted, by name: those that it does not have are refused where the connection knows of
+/// them ([`capabilities`](crate::engine::capabilities)), and come near it elsewhere.
+fn made_mode(wanted: &str, modes: &[&str], made: (u8, u8)) -> String {
+    let layers =
+        |name: &str| ScalabilityMode::parse(name).map(|mode| (mode.temporal, mode.spatial));
+    let fits = |name: &&&str| layers(name) == Some(made);
+    if modes.contains(&wanted) && layers(wanted) == Some(made) {
+        return wanted.to_owned();
+    }
+    let near = modes.iter().find(fits);
+    near.map_or_else(|| format!("L{}T{}", made.1, made.0), |name| (*name).to_owned())
 }
 
 /// The layers of a mode. Of spatial layers that are streams of their own only the lowest would be made: they are left to

@@ -1,5 +1,6 @@
 //! The thread that encodes the pictures of a track.
 
+mod blank;
 mod framerate;
 mod layer;
 mod pipeline;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use peerage_media::codec::CodecFactory;
 use peerage_media::track::SinkError;
 
+use self::blank::Blank;
 use self::layer::Wish;
 use self::pipeline::Pipeline;
 use super::frames::{FrameOutlet, Posted};
@@ -34,7 +36,7 @@ pub(super) fn run(
 ) {
     let mut input = Input::None;
     let mut pipeline = Pipeline::new();
-    let mut timeline = Timeline::new();
+    let (mut timeline, mut blank) = (Timeline::new(), Blank::default());
     let (mut refused, mut dropped) = (0, 0);
     let mut told: Option<Instant> = None;
     let mut wishes = Vec::new();
@@ -45,22 +47,31 @@ pub(super) fn run(
             dropped = 0;
             pipeline.begin_source();
             timeline.begin_source();
+            blank.begin_source();
         }
+        pipeline.tell_failures(|encoding, reason| outlet.fail(encoding, reason));
         let Input::Video { track, sink } = &mut input else {
             std::thread::sleep(REST);
             continue;
         };
-        let mut frame = match sink.recv_timeout(REST) {
-            Ok(frame) => frame,
+        let frame = match sink.recv_timeout(REST) {
+            Ok(frame) => Some(frame),
             Err(SinkError::Ended) => {
-                input = Input::None;
-                continue;
+                std::thread::sleep(REST);
+                None
             }
-            Err(_) => continue,
+            Err(_) => None,
         };
         let now = Instant::now();
+        counters.captured.add(u64::from(frame.is_some()));
+        let is_blank = Blank::is_due(track);
+        let frame = if is_blank { blank.picture(frame.as_ref(), now) } else { frame };
+        let Some(mut frame) = frame else { continue };
+        if !is_blank {
+            blank.seen(&frame, now);
+        }
         frame.time = timeline.place(frame.time, now);
-        counters.captured.add(1);
+        pipeline.set_blank(is_blank);
         let missed = sink.dropped() - std::mem::replace(&mut dropped, sink.dropped());
         counters.too_slow.add(missed);
         pipeline.prefer(shared.preference(), track.content_hint());

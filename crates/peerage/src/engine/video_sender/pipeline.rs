@@ -46,6 +46,8 @@ pub(super) struct Pipeline {
     layers: Vec<Layer>,
     preference: Option<DegradationPreference>,
     hint: ContentHint,
+    /// See [`set_blank`](Self::set_blank).
+    blank: bool,
 }
 
 impl Pipeline {
@@ -57,13 +59,31 @@ impl Pipeline {
             layers: Vec::new(),
             preference: None,
             hint: ContentHint::None,
+            blank: false,
         }
     }
 
     /// Another track: nothing is known of it.
     pub(super) fn begin_source(&mut self) {
         self.adapter.restart();
-        self.request_keyframes();
+        self.layers.iter_mut().for_each(Layer::begin_source);
+    }
+
+    /// Whether the pictures that come now are black ones in place of the source's: they say nothing of it.
+    pub(super) fn set_blank(&mut self, blank: bool) {
+        if blank || self.blank {
+            self.captured.pause();
+            self.adapted.pause();
+            self.layers.iter_mut().for_each(Layer::pause);
+        }
+        self.blank = blank;
+    }
+
+    /// Tells of encodings that there is no encoder for, each once; again where `tell` could not.
+    pub(super) fn tell_failures(&mut self, mut tell: impl FnMut(usize, String) -> bool) {
+        for (encoding, layer) in self.layers.iter_mut().enumerate() {
+            layer.tell_failure(|reason| tell(encoding, reason));
+        }
     }
 
     /// What is given up first, and what the track is of; the application's word counts for more.
@@ -123,6 +143,7 @@ impl Pipeline {
             };
             match layer.encode(frame, size, wish, screen, codecs, clock) {
                 Ok(Outcome::NotDue) => taken.left_out += 1,
+                Ok(Outcome::NoEncoder) => taken.failed += 1,
                 Ok(Outcome::Encoded(time)) => {
                     layer.note(false);
                     spent += time;
@@ -148,7 +169,7 @@ impl Pipeline {
                 }
             }
         }
-        if encoders > 0 {
+        if encoders > 0 && !self.blank {
             self.adapter.set_quantizer_range(range);
             let report = EncodedReport::new(spent)
                 .with_quantizer(quantizer)
@@ -170,10 +191,7 @@ impl Pipeline {
             LimitationReason::Cpu => QualityLimitationReason::Cpu,
         };
         let resolution_changes = self.adapter.resolution_changes();
-        let statistics = self.layers.get_mut(encoding)?.statistics();
-        statistics.limitation = limitation;
-        statistics.resolution_changes = resolution_changes;
-        statistics.implementation.is_some().then(|| statistics.clone())
+        self.layers.get_mut(encoding)?.statistics(limitation, resolution_changes)
     }
 }
 
