@@ -5,9 +5,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 const HTML: &str = include_str!("../../pages/peer.html");
-const SCRIPTS: [(&str, &str); 4] = [
+const SCRIPTS: [(&str, &str); 5] = [
     ("/peer.js", include_str!("../../pages/peer.js")),
     ("/media.js", include_str!("../../pages/media.js")),
+    ("/fidelity.js", include_str!("../../pages/fidelity.js")),
     ("/tracks.js", include_str!("../../pages/tracks.js")),
     ("/tones.js", include_str!("../../pages/tones.js")),
 ];

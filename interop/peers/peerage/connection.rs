@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::channel::{Channel, Mode};
 use crate::engine::Engine;
+use crate::fidelity::Fidelity;
 use crate::layers::{Forwarder, Layers};
 use crate::media::Mirror;
 use crate::player::Player;
@@ -36,6 +37,7 @@ pub(crate) struct Connection {
     recorder: Mutex<Option<Arc<Recorder>>>,
     layers: Mutex<Option<Arc<Layers>>>,
     engine: Mutex<Option<Arc<Engine>>>,
+    fidelity: Mutex<Option<Arc<Fidelity>>>,
     forwarder: Mutex<Option<Arc<Forwarder>>>,
     out: Out,
     events: Mutex<Option<JoinHandle<()>>>,
@@ -74,6 +76,7 @@ impl Connection {
             recorder: Mutex::default(),
             layers: Mutex::default(),
             engine: Mutex::default(),
+            fidelity: Mutex::default(),
             forwarder: Mutex::default(),
             out,
             events: Mutex::default(),
@@ -142,6 +145,10 @@ impl Connection {
                         if let Err(error) = engine.take(&transceiver) {
                             self.out.event("log", &self.name, json!({"text": error.to_string()}));
                         }
+                    } else if let Some(fidelity) = held(&self.fidelity) {
+                        if let Err(error) = fidelity.take(&transceiver) {
+                            self.out.event("log", &self.name, json!({"text": error.to_string()}));
+                        }
                     } else if let Some(recorder) = held(&self.recorder) {
                         recorder.take(transceiver);
                     } else if let Some(layers) = held(&self.layers) {
@@ -156,7 +163,7 @@ impl Connection {
                     {
                         continue;
                     }
-                    if held(&self.engine).is_some() {
+                    if held(&self.engine).is_some() || held(&self.fidelity).is_some() {
                         continue;
                     }
                     match held(&self.forwarder) {
@@ -193,6 +200,10 @@ impl Connection {
 
     fn engine(&self) -> Result<Arc<Engine>> {
         held(&self.engine).context("no media engine was asked for here")
+    }
+
+    fn fidelity(&self) -> Result<Arc<Fidelity>> {
+        held(&self.fidelity).context("no pictures are compared here")
     }
 
     fn layers(&self) -> Result<Arc<Layers>> {
@@ -256,7 +267,16 @@ impl Connection {
             "watched" => Ok(self.engine()?.watched()),
             "heard" => Ok(self.engine()?.heard()),
             "heard_speech" => Ok(self.engine()?.heard_speech()),
-            "engine_stats" => Ok(self.engine()?.statistics()),
+            "engine_stats" => match held(&self.fidelity) {
+                Some(fidelity) => Ok(fidelity.statistics()),
+                None => Ok(self.engine()?.statistics()),
+            },
+            "fidelity" => {
+                let (fidelity, told) = Fidelity::begin(&self.pc, fields).await?;
+                hold(&self.fidelity, Arc::new(fidelity));
+                Ok(told)
+            }
+            "fidelity_told" => Ok(self.fidelity()?.told()),
             "record" => {
                 recorder::prepare(text(fields, "prefix")?.as_ref())?;
                 hold(&self.recorder, Arc::new(Recorder::new(fields)?));

@@ -3,6 +3,7 @@
 mod channel;
 mod connection;
 mod engine;
+mod fidelity;
 mod layers;
 mod media;
 mod player;
@@ -10,6 +11,7 @@ mod playing;
 mod recorder;
 mod source;
 mod speech;
+mod texture;
 mod tracks;
 mod transceivers;
 

@@ -8,6 +8,7 @@ mod congestion;
 mod connect;
 mod data;
 mod dtmf;
+mod fidelity;
 mod media;
 mod pictures;
 mod play;
@@ -57,6 +58,7 @@ const NAMES: &[&str] = &[
     "simulcast",
     "simulcast_send",
     "congestion",
+    "fidelity",
 ];
 
 /// A check that measures instead of judging alone.
@@ -101,6 +103,7 @@ pub(crate) async fn run(pair: &mut Pair, scenario: &Scenario) -> Result<()> {
         "simulcast" => simulcast::receive(pair, scenario).await,
         "simulcast_send" => simulcast::send(pair, scenario).await,
         "congestion" => congestion::congestion(pair, scenario).await,
+        "fidelity" => fidelity::fidelity(pair, scenario).await,
         THROUGHPUT => transport::throughput(pair, scenario).await,
         other => bail!("scenario {}: there is no check `{other}`", scenario.name),
     }

@@ -87,7 +87,8 @@ impl Report {
         write("junit.xml", junit::write(&self.outcomes))?;
         write("report.html", html::write(&report)?)?;
         terminal::table(&self.outcomes);
-        wire::print(&wire::rows(&self.outcomes));
+        wire::print(&wire::COLUMNS, &wire::rows(&self.outcomes));
+        wire::print(&wire::PICTURES, &wire::pictures(&self.outcomes));
         // Their lines are far above, among those of hundreds that passed.
         for outcome in self.outcomes.iter().filter(|outcome| outcome.verdict == Verdict::Fail) {
             println!("{}", terminal::line(outcome));
@@ -122,6 +123,10 @@ impl Report {
             "wires": {
                 "columns": wire::COLUMNS.map(|(_, heading)| heading),
                 "rows": wire::rows(&self.outcomes),
+            },
+            "pictures": {
+                "columns": wire::PICTURES.map(|(_, heading)| heading),
+                "rows": wire::pictures(&self.outcomes),
             },
         })
     }

@@ -6,7 +6,7 @@ use crate::grid::{Cell, Outcome, Verdict};
 use crate::scenario::Scenario;
 
 /// The order of the cases in tables.
-const ORDER: &str = "HTMNBCRVDALPQEYWSGKXIOUJ";
+const ORDER: &str = "HTMNBCRVDALPQEYWSGKXIOUJF";
 
 /// Position of a case's letter in tables.
 pub(crate) fn rank(letter: char) -> usize {
