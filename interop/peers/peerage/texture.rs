@@ -112,6 +112,6 @@ mod tests {
         assert!(psnr(luma, luma) > 70.0);
         assert!((ssim(320, luma, luma) - 1.0).abs() < 1e-9);
         let flat = vec![100; luma.len()];
-        assert!(ssim(320, luma, &flat) < 0.3);
+        assert!(ssim(320, luma, &flat) < 0.6);
     }
 }
