@@ -152,5 +152,7 @@ fn nothing_is_allocated_for_sound_in_steady_state() {
         assert_eq!(processed(own), 0, "our echo canceller");
         // Not so the echo canceller and the gain control of the library.
         assert_eq!(processed(|config| config.high_pass = true), 0, "the high-pass filter");
+        let all = |config: &mut AudioProcessorConfig| *config = AudioProcessorConfig::default();
+        assert_eq!(processed(all), 0, "all of a microphone's stages");
     }
 }

@@ -2,8 +2,8 @@
 
 use super::AudioBlock;
 
-/// Turns down what would be too loud, at once, and up again over a tenth of a second. It adds no delay: what the first millisecond
-/// of a block has too much is cut off.
+/// Turns down what would be too loud, at once, and up again over a tenth of a second. It adds no delay, and cuts nothing off: where a
+/// block begins with too much, the gain falls as fast as it takes.
 #[derive(Clone, Debug)]
 pub struct Limiter {
     /// The peak that is remembered.
@@ -19,7 +19,7 @@ impl Default for Limiter {
 }
 
 impl Limiter {
-    /// What no peak goes beyond for longer than a millisecond.
+    /// What no sample goes beyond.
     pub const CEILING: f32 = 0.95;
     /// Parts of a block that have a gain each.
     const PARTS: usize = 10;
@@ -68,9 +68,21 @@ impl Limiter {
             let next = gains.get(part + 1).map_or(gains[part], |next| next.min(gains[part]));
             let samples = &mut block.samples_mut()[bounds(part)];
             let count = (samples.len() / channels).max(1) as f32;
-            let step = (next - self.gain) / count;
+            let mut step = (next - self.gain) / count;
+            if part == 0 && step < 0.0 {
+                // Nobody knew of its first samples before: the line goes below each of them, and no further than to the gain
+                // that is right for all of the part.
+                for (n, moment) in samples.chunks_exact(channels).enumerate() {
+                    let peak = moment.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+                    let most = Self::CEILING / peak.max(Self::CEILING);
+                    step = step.min((most - self.gain) / (n + 1) as f32);
+                }
+            }
             for (n, moment) in samples.chunks_exact_mut(channels).enumerate() {
-                let gain = self.gain + step * (n + 1) as f32;
+                let mut gain = self.gain + step * (n + 1) as f32;
+                if step < 0.0 {
+                    gain = gain.max(next);
+                }
                 for sample in moment {
                     *sample = (*sample * gain).clamp(-1.0, 1.0);
                 }
@@ -113,7 +125,7 @@ mod tests {
         for at in 0..50 {
             let mut block = tone(3.0, at);
             limiter.process(&mut block);
-            assert!(peak(&block) <= if at == 0 { 1.0 } else { Limiter::CEILING + 1e-3 });
+            assert!(peak(&block) <= Limiter::CEILING + 1e-3, "{at}: {}", peak(&block));
             // Not clipped: still a tone, of the power that one of its peak has.
             if at > 0 {
                 let power = block.samples().iter().map(|s| s * s).sum::<f32>() / 960.0;
@@ -128,6 +140,22 @@ mod tests {
             limiter.process(&mut quiet);
         }
         assert_eq!(quiet, tone(0.3, 99));
+    }
+
+    #[test]
+    fn nothing_is_cut_off_where_a_block_begins_too_loud() {
+        for first in [0.94, 1.3, 5.0] {
+            let mut limiter = Limiter::new();
+            limiter.process(&mut tone(0.9, 0));
+            let mut block = AudioBlock::silence(48_000, 2, 480);
+            for (n, moment) in block.samples_mut().chunks_exact_mut(2).enumerate() {
+                moment.fill((first + 0.05 * n as f32).min(5.0));
+            }
+            limiter.process(&mut block);
+            let most = peak(&block);
+            assert!(most <= Limiter::CEILING + 1e-3, "{first}: {most}");
+            assert!(block.samples().iter().all(|sample| *sample > 0.2), "{first}: no hole");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::audio::vad::Voice;
 /// ```
 /// use std::time::Instant;
 ///
-/// use peerage_media::audio::processing::{AudioProcessorConfig, MicrophoneProcessor};
+/// use peerage_media::audio::processing::{AudioProcessorConfig, GainControl, MicrophoneProcessor};
 /// use peerage_media::audio::{AudioBlock, AudioFrame};
 /// use peerage_media::track::AudioSource;
 ///
@@ -38,7 +38,7 @@ use crate::audio::vad::Voice;
 ///
 /// // At any time, from anywhere: which stages are on.
 /// let mut config = processor.config();
-/// config.gain_control = false;
+/// config.gain_control = GainControl::Off;
 /// processor.set_config(config);
 /// # Ok::<(), peerage_media::audio::processing::ProcessingError>(())
 /// ```

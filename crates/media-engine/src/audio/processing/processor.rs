@@ -9,6 +9,7 @@ use sonora::{AudioProcessing, Config, StreamConfig};
 
 use super::EchoDelay;
 use super::echo::EchoCanceller;
+use super::gain::GainController;
 use crate::audio::AudioBlock;
 use crate::audio::vad::{Voice, VoiceDetector};
 
@@ -66,6 +67,20 @@ pub enum EchoCancellation {
     Aec3,
 }
 
+/// Which control of the voice's level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GainControl {
+    /// None.
+    Off,
+    /// Our own: the voice comes to -20 dBFS, with a gain of -12 to 30 dB that does not bring noise above -50 dBFS, and changes while
+    /// somebody speaks alone.
+    #[default]
+    Own,
+    /// Sonora's, which is libwebrtc's AGC2.
+    Agc2,
+}
+
 /// Which stages are on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -77,7 +92,7 @@ pub struct AudioProcessorConfig {
     /// Takes out noise.
     pub noise_suppression: NoiseSuppression,
     /// Brings the voice to an even level.
-    pub gain_control: bool,
+    pub gain_control: GainControl,
 }
 
 impl Default for AudioProcessorConfig {
@@ -87,7 +102,7 @@ impl Default for AudioProcessorConfig {
             high_pass: true,
             echo_cancellation: EchoCancellation::Own,
             noise_suppression: NoiseSuppression::Moderate,
-            gain_control: true,
+            gain_control: GainControl::Own,
         }
     }
 }
@@ -99,7 +114,7 @@ impl AudioProcessorConfig {
             high_pass: false,
             echo_cancellation: EchoCancellation::Off,
             noise_suppression: NoiseSuppression::Off,
-            gain_control: false,
+            gain_control: GainControl::Off,
         }
     }
 }
@@ -142,7 +157,7 @@ pub struct ProcessingStats {
 
 /// Processes a microphone's blocks of 10 ms.
 ///
-/// Each stage can be switched while sound goes through. Our echo canceller, the networks and gain control are by themselves; sonora's
+/// Each stage can be switched while sound goes through. Our echo canceller and gain control and the networks are by themselves; sonora's
 /// high-pass filter, canceller and suppressor are one chain: switching one of them on or off makes that canceller learn the room anew,
 /// which takes it about a second; another strength does not.
 pub struct AudioProcessor {
@@ -151,8 +166,9 @@ pub struct AudioProcessor {
     config: AudioProcessorConfig,
     /// High-pass filter, echo canceller, suppressor.
     front: AudioProcessing,
-    /// Gain control, which comes after the network.
-    gain: AudioProcessing,
+    /// Gain control, which comes after the network: ours or sonora's.
+    gain: Option<GainController>,
+    agc2: Option<Box<AudioProcessing>>,
     #[cfg(feature = "denoise")]
     denoiser: Option<crate::audio::Denoiser>,
     echo: Option<Box<EchoCanceller>>,
@@ -247,17 +263,13 @@ impl AudioProcessor {
         if !(1..=AudioBlock::MAX_CHANNELS).contains(&channels) {
             return Err(ProcessingError::Block { rate, channels, frames: rate as usize / 100 });
         }
-        let stream = StreamConfig::new(rate, channels as u16);
-        let make = |config: Config| {
-            let builder = AudioProcessing::builder().config(config);
-            builder.capture_config(stream).render_config(stream).build()
-        };
         let mut this = Self {
             rate,
             channels,
             config: AudioProcessorConfig::off(),
-            front: make(front_config(config, rate)),
-            gain: make(gain_config(config)),
+            front: library_stages(front_config(config, rate), rate, channels),
+            gain: None,
+            agc2: None,
             #[cfg(feature = "denoise")]
             denoiser: None,
             echo: None,
@@ -283,7 +295,15 @@ impl AudioProcessor {
             return;
         }
         self.front.apply_config(front_config(config, self.rate));
-        self.gain.apply_config(gain_config(config));
+        let own = config.gain_control == GainControl::Own;
+        if own != self.gain.is_some() {
+            self.gain = own.then(GainController::new);
+        }
+        let agc2 = config.gain_control == GainControl::Agc2;
+        if agc2 != self.agc2.is_some() {
+            let make = || Box::new(library_stages(gain_config(), self.rate, self.channels));
+            self.agc2 = agc2.then(make);
+        }
         let own = config.echo_cancellation == EchoCancellation::Own;
         if own != self.echo.is_some() {
             self.echo = own.then(|| Box::new(EchoCanceller::new(self.rate, self.channels)));
@@ -370,8 +390,12 @@ impl AudioProcessor {
             Some(probability) => self.detector.decide(probability),
             None => self.detector.detect(block),
         };
-        if config.gain_control {
-            run(&mut self.capture, &mut self.gain, block)?;
+        if let Some(gain) = &mut self.gain {
+            let echo = self.echo.as_ref().is_some_and(|echo| echo.dominates());
+            gain.process(block, self.voice, echo);
+        }
+        if let Some(agc2) = &mut self.agc2 {
+            run(&mut self.capture, agc2, block)?;
         }
         Ok(())
     }
@@ -428,16 +452,18 @@ fn front_config(config: AudioProcessorConfig, rate: u32) -> Config {
     }
 }
 
-fn gain_config(config: AudioProcessorConfig) -> Config {
+fn gain_config() -> Config {
     let controller = GainController2 {
         adaptive_digital: Some(AdaptiveDigital::default()),
         ..GainController2::default()
     };
-    Config {
-        pipeline: pipeline(),
-        gain_controller2: config.gain_control.then_some(controller),
-        ..Config::default()
-    }
+    Config { pipeline: pipeline(), gain_controller2: Some(controller), ..Config::default() }
+}
+
+fn library_stages(config: Config, rate: u32, channels: usize) -> AudioProcessing {
+    let stream = StreamConfig::new(rate, channels as u16);
+    let builder = AudioProcessing::builder().config(config);
+    builder.capture_config(stream).render_config(stream).build()
 }
 
 fn check(block: &AudioBlock, wanted: Option<(u32, usize)>) -> Result<(), ProcessingError> {

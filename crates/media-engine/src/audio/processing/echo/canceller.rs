@@ -286,6 +286,14 @@ impl EchoCanceller {
         self.delay.map(|delay| Duration::from_secs_f64(delay as f64 / f64::from(self.rate)))
     }
 
+    /// Whether most of what the microphone heard of late was echo: three quarters of it, which the filter took out.
+    pub(in super::super) fn dominates(&self) -> bool {
+        self.microphones.first().is_some_and(|microphone| {
+            let [heard, left, expected] = microphone.powers;
+            expected > 0.5 * heard && left < 0.25 * heard
+        })
+    }
+
     /// How much of the echo the filter took out lately, in dB.
     pub(in super::super) fn enhancement(&self) -> Option<f64> {
         let [heard, left, _] = self.microphones.first()?.powers;
