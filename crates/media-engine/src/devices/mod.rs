@@ -27,6 +27,8 @@ mod backend;
 #[cfg(all(feature = "camera", target_os = "linux"))]
 mod camera;
 mod error;
+#[cfg(feature = "processing")]
+mod processing;
 #[cfg(feature = "sound")]
 mod sound;
 #[cfg(all(any(feature = "screen", feature = "window"), target_os = "linux"))]
@@ -41,7 +43,7 @@ pub use error::DeviceError;
 use crate::track::constraints::select;
 use crate::track::{
     AudioTrack, MediaStream, MediaStreamTrack, MediaTrackConstraintSet, MediaTrackConstraints,
-    TrackKind, VideoTrack,
+    MediaTrackSettings, TrackKind, VideoTrack,
 };
 
 /// What is wanted of [`MediaDevices::get_user_media`] (Media Capture and Streams §10.2.1).
@@ -74,6 +76,9 @@ pub struct DisplayMediaOptions {
 #[derive(Debug)]
 pub struct MediaDevices {
     backends: Vec<Box<dyn DeviceBackend>>,
+    /// What is played, which microphones hear.
+    #[cfg(feature = "processing")]
+    loudspeakers: processing::Loudspeakers,
 }
 
 impl Default for MediaDevices {
@@ -95,7 +100,11 @@ impl MediaDevices {
 
     /// Those of these backends alone.
     pub fn with_backends(backends: Vec<Box<dyn DeviceBackend>>) -> Self {
-        Self { backends }
+        Self {
+            backends,
+            #[cfg(feature = "processing")]
+            loudspeakers: processing::Loudspeakers::default(),
+        }
     }
 
     /// All cameras, microphones and speakers (`enumerateDevices`).
@@ -144,6 +153,10 @@ impl MediaDevices {
 
     /// A stream of a microphone, a camera or both (`getUserMedia`): the devices and modes that fit the constraints best. Opening
     /// a device may take a second; it does so in this thread.
+    ///
+    /// With the feature `processing` a microphone's echo, of what [`play`](Self::play) plays, and noise are taken out and its voice is
+    /// brought to a level, unless constraints on `echoCancellation`, `noiseSuppression` and `autoGainControl` say otherwise;
+    /// [`apply_constraints`](crate::track::Track::apply_constraints) switches each at any time.
     ///
     /// # Errors
     ///
@@ -202,15 +215,29 @@ impl MediaDevices {
         };
         let (mut modes, mut owners) = (Vec::new(), Vec::new());
         for (number, (_, device)) in found.iter().enumerate() {
-            for mode in &device.modes {
+            for (place, mode) in device.modes.iter().enumerate() {
                 let info = &device.info;
-                modes.push(mode.clone().with_device(&info.device_id, &info.group_id));
-                owners.push(number);
+                let mode = mode.clone().with_device(&info.device_id, &info.group_id);
+                for way in ways(kind, mode) {
+                    modes.push(way);
+                    owners.push((number, place));
+                }
             }
         }
         let (chosen, _) = select(track_kind, &modes, constraints, &usual(kind))?;
-        let (backend, device) = &found[owners[chosen]];
-        let track = backend.open(&device.info, &modes[chosen])?;
+        let (number, place) = owners[chosen];
+        let (backend, device) = &found[number];
+        let info = &device.info;
+        let mode = device.modes[place].clone().with_device(&info.device_id, &info.group_id);
+        let track = backend.open(info, &mode)?;
+        #[cfg(feature = "processing")]
+        let track = match track {
+            // Where it could have been had in several ways, its stages are ours.
+            MediaStreamTrack::Audio(raw) if ways(kind, mode).len() > 1 => {
+                processing::process(raw, &modes[chosen], &self.loudspeakers)?.into()
+            }
+            track => track,
+        };
         track.apply_constraints(constraints.clone())?;
         Ok(track)
     }
@@ -231,6 +258,12 @@ impl MediaDevices {
         let Some((backend, device)) = found else {
             return Err(DeviceError::NotFound { kind: DeviceKind::AudioOutput, asked });
         };
+        #[cfg(feature = "processing")]
+        {
+            let (played, heard) = processing::heard(track, &self.loudspeakers)?;
+            backend.play(&device.info, &played).map(|output| heard.with(output))
+        }
+        #[cfg(not(feature = "processing"))]
         backend.play(&device.info, track)
     }
 
@@ -253,6 +286,10 @@ fn usual(kind: DeviceKind) -> MediaTrackConstraintSet {
         DeviceKind::AudioInput => MediaTrackConstraintSet {
             sample_rate: Some(48_000.into()),
             channel_count: Some(1.into()),
+            // As browsers have it.
+            echo_cancellation: Some(true.into()),
+            noise_suppression: Some(true.into()),
+            auto_gain_control: Some(true.into()),
             ..MediaTrackConstraintSet::default()
         },
         DeviceKind::VideoInput => MediaTrackConstraintSet {
@@ -263,6 +300,16 @@ fn usual(kind: DeviceKind) -> MediaTrackConstraintSet {
         },
         _ => MediaTrackConstraintSet::default(),
     }
+}
+
+/// The ways in which a device's mode can be had.
+fn ways(kind: DeviceKind, mode: MediaTrackSettings) -> Vec<MediaTrackSettings> {
+    #[cfg(feature = "processing")]
+    if kind == DeviceKind::AudioInput {
+        return processing::ways(&mode);
+    }
+    let _ = kind;
+    vec![mode]
 }
 
 fn sound_backend() -> Box<dyn DeviceBackend> {

@@ -53,16 +53,18 @@ impl<M: Medium> Track<M> {
     /// # Errors
     ///
     /// Where the source, as it is, cannot be brought to what is required; the error says which constraint it was. A source
-    /// that does not [describe itself](super::Source::describe) keeps to none.
+    /// that does not [describe itself](super::Source::describe) keeps to none. A microphone's stages, where they
+    /// [can be switched](super::SourceDescription::switchable), are switched for all of its tracks.
     pub fn apply_constraints(
         &self,
         constraints: MediaTrackConstraints,
     ) -> Result<(), OverconstrainedError> {
         let description = self.shared.hub.description();
-        let modes = [description.settings];
+        let source = description.settings;
+        let modes = if description.switchable { source.switched() } else { vec![source.clone()] };
         let (_, settings) = select(M::KIND, &modes, &constraints, &description.defaults)?;
+        self.shared.hub.switch(&settings);
         let mut adapted = TrackSettings::default();
-        let [source] = modes;
         if let Some((rate, have)) = settings.frame_rate.zip(source.frame_rate)
             && rate < have
         {

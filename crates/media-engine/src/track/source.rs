@@ -49,13 +49,16 @@ pub struct SourceDescription {
     pub capabilities: MediaTrackCapabilities,
     /// What is best where constraints do not say.
     pub defaults: MediaTrackConstraintSet,
+    /// Echo cancellation, noise suppression and gain control can be switched while it is open: constraints of any of its tracks
+    /// do so, for all of them, and its settings say what is on. Whoever gives its frames looks there.
+    pub switchable: bool,
 }
 
 impl SourceDescription {
     /// A source that has but one way.
     pub fn fixed(settings: MediaTrackSettings) -> Self {
         let capabilities = MediaTrackCapabilities::of(std::slice::from_ref(&settings));
-        Self { settings, capabilities, defaults: MediaTrackConstraintSet::default() }
+        Self { settings, capabilities, ..Self::default() }
     }
 }
 
@@ -76,6 +79,17 @@ impl<M: Medium> Source<M> {
     /// that has said nothing have no settings, and keep to no constraint that is required.
     pub fn describe(&self, description: SourceDescription) {
         self.hub.lock().description = description;
+    }
+
+    /// How its frames are, as it has [described](Self::describe) itself and as tracks have switched its stages since.
+    pub fn settings(&self) -> MediaTrackSettings {
+        self.hub.lock().description.settings.clone()
+    }
+
+    /// Whether other stages are wanted than these settings have.
+    #[cfg(feature = "processing")]
+    pub(crate) fn stages_differ(&self, settings: &MediaTrackSettings) -> bool {
+        self.hub.lock().description.settings.stages() != settings.stages()
     }
 
     /// Gives a frame to all sinks of all tracks. A muted source gives none. No lock is held while tasks are woken that wait for
@@ -155,6 +169,17 @@ impl<M: Medium> Hub<M> {
 
     pub(super) fn description(&self) -> SourceDescription {
         self.lock().description.clone()
+    }
+
+    /// A track has chosen which stages are on.
+    pub(super) fn switch(&self, chosen: &MediaTrackSettings) {
+        let mut state = self.lock();
+        if state.description.switchable {
+            let settings = &mut state.description.settings;
+            settings.echo_cancellation = chosen.echo_cancellation;
+            settings.noise_suppression = chosen.noise_suppression;
+            settings.auto_gain_control = chosen.auto_gain_control;
+        }
     }
 
     /// Takes in a track. Whether the source has ended.

@@ -96,6 +96,23 @@ impl MediaTrackSettings {
         }
     }
 
+    /// Whether echo cancellation, noise suppression and gain control are on.
+    #[cfg(feature = "processing")]
+    pub(crate) fn stages(&self) -> [Option<bool>; 3] {
+        [self.echo_cancellation, self.noise_suppression, self.auto_gain_control]
+    }
+
+    /// The ways in which a source can be had whose stages can be switched: all of them first.
+    pub(crate) fn switched(&self) -> Vec<Self> {
+        let with = |bits: u8| Self {
+            echo_cancellation: Some(bits & 1 != 0),
+            noise_suppression: Some(bits & 2 != 0),
+            auto_gain_control: Some(bits & 4 != 0),
+            ..self.clone()
+        };
+        (0..8).rev().map(with).collect()
+    }
+
     /// With the device that it is of.
     #[must_use]
     pub fn with_device(self, device_id: &str, group_id: &str) -> Self {
