@@ -170,7 +170,15 @@ fn hear() {
         }
     });
     let device_id = Some(ConstrainString::exact(&*microphone));
-    let set = MediaTrackConstraintSet { device_id, ..Default::default() };
+    // Else what the speaker plays is taken out of what the microphone hears, which is what is looked for here.
+    let off = Some(false.into());
+    let set = MediaTrackConstraintSet {
+        device_id,
+        echo_cancellation: off.clone(),
+        noise_suppression: off.clone(),
+        auto_gain_control: off,
+        ..Default::default()
+    };
     let stream = devices.get_user_media(&audio(set)).unwrap();
     let track = stream.audio_tracks().remove(0);
     let settings = track.get_settings();
