@@ -19,6 +19,7 @@ use super::failures::Failures;
 use super::frames::FrameOutlet;
 use super::redundancy::Redundancy;
 use super::sender::{Input, Shared};
+use super::silence::{Instead, Silence};
 use super::timeline::Timeline;
 use crate::{EncoderRequests, TargetBitrate};
 
@@ -49,6 +50,8 @@ struct Current {
     mixed: AudioBlock,
     /// When it begins.
     begins: Duration,
+    /// What decides on comfort noise, where the peer takes it and the codec has none of its own.
+    silence: Option<Silence>,
 }
 
 /// Encodes until the sender is dropped or the connection is gone.
@@ -135,9 +138,19 @@ pub(super) fn run(
                     Some(redundant) if twice => redundant,
                     _ => target.payload_type,
                 };
-                let taken = current.take(&frame.block, time, |encoder, block, begins| {
+                let noise = target.comfort_noise;
+                let taken = current.take(&frame.block, time, |encoder, silence, block, begins| {
                     packet.clear();
-                    match encoder.encode(block, &mut packet) {
+                    let instead = match silence {
+                        Some(silence) => silence.decide(block, begins, voice, &mut packet),
+                        None => Instead::Encode,
+                    };
+                    let (made, payload_type) = match (instead, noise) {
+                        (Instead::Noise, Some(noise)) => (Ok(true), noise),
+                        (Instead::Nothing, Some(_)) => (Ok(false), payload_type),
+                        _ => (encoder.encode(block, &mut packet), payload_type),
+                    };
+                    match made {
                         Ok(true) => {
                             counters.encoded.add(1);
                             let ticks = begins.as_nanos() * clock / 1_000_000_000;
@@ -247,11 +260,19 @@ fn prepare<'a>(
             resampler: None,
             mixed: AudioBlock::default(),
             begins,
+            silence: None,
         });
     }
     let Some(current) = current else { unreachable!("it was made above") };
     if current.target != *target {
         current.target.clone_from(target);
+    }
+    let codec = encoded(target);
+    // Opus has its own (RFC 7587 §3.1.3).
+    let takes = target.comfort_noise.is_some() && !codec.is("opus");
+    if takes != current.silence.is_some() {
+        let counts_samples = codec.clock_rate == current.encoder.rate();
+        current.silence = takes.then(|| Silence::new(counts_samples));
     }
     if current.wanted != wanted {
         current.encoder.set_target(wanted)?;
@@ -267,7 +288,7 @@ impl Current {
         &mut self,
         block: &AudioBlock,
         time: Duration,
-        mut out: impl FnMut(&mut dyn AudioEncoder, &AudioBlock, Duration),
+        mut out: impl FnMut(&mut dyn AudioEncoder, Option<&mut Silence>, &AudioBlock, Duration),
     ) -> Result<(), ResampleError> {
         let (rate, channels) = (self.pending.rate(), self.pending.channels());
         // Packets follow each other without a gap, as the source's samples do, unless it has left some out.
@@ -297,7 +318,7 @@ impl Current {
     fn fill(
         &mut self,
         block: &AudioBlock,
-        out: &mut impl FnMut(&mut dyn AudioEncoder, &AudioBlock, Duration),
+        out: &mut impl FnMut(&mut dyn AudioEncoder, Option<&mut Silence>, &AudioBlock, Duration),
     ) {
         let channels = self.pending.channels();
         let mut rest = block.samples();
@@ -308,7 +329,7 @@ impl Current {
             self.filled += now.len() / channels;
             rest = later;
             if self.filled == self.pending.frames() {
-                out(&mut *self.encoder, &self.pending, self.begins);
+                out(&mut *self.encoder, self.silence.as_mut(), &self.pending, self.begins);
                 self.begins += duration(self.filled, self.pending.rate());
                 self.filled = 0;
             }

@@ -51,6 +51,7 @@ mod played;
 mod receiver;
 mod redundancy;
 mod sender;
+mod silence;
 pub mod sources;
 mod statistics;
 mod timeline;

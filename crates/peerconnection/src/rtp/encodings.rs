@@ -31,6 +31,9 @@ pub struct EncodingTarget {
     pub redundant: Option<u8>,
     /// Where `codec` is redundant audio: what is inside of it, and is to be encoded.
     pub carried: Option<RtpCodec>,
+    /// The payload type of comfort noise (RFC 3389) of the same clock, which may take the place of what is encoded while nobody
+    /// speaks; `None` where that was not agreed on.
+    pub comfort_noise: Option<u8>,
     /// How long packets are to last, as the peer would have it. Each [`Frame`](crate::Frame) of audio is one packet.
     pub packet_times: PacketTimes,
 }
@@ -57,6 +60,7 @@ struct Settings {
     payload_type: u8,
     redundant: Option<u8>,
     carried: Option<RtpCodec>,
+    comfort_noise: Option<u8>,
     packet_times: PacketTimes,
 }
 
@@ -93,6 +97,7 @@ impl RtpTransport {
                     payload_type,
                     redundant,
                     carried: carried.cloned(),
+                    comfort_noise: stream.comfort_noise(payload_type),
                     packet_times,
                 },
             );
@@ -128,6 +133,7 @@ impl RtpTransport {
             payload_type: settings.payload_type,
             redundant: settings.redundant,
             carried: settings.carried,
+            comfort_noise: settings.comfort_noise,
             packet_times: settings.packet_times,
         })
     }

@@ -238,6 +238,11 @@ impl SendStream {
         self.codecs.redundancy(payload_type)
     }
 
+    /// The payload type of comfort noise that goes with a codec: of the same clock (RFC 3389 §5.1).
+    pub(super) fn comfort_noise(&self, payload_type: u8) -> Option<u8> {
+        self.codecs.comfort_noise(payload_type)
+    }
+
     #[cfg(test)]
     pub(super) fn extensions_of_each_packet(&self) -> Vec<peerage_rtp::extension::ExtensionKind> {
         self.header.kinds()

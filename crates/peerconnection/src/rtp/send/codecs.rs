@@ -150,6 +150,15 @@ impl SendCodecs {
         (around.map(|codec| codec.payload_type.get()), inner.map(|codec| &codec.agreed))
     }
 
+    /// The payload type of comfort noise that goes with a codec: of the same clock (RFC 3389 §5.1).
+    pub(super) fn comfort_noise(&self, payload_type: u8) -> Option<u8> {
+        let beside = self.of(PayloadType::new(payload_type)?)?;
+        let noise = self.0.iter().find(|codec| {
+            codec.format == PayloadFormat::ComfortNoise && codec.clock_rate == beside.clock_rate
+        })?;
+        Some(noise.payload_type.get())
+    }
+
     /// The codec of a payload type.
     pub(super) fn of(&self, payload_type: PayloadType) -> Option<&Codec> {
         self.0.iter().find(|codec| codec.payload_type == payload_type)
