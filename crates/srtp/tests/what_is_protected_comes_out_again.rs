@@ -128,7 +128,13 @@ proptest! {
             let mut packet = plain.clone();
             sender.protect_rtcp(&mut packet, 0).unwrap();
             prop_assert_eq!(packet.len(), plain.len() + sender.rtcp_overhead());
-            prop_assert_eq!(packet[..plain.len()] == plain, !encrypt_rtcp || rest.is_empty());
+            let as_it_was = packet[..plain.len()] == plain;
+            if !encrypt_rtcp || rest.is_empty() {
+                prop_assert!(as_it_was);
+            } else if rest.len() >= 8 {
+                // One byte in 256 is encrypted to itself.
+                prop_assert!(!as_it_was);
+            }
             for at in 0..packet.len() {
                 let mut damaged = packet.clone();
                 damaged[at] ^= 0x40;
