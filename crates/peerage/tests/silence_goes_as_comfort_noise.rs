@@ -6,7 +6,7 @@
 mod common;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{endpoint, negotiate, within};
@@ -88,7 +88,13 @@ async fn silence_is_described_and_voice_is_sent() {
     let _sender = one.send_track(&person.source.track().into(), &[], Arc::new(BuiltIn)).await;
     negotiate(&one, &other).await;
     let transceiver = next_track(&other).await;
+    // Frames come whatever they hold: without a bound, what never comes would be waited for without an end.
+    let frames = AtomicU32::new(0);
     let next = || async {
+        assert!(
+            frames.fetch_add(1, Ordering::Relaxed) < 1_000,
+            "1,000 packets, and none as it should be"
+        );
         let frame = within("a frame", transceiver.recv_frame()).await.expect("it is open");
         let level = frame.extensions.audio_level.expect("the level was negotiated");
         (frame.codec.payload(), level, frame.frame)
