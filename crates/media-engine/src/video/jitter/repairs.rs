@@ -1,5 +1,7 @@
-//! How late frames are of which packets were lost and sent again: where that is nothing rare, it is given time for, since a delay
-//! that is even is seen less than one that stops and goes.
+//! How late frames are of which packets were lost and sent again: where that is nothing rare, it is given time for.
+//!
+//! Not for all of them. A picture that comes a little after its time is hardly seen, but what is waited for delays every picture; so
+//! one repair in two is waited for, and of the slow ones so much that their pictures do not stand still for long.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,8 +12,12 @@ const WINDOW: Duration = Duration::from_secs(30);
 const ENOUGH: usize = 4;
 /// How many are looked at.
 const MOST: usize = 64;
-/// What lies above is too rare to be waited for: one in so many.
-const RARE: usize = 10;
+/// The repairs that are waited for in full: one in so many.
+const USUAL: usize = 2;
+/// What lies above is too rare to be waited for at all: one in so many.
+const RARE: usize = 20;
+/// How late a picture may be without being seen to stand still: less than the 150 ms from which webrtc-stats counts a freeze.
+const UNSEEN: Duration = Duration::from_millis(100);
 /// A repair that takes longer is not given time for.
 const LONGEST: Duration = Duration::from_millis(500);
 
@@ -53,8 +59,9 @@ impl Repairs {
             *place = *late;
         }
         delays.sort_unstable();
-        let usual = delays[delays.len() - 1 - delays.len() / RARE];
-        self.delay = usual.min(LONGEST);
+        let all_but = |one_in: usize| delays[delays.len() - 1 - delays.len() / one_in];
+        let slow = all_but(RARE).saturating_sub(UNSEEN);
+        self.delay = all_but(USUAL).max(slow).min(LONGEST);
     }
 }
 
@@ -76,7 +83,11 @@ mod tests {
             let late = if number == 10 { MS(400) } else { MS(80 + number) };
             repairs.note(start + MS(1_000 * number), late);
         }
-        assert_eq!(repairs.delay(start + MS(20_000)), MS(98));
+        assert_eq!(repairs.delay(start + MS(20_000)), MS(89), "half of them");
+        for number in 20..23 {
+            repairs.note(start + MS(1_000 * number), MS(300));
+        }
+        assert_eq!(repairs.delay(start + MS(23_000)), MS(200), "and 100 ms less than the slow ones");
         assert_eq!(repairs.delay(start + MS(100_000)), Duration::ZERO, "long ago");
         for number in 0..1_000 {
             repairs.note(start + MS(100_000 + number), MS(5_000));
