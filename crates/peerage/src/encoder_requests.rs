@@ -1,5 +1,7 @@
 //! What is asked of the encoders of a transceiver, as a value that can be watched.
 
+use std::sync::Arc;
+
 use peerage_peerconnection::EncodingTarget;
 use tokio::sync::watch;
 
@@ -8,7 +10,7 @@ use tokio::sync::watch;
 pub(crate) struct Request {
     /// Keyframes that were asked for since the beginning.
     keyframes: u64,
-    target: Option<EncodingTarget>,
+    target: Option<Arc<EncodingTarget>>,
 }
 
 /// By encoding, shared by all handles of a transceiver.
@@ -46,6 +48,11 @@ impl EncoderRequests {
     /// What an encoding is to be: codec, size, frames a second, layers. Its rate is of the moment at which the rest changed
     /// last; [`TargetBitrate`](crate::TargetBitrate) has the current one. `None` while nothing is sent.
     pub fn target(&self, encoding: usize) -> Option<EncodingTarget> {
+        self.shared_target(encoding).map(Arc::unwrap_or_clone)
+    }
+
+    /// The same for who asks for every block of sound.
+    pub(crate) fn shared_target(&self, encoding: usize) -> Option<Arc<EncodingTarget>> {
         self.requests.borrow().get(encoding)?.target.clone()
     }
 
@@ -66,7 +73,8 @@ pub(crate) struct Requester(watch::Sender<Vec<Request>>);
 
 impl Requester {
     pub(crate) fn new(targets: impl Iterator<Item = Option<EncodingTarget>>) -> Self {
-        let requests = targets.map(|target| Request { keyframes: 0, target }).collect();
+        let requests =
+            targets.map(|target| Request { keyframes: 0, target: target.map(Arc::new) }).collect();
         Self(watch::channel(requests).0)
     }
 
@@ -88,7 +96,7 @@ impl Requester {
     }
 
     pub(crate) fn target(&self, encoding: usize, target: Option<EncodingTarget>) {
-        self.modify(encoding, |request| request.target = target);
+        self.modify(encoding, |request| request.target = target.map(Arc::new));
     }
 }
 

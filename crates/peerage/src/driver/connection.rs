@@ -355,8 +355,9 @@ impl Connection {
                 proto::Event::DataChannelError { channel, message, .. } => {
                     tracing::debug!(connection = self.id, ?channel, %message, "data channel error");
                 }
-                proto::Event::Frame(frame) => {
-                    self.deliver_frame(*frame);
+                proto::Event::Frame(mut frame) => {
+                    self.deliver_frame(frame.take());
+                    self.pc.reuse_frame(frame);
                     continue;
                 }
                 proto::Event::TargetBitrate { transceiver, encoding, bitrate } => {

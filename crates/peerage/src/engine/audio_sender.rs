@@ -104,7 +104,7 @@ pub(super) fn run(
         voice |= detector.detect(&frame.block).active;
         counters.too_slow.set(sink.dropped());
         counters.refused.set(outlet.refused());
-        let target = requests.target(0).filter(|target| target.active);
+        let target = requests.shared_target(0).filter(|target| target.active);
         let (Some(target), Some(bitrate @ 1..)) = (target, rates.get(0)) else {
             counters.left_out.add(1);
             current = None;
@@ -178,7 +178,7 @@ pub(super) fn run(
             Err(error) => {
                 tracing::warn!(%error, "a track cannot be encoded");
                 counters.failed.add(1);
-                failures.note(target);
+                failures.note(Arc::unwrap_or_clone(target));
                 untold = Some(error.to_string());
             }
         }

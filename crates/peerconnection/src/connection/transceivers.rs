@@ -6,7 +6,9 @@ use super::PeerConnection;
 use crate::error::Error;
 use crate::event::Event;
 use crate::media::{MediaKind, RtpCodec};
-use crate::rtp::{EncoderStatistics, EncodingTarget, Estimate, Frame, RtpEvent, RtpTransport};
+use crate::rtp::{
+    EncoderStatistics, EncodingTarget, Estimate, Frame, MediaFrame, RtpEvent, RtpTransport,
+};
 use crate::transceiver::{
     RtpEncodingParameters, Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit,
     check_ids, check_made_modes, checked_parameters,
@@ -350,6 +352,15 @@ impl PeerConnection {
     /// The same of the path that a transceiver sends by.
     pub fn estimate_of(&self, handle: TransceiverHandle) -> Option<Estimate> {
         self.rtp_of(handle)?.estimate(self.now)
+    }
+
+    /// Takes back the memory of an [`Event::Frame`] whose frame was taken out of it by
+    /// [`MediaFrame::take`](crate::MediaFrame::take), for a frame to come: who hands back every box has none allocated for
+    /// sound. What is not handed back is only freed.
+    pub fn reuse_frame(&mut self, frame: Box<MediaFrame>) {
+        if let Some(transceiver) = self.transceivers.get(frame.transceiver) {
+            self.transports.unmarked(transceiver.transport).rtp.reuse_frame(frame);
+        }
     }
 
     /// Asks the peer for a keyframe of the video that it sends on a transceiver (RFC 4585 §6.3.1). Requests that follow each

@@ -193,7 +193,7 @@ impl RtpTransport {
         // The feedback is about the transport, but libwebrtc takes only what names a source of its own.
         let (own, media) = (self.own_ssrc(), self.arrivals.last);
         let ntp = self.clock.at(now);
-        let mut packet = Vec::new();
+        let mut packet = std::mem::take(&mut self.spare_rtcp);
         while self.rtcp.len() < MAX_QUEUED_RTCP {
             let reports = &mut self.arrivals;
             let more = if let Some(transport) = &mut reports.transport {
@@ -206,6 +206,7 @@ impl RtpTransport {
                 false
             };
             if !more {
+                self.spare_rtcp = packet;
                 return;
             }
             self.push_rtcp(std::mem::take(&mut packet));

@@ -151,6 +151,21 @@ pub struct MediaFrame {
     pub extensions: PacketExtensions,
 }
 
+impl MediaFrame {
+    /// Takes the frame out of its place, which can be handed back by
+    /// [`PeerConnection::reuse_frame`](crate::PeerConnection::reuse_frame): what is left has no bytes.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let data = std::mem::take(&mut self.frame.data);
+        Self {
+            rid: self.rid.take(),
+            frame: EncodedFrame { data, ..self.frame.clone() },
+            extensions: std::mem::take(&mut self.extensions),
+            ..*self
+        }
+    }
+}
+
 /// The frame to be sent on as it came, on any connection: by its codec, whose payload type may be another there. Where
 /// the codec was not agreed on, sending it is an error.
 impl From<MediaFrame> for Frame {

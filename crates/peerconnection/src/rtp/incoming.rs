@@ -279,7 +279,14 @@ impl RtpTransport {
                 continue;
             }
             self.queued_frames += 1;
-            self.events.push_back(RtpEvent::Frame(Box::new(frame)));
+            let frame = match self.spare_frames.pop() {
+                Some(mut spare) => {
+                    *spare = frame;
+                    spare
+                }
+                None => Box::new(frame),
+            };
+            self.events.push_back(RtpEvent::Frame(frame));
         }
         self.settle_budget(index);
         let stream = &mut self.receivers[index];

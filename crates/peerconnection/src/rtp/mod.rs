@@ -116,6 +116,8 @@ const MAX_RECEIVE_STREAMS: usize = 1024;
 const MAX_QUEUED_PACKETS: usize = 4096;
 /// Frames that wait for the application; more are dropped, and a keyframe is asked for.
 pub(crate) const MAX_QUEUED_FRAMES: usize = 1024;
+/// Frames whose memory is kept for those to come.
+const MAX_SPARE_FRAMES: usize = 8;
 /// Packets that wait to be sent again; the peer asks for more in vain.
 const MAX_QUEUED_RETRANSMISSIONS: usize = 1024;
 /// Pairs of one NACK: what fits a datagram. The rest is asked for next time.
@@ -218,12 +220,17 @@ pub(crate) struct RtpTransport {
     /// The path is one of IPv4.
     ipv4: bool,
     rtcp: VecDeque<Vec<u8>>,
+    /// The memory of one that was sent, for the next.
+    spare_rtcp: Vec<u8>,
     /// The last datagrams, sealed, once the connection is closed.
     farewell: VecDeque<Vec<u8>>,
     /// The peer takes RTCP that does not begin with a report (RFC 5506).
     reduced_size: bool,
     events: VecDeque<RtpEvent>,
     queued_frames: usize,
+    /// Memory of frames that were taken, for those to come.
+    #[allow(clippy::vec_box, reason = "the boxes are what is kept")]
+    spare_frames: Vec<Box<MediaFrame>>,
     forwarding: Forwarding,
     /// Tones that are being sent, seldom any.
     playouts: Vec<dtmf::Playout>,
@@ -293,9 +300,11 @@ impl RtpTransport {
             padding_stream: None,
             ipv4: false,
             rtcp: VecDeque::new(),
+            spare_rtcp: Vec::new(),
             reduced_size: false,
             events: VecDeque::new(),
             queued_frames: 0,
+            spare_frames: Vec::new(),
             forwarding: Forwarding::default(),
             playouts: Vec::new(),
             next_event_end: None,
@@ -505,6 +514,14 @@ impl RtpTransport {
     /// The application has taken a frame, or it was dropped: there is room for another.
     pub(crate) fn frame_taken(&mut self) {
         self.queued_frames = self.queued_frames.saturating_sub(1);
+    }
+
+    /// Takes back the memory of a frame.
+    pub(crate) fn reuse_frame(&mut self, mut frame: Box<MediaFrame>) {
+        if self.spare_frames.len() < MAX_SPARE_FRAMES {
+            drop(frame.take());
+            self.spare_frames.push(frame);
+        }
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {

@@ -95,9 +95,11 @@ impl RtpTransport {
     ) -> Option<(usize, Option<Ecn>)> {
         let srtp = self.srtp.as_mut().filter(|_| !self.held)?;
         let start = buf.len();
-        while let Some(packet) = self.rtcp.pop_front() {
+        while let Some(mut packet) = self.rtcp.pop_front() {
             buf.extend_from_slice(&packet);
             self.log.rtcp(now, Direction::Sent, &packet, &self.clock);
+            packet.clear();
+            self.spare_rtcp = packet;
             if srtp.sender.protect_rtcp(buf, start).is_ok() {
                 self.statistics.rtcp_sent += 1;
                 return Some((buf.len() - start, None));

@@ -11,6 +11,7 @@ use peerage_rtp::rtcp::{ReportBlock, SenderInfo};
 use peerage_rtp::{ExtensionMap, NtpTime, RtpPacket, SequenceNumber, SequenceUnwrapper, Ssrc};
 use peerage_sdp::Word;
 
+use super::arena::Arena;
 use super::counters::InboundCounters;
 use super::dtmf::TelephoneEvents;
 use super::fec::FecReceiver;
@@ -68,6 +69,8 @@ pub(super) struct ReceiveStream {
     pub(super) sources: Sources,
     pub(super) fec: FecReceiver,
     extensions: FrameExtensions,
+    /// Room for the payloads of sound.
+    sound: Arena,
     /// See [`count_bytes`](Self::count_bytes).
     counted: usize,
 }
@@ -86,6 +89,9 @@ const LAST_CHANCE: Duration = Duration::from_secs(1);
 const KEYFRAME_PAUSE: Duration = Duration::from_millis(300);
 /// ... and however it comes, another is asked for after this time.
 const KEYFRAME_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Bytes that payloads of sound are given at a time: half a second of Opus.
+const SOUND_BLOCK: usize = 2048;
 
 /// A packet to be given out.
 #[derive(Clone, Copy, Debug)]
@@ -137,6 +143,7 @@ impl ReceiveStream {
             sources: Sources::default(),
             fec: FecReceiver::default(),
             extensions: FrameExtensions::default(),
+            sound: Arena::with_blocks(SOUND_BLOCK),
             counted: 0,
         }
     }
@@ -407,7 +414,11 @@ impl ReceiveStream {
                 &mut current.insert((*codec, assembler)).1
             }
         };
-        let payload = Bytes::copy_from_slice(packet.payload());
+        // Sound is held shortly, and in pieces so small that what else is in a block hardly counts.
+        let payload = match codec.format.is_video() {
+            true => Bytes::copy_from_slice(packet.payload()),
+            false => self.sound.copy(&[packet.payload()]),
+        };
         let (timestamp, marker) = (packet.timestamp().0, packet.marker());
         let descriptor = codec.descriptor.and_then(|id| packet.extension_range(id));
         match descriptor {
