@@ -10,6 +10,8 @@ use tokio::sync::watch;
 pub(crate) struct Request {
     /// Keyframes that were asked for since the beginning.
     keyframes: u64,
+    /// How often the track was removed.
+    removals: u64,
     target: Option<Arc<EncodingTarget>>,
 }
 
@@ -56,6 +58,12 @@ impl EncoderRequests {
         self.requests.borrow().get(encoding)?.target.clone()
     }
 
+    /// How often the transceiver's track was removed from the connection.
+    #[cfg(feature = "engine")]
+    pub(crate) fn removals(&self) -> u64 {
+        self.requests.borrow().first().map_or(0, |request| request.removals)
+    }
+
     /// Waits until something is asked for; false once the transceiver is gone. Cancel safe.
     pub async fn changed(&mut self) -> bool {
         self.requests.changed().await.is_ok()
@@ -73,8 +81,9 @@ pub(crate) struct Requester(watch::Sender<Vec<Request>>);
 
 impl Requester {
     pub(crate) fn new(targets: impl Iterator<Item = Option<EncodingTarget>>) -> Self {
-        let requests =
-            targets.map(|target| Request { keyframes: 0, target: target.map(Arc::new) }).collect();
+        let requests = targets
+            .map(|target| Request { target: target.map(Arc::new), ..Request::default() })
+            .collect();
         Self(watch::channel(requests).0)
     }
 
@@ -93,6 +102,10 @@ impl Requester {
 
     pub(crate) fn keyframe(&self, encoding: usize) {
         self.modify(encoding, |request| request.keyframes += 1);
+    }
+
+    pub(crate) fn removed(&self) {
+        self.modify(0, |request| request.removals += 1);
     }
 
     pub(crate) fn target(&self, encoding: usize, target: Option<EncodingTarget>) {

@@ -160,7 +160,8 @@ impl PeerConnection {
         .await
     }
 
-    /// `removeTrack`: a transceiver of this connection sends its track no more, as the next negotiation tells the peer.
+    /// `removeTrack`: a transceiver of this connection sends its track no more, as the next negotiation tells the peer. What
+    /// the media engine sends on it lets its track go.
     ///
     /// # Errors
     /// InvalidAccessError for a transceiver of another connection; InvalidStateError if the connection is closed;
@@ -173,7 +174,7 @@ impl PeerConnection {
             }));
         }
         let handle = transceiver.handle();
-        self.call(move |connection, now| connection.pc.remove_track(now, handle)).await
+        self.call(move |connection, now| connection.remove_track(now, handle)).await
     }
 
     /// `addTransceiver`.

@@ -51,6 +51,29 @@ async fn nothing_is_left(camera: &Camera, codecs: &Arc<dyn CodecFactory>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_track_that_is_removed_lets_its_camera_go() {
+    let (one, other) = pair().await;
+    let camera = Camera::begin();
+    let track = camera.source.track().into();
+    let sender = one.send_track(&track, &[], factory()).await.unwrap();
+    negotiate(&one, &other).await;
+    let received = next_track(&other).await.receive_track(factory()).unwrap();
+    let mut sink = received.track().as_video().unwrap().sink(1);
+    picture(&mut sink).await;
+    drop(track);
+    one.remove_track(sender.transceiver()).await.unwrap();
+    until("the source to be unwanted", || !camera.source.is_wanted()).await;
+    assert!(!sender.is_over(), "another track may follow");
+    let again = Camera::begin();
+    sender.replace_track(Some(&again.source.track().into())).unwrap();
+    sender.transceiver().set_direction(TransceiverDirection::SendOnly).await.unwrap();
+    negotiate(&one, &other).await;
+    until("the other camera to be wanted", || again.source.is_wanted()).await;
+    picture(&mut sink).await;
+    picture(&mut sink).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_track_is_muted_while_a_description_says_that_nothing_comes() {
     let (one, other) = pair().await;
     let camera = Camera::begin();

@@ -40,11 +40,16 @@ pub fn write_png(frame: &VideoFrame, space: ColorSpace, out: impl Write) -> io::
 ///
 /// # Errors
 ///
-/// What the file system says.
+/// What the file system says, after the file's name.
 pub fn save_png(frame: &VideoFrame, space: ColorSpace, path: impl AsRef<Path>) -> io::Result<()> {
-    let mut file = BufWriter::new(File::create(path)?);
-    write_png(frame, space, &mut file)?;
-    file.flush()
+    let path = path.as_ref();
+    let write = || {
+        let mut file = BufWriter::new(File::create(path)?);
+        write_png(frame, space, &mut file)?;
+        file.flush()
+    };
+    // What the system says names no file.
+    write().map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
 #[cfg(test)]
@@ -73,5 +78,13 @@ mod tests {
             let white = at % 4 < 2 && at / 4 < 2;
             assert_eq!(pixel, if white { [255; 3] } else { [0; 3] }, "{at}");
         }
+    }
+
+    #[test]
+    fn an_error_names_the_file() {
+        let frame = VideoFrame::new(I420::black(2, 2), Duration::ZERO);
+        let error = save_png(&frame, ColorSpace::BT601, "/nowhere/at/all.png").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().starts_with("/nowhere/at/all.png: "), "{error}");
     }
 }

@@ -204,6 +204,19 @@ impl Connection {
         transceiver
     }
 
+    /// Whoever encodes for the transceiver lets the track go.
+    pub(crate) fn remove_track(
+        &mut self,
+        now: Instant,
+        handle: TransceiverHandle,
+    ) -> Result<(), proto::Error> {
+        self.pc.remove_track(now, handle)?;
+        if let Some(media) = self.media.get(&handle) {
+            media.requester().removed();
+        }
+        Ok(())
+    }
+
     /// The handle for an event; `None` if the transceiver is gone, or nobody is left to see it.
     fn transceiver(&mut self, handle: TransceiverHandle) -> Option<RtpTransceiver> {
         // One that was stopped is known here alone.

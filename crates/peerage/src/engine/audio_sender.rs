@@ -62,7 +62,7 @@ pub(super) fn run(
     rates: &TargetBitrate,
     codecs: &dyn CodecFactory,
 ) {
-    let mut input = Input::None;
+    let (mut input, mut removals) = (Input::None, requests.removals());
     let mut current: Option<Current> = None;
     let (mut packet, mut payloads) = (Vec::new(), BytesMut::new());
     let mut timeline = Timeline::new();
@@ -76,7 +76,7 @@ pub(super) fn run(
     let mut untold: Option<String> = None;
     let counters = &shared.counters;
     while !shared.is_over() && !outlet.is_closed() && !requests.is_over() {
-        if let Some(next) = shared.take_next() {
+        if let Some(next) = shared.take_next(requests, &mut removals) {
             input = next;
             timeline.begin_source();
             captured.begin();

@@ -16,7 +16,7 @@ use peerage_peerconnection::media::MediaKind;
 use super::frames::FrameOutlet;
 use super::statistics::{SenderCounters, SenderStatistics};
 use super::{audio_sender, video_sender};
-use crate::{Error, PeerConnection, RtpTransceiver};
+use crate::{EncoderRequests, Error, PeerConnection, RtpTransceiver};
 
 /// Pictures that wait for the encoder: what it is late by is dropped.
 const VIDEO_QUEUE: usize = 2;
@@ -44,7 +44,8 @@ pub(super) struct Shared {
 enum Next {
     /// The same as before.
     Same,
-    Input(Input),
+    /// And how often tracks had been removed from the connection when it was set.
+    Input(Input, u64),
     /// None will be: the thread has ended.
     Over,
 }
@@ -75,11 +76,24 @@ impl Shared {
         *lock(&self.preference)
     }
 
-    /// Another track, once.
-    pub(super) fn take_next(&self) -> Option<Input> {
+    /// Another track, once; none where the track was removed from the connection (webrtc-pc §5.1, removeTrack). `removals` is
+    /// what the caller knows of that.
+    pub(super) fn take_next(
+        &self,
+        requests: &EncoderRequests,
+        removals: &mut u64,
+    ) -> Option<Input> {
         let mut next = lock(&self.next);
+        let removed = requests.removals();
         match std::mem::replace(&mut *next, Next::Same) {
-            Next::Input(input) => Some(input),
+            Next::Input(input, seen) => {
+                *removals = seen;
+                Some(input)
+            }
+            _ if removed != *removals => {
+                *removals = removed;
+                Some(Input::None)
+            }
             before => {
                 *next = before;
                 None
@@ -149,7 +163,7 @@ impl TrackSender {
         if matches!(*place, Next::Over) || self.transceiver.encoder_requests().is_over() {
             return Err(over());
         }
-        *place = Next::Input(next);
+        *place = Next::Input(next, self.transceiver.encoder_requests().removals());
         Ok(())
     }
 

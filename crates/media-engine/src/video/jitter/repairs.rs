@@ -87,7 +87,11 @@ mod tests {
         for number in 20..23 {
             repairs.note(start + MS(1_000 * number), MS(300));
         }
-        assert_eq!(repairs.delay(start + MS(23_000)), MS(200), "and 100 ms less than the slow ones");
+        assert_eq!(
+            repairs.delay(start + MS(23_000)),
+            MS(200),
+            "and 100 ms less than the slow ones"
+        );
         assert_eq!(repairs.delay(start + MS(100_000)), Duration::ZERO, "long ago");
         for number in 0..1_000 {
             repairs.note(start + MS(100_000 + number), MS(5_000));

@@ -34,7 +34,7 @@ pub(super) fn run(
     rates: &TargetBitrate,
     codecs: &dyn CodecFactory,
 ) {
-    let mut input = Input::None;
+    let (mut input, mut removals) = (Input::None, requests.removals());
     let mut pipeline = Pipeline::new();
     let (mut timeline, mut blank) = (Timeline::new(), Blank::default());
     let (mut refused, mut dropped) = (0, 0);
@@ -42,7 +42,7 @@ pub(super) fn run(
     let mut wishes = Vec::new();
     let counters = &shared.counters;
     while !shared.is_over() && !outlet.is_closed() && !requests.is_over() {
-        if let Some(next) = shared.take_next() {
+        if let Some(next) = shared.take_next(&requests, &mut removals) {
             input = next;
             dropped = 0;
             pipeline.begin_source();
