@@ -16,7 +16,8 @@ use peerage::media_engine::codec::BuiltIn;
 use peerage::media_engine::devices::{MediaDevices, MediaStreamConstraints};
 use peerage::media_engine::track::MediaStream;
 use peerage::{
-    Configuration, Endpoint, EndpointConfig, Event, PeerConnection, SdpType, SessionDescription,
+    Configuration, ConnectionState, DtlsState, Endpoint, EndpointConfig, Event, PeerConnection,
+    SdpType, SessionDescription,
 };
 use support::{Result, negotiate, two_peers};
 
@@ -125,10 +126,14 @@ async fn serve() -> Result<()> {
                             Event::Track { transceiver, .. } => {
                                 receivers.extend(transceiver.receive_track(Arc::new(BuiltIn)));
                             }
+                            // The page was closed, or is out of reach for good.
+                            Event::DtlsStateChange(DtlsState::Closed) => break,
+                            Event::ConnectionStateChange(ConnectionState::Failed) => break,
                             Event::ConnectionStateChange(state) => println!("{}", state.name()),
                             _ => {}
                         }
                     }
+                    println!("the call has ended");
                     drop((senders, own));
                 });
             }
