@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use peerage_ice::{Event, IceConfig, IceConnectionState as State, Role};
+use peerage_ice::{CandidateKind, Event, IceConfig, IceConnectionState as State, Role};
 
 fn connected(seed: u64) -> Pair {
     let mut pair = Pair::new(seed);
@@ -304,4 +304,25 @@ fn the_same_seed_gives_the_same_call() {
     };
     assert_eq!(run(21), run(21));
     assert_ne!(run(21), run(22));
+}
+
+#[test]
+fn answers_to_requests_of_before_a_restart_do_not_end_gathering() {
+    let mut pair = Pair::new(1);
+    pair.net.behind_nat("10.0.0.1", NatKind::PortRestricted, "192.0.2.1");
+    pair.net.behind_nat("10.0.0.2", NatKind::PortRestricted, "192.0.2.2");
+    pair.add_address(A, "10.0.0.2:1001");
+    pair.net.latency = millis(60);
+    let now = pair.now;
+    pair.agent(A).add_stun_server(now, addr(STUN_SERVER)).unwrap();
+    pair.gather(A);
+    pair.drain();
+    // The first request has left, the second waits for its turn.
+    pair.run_for(millis(40));
+    let now = pair.now;
+    pair.agent(A).restart(now);
+    pair.run_for(secs(5));
+    let told = pair.agent(A).local_candidates();
+    let mapped = told.iter().filter(|c| c.kind == CandidateKind::ServerReflexive).count();
+    assert_eq!(mapped, 2, "{told:?}");
 }

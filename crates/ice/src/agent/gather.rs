@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::agent::core::IceAgent;
+use crate::agent::core::{IceAgent, PendingKind};
 use crate::checklist::NewPair;
 use crate::config::{FamilyPolicy, TransportPolicy};
 use crate::error::Error;
@@ -98,6 +98,8 @@ impl IceAgent {
     pub(super) fn gather_again(&mut self, now: Instant) {
         let begun = self.gathering.state != GatheringState::New;
         self.gathering.queue.clear();
+        // An answer to a request of the generation before would count as one of this, and end gathering too early.
+        self.transactions.retain(|p| !matches!(p.kind, PendingKind::Gather { .. }));
         self.gathering.pending = 0;
         self.gathering.deadline = None;
         self.gathering.keepalive = None;
