@@ -40,12 +40,14 @@ async fn main() -> ExitCode {
             Command::Send(args) => commands::send::run(&cli.common, args, &report).await,
             Command::Inspect(args) => commands::inspect::run(args, &report).await,
             Command::Receive(args) => commands::receive::run(&cli.common, args, &report).await,
+            Command::Turn(args) => commands::turn::run(&cli.common, args, &report).await,
         }
     };
-    let hangs_up = cfg!(feature = "call") && matches!(cli.command, Command::Call(_));
+    let hangs_up = cfg!(feature = "call") && matches!(cli.command, Command::Call(_))
+        || matches!(cli.command, Command::Turn(_));
     let result = tokio::select! {
         result = run => result,
-        // A call hangs up first.
+        // A call hangs up first, a TURN server lets its clients end.
         _ = tokio::signal::ctrl_c(), if !hangs_up => Err(anyhow::anyhow!("interrupted")),
     };
     match result {

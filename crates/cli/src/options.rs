@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::turn::TurnArgs;
 use crate::http::client::HttpUrl;
 use crate::signal::Rendezvous;
 
@@ -96,6 +97,11 @@ pub(crate) enum Command {
     /// The page stands alone and opens in any browser: plots of bitrates, the estimate, loss, round trip, jitter, queues
     /// and frames, the states over time, the streams, the descriptions. A summary is printed.
     Inspect(InspectArgs),
+    /// Run a STUN and TURN server
+    ///
+    /// For peers that cannot reach each other. Without users and secrets it answers STUN alone. Peers that are not on the public
+    /// Internet are closed unless --allow-peer opens them. Runs until interrupted.
+    Turn(Box<TurnArgs>),
 }
 
 #[derive(Args)]

@@ -56,6 +56,10 @@ pub(crate) enum Event<'a> {
     Called { connection: u64, pictures: u64, sound: f64 },
     /// A page was made of a log.
     Page { page: &'a str, bytes: u64, summary: &'a str },
+    /// A client of the TURN server has an allocation.
+    Allocated { client: String, username: &'a str, relayed: String },
+    /// It is gone.
+    Freed { client: String, username: &'a str, reason: String, sent: u64, received: u64 },
     /// Something failed, but the program goes on.
     Warning { message: String },
     /// The program ends with this reason.
@@ -91,6 +95,13 @@ impl fmt::Display for Event<'_> {
             Event::Channel { connection, label, .. } => {
                 write!(f, "connection {connection}: channel {label:?} opened")
             }
+            Event::Allocated { client, username, relayed } => {
+                write!(f, "{client}: {username} has {relayed}")
+            }
+            Event::Freed { client, username, reason, sent, received } => write!(
+                f,
+                "{client}: {username}'s allocation ended ({reason}): {sent} bytes sent, {received} received"
+            ),
             Event::ChannelClosed { connection, label, messages, bytes } => write!(
                 f,
                 "connection {connection}: channel {label:?} closed after {messages} messages, {bytes} bytes"

@@ -9,3 +9,4 @@ mod meeting;
 pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod serve;
+pub(crate) mod turn;

@@ -1,0 +1,307 @@
+//! The server that runs: threads with sockets around [`Server`].
+//!
+//! Each worker is a thread with a [`Server`] of its own and sockets of its own on the same addresses (`SO_REUSEPORT`): the
+//! system gives a client's datagrams always to the same worker, so that nothing is shared where data is relayed. Datagrams are
+//! taken and sent in batches (`recvmmsg`, GRO, GSO). No runtime: see `docs/performance.md` for what that saves.
+
+mod batch;
+mod http;
+mod udp;
+mod worker;
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{fmt, io};
+
+use peerage_crypto::Rng;
+use thiserror::Error;
+
+use crate::config::Config;
+use crate::error::ConfigError;
+use crate::metrics::Counters;
+use crate::server::Server;
+use crate::shared::Shared;
+use crate::types::Event;
+
+use self::udp::Parked;
+use self::worker::{Sockets, Worker};
+
+/// Called with what happens to allocations ([`Event::Allocated`], [`Event::Freed`]), on the worker's thread: it must not block.
+pub type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// How a server runs.
+#[derive(Clone)]
+pub struct Options {
+    /// What it does.
+    pub config: Config,
+    /// Where it listens for UDP; port 0 is any.
+    pub udp: Vec<SocketAddr>,
+    /// Threads: one for each processor, unless given.
+    pub workers: Option<NonZeroUsize>,
+    /// Where it serves `GET /metrics`, for Prometheus, to whoever asks: not an address of the public network.
+    pub metrics: Option<SocketAddr>,
+    /// Who is told of allocations.
+    pub observer: Option<Observer>,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("udp", &self.udp)
+            .field("workers", &self.workers)
+            .field("metrics", &self.metrics)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Options {
+    /// Of a configuration, without any listener.
+    pub fn new(config: Config) -> Self {
+        Self { config, udp: Vec::new(), workers: None, metrics: None, observer: None }
+    }
+}
+
+/// Why a server does not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration cannot work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// There is nowhere to listen.
+    #[error("there is nowhere to listen: name an address for UDP, TCP, TLS or DTLS")]
+    NoListener,
+    /// An address cannot be listened on.
+    #[error("cannot listen for {what} on {address}: {source}")]
+    Listen {
+        /// For what.
+        what: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system refuses something else.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A running server. Dropping it ends it.
+#[derive(Debug)]
+pub struct TurnServer {
+    control: Arc<Control>,
+    threads: Vec<JoinHandle<()>>,
+    udp: Vec<SocketAddr>,
+    metrics: Option<SocketAddr>,
+}
+
+/// What the handle and the workers share.
+#[derive(Debug)]
+pub(crate) struct Control {
+    shared: Arc<Shared>,
+    draining: AtomicBool,
+    closing: AtomicBool,
+    wakers: Mutex<Vec<mio::Waker>>,
+    counters: Vec<Mutex<Counters>>,
+    parked: Mutex<Parked>,
+    started: Instant,
+}
+
+impl TurnServer {
+    /// Binds all addresses and starts the workers.
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        let mut config = options.config;
+        if options.udp.is_empty() {
+            return Err(StartError::NoListener);
+        }
+        config.own_addresses.extend(own_addresses(&options.udp));
+        let system = |what| move |source| StartError::System { what, source };
+        let now = Instant::now();
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let mut rng = Rng::from_os();
+        let provider = peerage_crypto::default_provider();
+        let shared = Shared::new(config, provider, now, unix, &mut rng)?;
+        let count = options
+            .workers
+            .or_else(|| std::thread::available_parallelism().ok())
+            .map_or(1, NonZeroUsize::get);
+
+        let mut sockets: Vec<Sockets> = (0..count).map(|_| Sockets::default()).collect();
+        let mut udp = Vec::new();
+        for address in options.udp {
+            let mut address = address;
+            for sockets in &mut sockets {
+                let socket = udp::listen(address, count > 1)
+                    .map_err(|source| StartError::Listen { what: "UDP", address, source })?;
+                // The first one's port, where any is asked for.
+                address = socket.local();
+                sockets.udp.push(socket);
+            }
+            udp.push(address);
+        }
+        let http = options
+            .metrics
+            .map(|address| {
+                http::listen(address).map_err(|source| StartError::Listen {
+                    what: "metrics",
+                    address,
+                    source,
+                })
+            })
+            .transpose()?;
+
+        let control = Arc::new(Control {
+            shared: Arc::clone(&shared),
+            draining: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            wakers: Mutex::default(),
+            counters: (0..count).map(|_| Mutex::default()).collect(),
+            parked: Mutex::default(),
+            started: now,
+        });
+        let mut threads = Vec::new();
+        for (index, sockets) in sockets.into_iter().enumerate() {
+            let server = Server::new(Arc::clone(&shared), now, rng.fork());
+            let observer = options.observer.clone();
+            let worker = Worker::new(index, server, sockets, Arc::clone(&control), observer)
+                .map_err(system("watch sockets"))?;
+            let thread = std::thread::Builder::new()
+                .name(format!("turn-{index}"))
+                .spawn(move || worker.run())
+                .map_err(system("start a thread"))?;
+            threads.push(thread);
+        }
+        let metrics = match http {
+            Some((listener, address)) => {
+                let control = Arc::clone(&control);
+                let thread = std::thread::Builder::new()
+                    .name("turn-metrics".into())
+                    .spawn(move || http::serve(&listener, &control))
+                    .map_err(system("start a thread"))?;
+                threads.push(thread);
+                Some(address)
+            }
+            None => None,
+        };
+        Ok(Self { control, threads, udp, metrics })
+    }
+
+    /// Where it listens for UDP.
+    pub fn udp_addresses(&self) -> &[SocketAddr] {
+        &self.udp
+    }
+
+    /// Where it serves metrics.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics
+    }
+
+    /// Allocations there are, in all workers.
+    pub fn allocations(&self) -> usize {
+        self.control.allocations()
+    }
+
+    /// What all workers have counted.
+    pub fn counters(&self) -> Counters {
+        self.control.counters()
+    }
+
+    /// The metrics in Prometheus's text format.
+    pub fn prometheus(&self) -> String {
+        self.control.prometheus()
+    }
+
+    /// From now on makes no allocation; those that are there go on until their clients end them, or they end by themselves, an
+    /// hour later at most. [`Self::allocations`] tells how many are left.
+    pub fn drain(&self) {
+        self.control.draining.store(true, Ordering::Relaxed);
+        self.control.wake();
+    }
+
+    /// Drains until no allocation is left or `patience` is over, then ends.
+    pub fn shut_down(self, patience: Duration) {
+        self.drain();
+        let until = Instant::now() + patience;
+        while self.allocations() > 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for TurnServer {
+    fn drop(&mut self) {
+        self.control.closing.store(true, Ordering::Relaxed);
+        self.control.wake();
+        if let Some(address) = self.metrics {
+            // The thread that serves metrics waits for a connection.
+            let _ = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200));
+        }
+        for thread in self.threads.drain(..) {
+            // A worker that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Control {
+    fn wake(&self) {
+        for waker in self.wakers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            // A worker that is gone need not wake.
+            let _ = waker.wake();
+        }
+    }
+
+    fn counters(&self) -> Counters {
+        let mut sum = Counters::default();
+        for counters in &self.counters {
+            sum.add(&counters.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        sum
+    }
+
+    fn allocations(&self) -> usize {
+        self.shared.tables().allocations()
+    }
+
+    fn prometheus(&self) -> String {
+        let mut text = String::new();
+        for (name, help, value) in [
+            ("allocations_active", "Allocations there are.", self.allocations() as u64),
+            ("workers", "Worker threads.", self.counters.len() as u64),
+            (
+                "draining",
+                "1 while no allocation is made.",
+                u64::from(self.draining.load(Ordering::Relaxed)),
+            ),
+            ("uptime_seconds", "Since the start.", self.started.elapsed().as_secs()),
+        ] {
+            text += &format!(
+                "# HELP peerage_turn_{name} {help}\n# TYPE peerage_turn_{name} gauge\npeerage_turn_{name} {value}\n"
+            );
+        }
+        self.counters().prometheus(&mut text);
+        text
+    }
+}
+
+/// The addresses of the host, as far as the system tells.
+fn own_addresses(listeners: &[SocketAddr]) -> Vec<IpAddr> {
+    let mut addresses: Vec<IpAddr> = if_addrs::get_if_addrs()
+        .unwrap_or_default()
+        .iter()
+        .map(|interface| interface.ip())
+        .collect();
+    addresses.extend(listeners.iter().map(SocketAddr::ip));
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}

@@ -1,0 +1,334 @@
+//! One worker: a thread that waits for its sockets and drives its share of the server.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Interest, Poll, Token, Waker};
+use quinn_udp::{BATCH_SIZE, RecvMeta};
+
+use super::batch::{Batch, From, Way};
+use super::udp::{self, Buffers, Udp};
+use super::{Control, Observer};
+use crate::server::Server;
+use crate::types::{Event, FiveTuple, Forward, Input, Path, RelayId, Transport};
+
+const WAKE: Token = Token(0);
+/// Tokens of listeners begin here, those of relayed addresses behind.
+const LISTENERS: usize = 1;
+const RELAYS: usize = 1 << 20;
+
+/// The longest sleep: so often are the counters told, at least.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// The listeners of one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets {
+    pub(crate) udp: Vec<Udp>,
+}
+
+pub(crate) struct Worker {
+    index: usize,
+    poll: Poll,
+    server: Server,
+    net: Net,
+    buffers: Buffers,
+    meta: [RecvMeta; BATCH_SIZE],
+    /// Sockets that may have more.
+    ready: Vec<Token>,
+    control: Arc<Control>,
+    observer: Option<Observer>,
+    out: Vec<u8>,
+}
+
+/// The sockets, and what waits to be sent by them.
+struct Net {
+    listeners: Vec<Udp>,
+    relays: Vec<Option<Udp>>,
+    batch: Batch,
+    lost: u64,
+}
+
+impl Net {
+    fn send(&mut self, way: Way, parts: [&[u8]; 2], padding: u8) {
+        let Self { listeners, relays, batch, .. } = self;
+        batch.push(way, parts, padding, &|from| socket(listeners, relays, from));
+    }
+
+    fn flush(&mut self) {
+        let Self { listeners, relays, batch, lost } = self;
+        *lost += batch.flush(&|from| socket(listeners, relays, from)) as u64;
+    }
+
+    /// The way to a client, by the listener that speaks for the server's address.
+    fn way_to(&self, tuple: FiveTuple) -> Option<Way> {
+        let listener = self.listeners.iter().position(|listener| {
+            let local = listener.local();
+            local == tuple.server
+                || local.ip().is_unspecified()
+                    && local.port() == tuple.server.port()
+                    && local.is_ipv4() == tuple.server.is_ipv4()
+        })?;
+        let any = self.listeners[listener].local().ip().is_unspecified();
+        Some(Way {
+            from: From::Listener(listener),
+            destination: tuple.client,
+            source: any.then(|| tuple.server.ip()),
+            ecn: None,
+        })
+    }
+}
+
+fn socket<'a>(listeners: &'a [Udp], relays: &'a [Option<Udp>], from: From) -> Option<&'a Udp> {
+    match from {
+        From::Listener(index) => listeners.get(index),
+        From::Relay(id) => relays.get(id as usize)?.as_ref(),
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(
+        index: usize,
+        server: Server,
+        mut sockets: Sockets,
+        control: Arc<Control>,
+        observer: Option<Observer>,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKE)?;
+        control.wakers.lock().unwrap_or_else(PoisonError::into_inner).push(waker);
+        for (number, socket) in sockets.udp.iter_mut().enumerate() {
+            let token = Token(LISTENERS + number);
+            poll.registry().register(&mut socket.io, token, Interest::READABLE)?;
+        }
+        Ok(Self {
+            index,
+            poll,
+            server,
+            net: Net {
+                listeners: sockets.udp,
+                relays: Vec::new(),
+                batch: Batch::default(),
+                lost: 0,
+            },
+            buffers: Buffers::new(),
+            meta: [RecvMeta::default(); BATCH_SIZE],
+            ready: Vec::new(),
+            control,
+            observer,
+            out: Vec::new(),
+        })
+    }
+
+    /// Until the handle closes.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(1024);
+        let mut draining = false;
+        loop {
+            let now = Instant::now();
+            let sleep = match self.server.poll_timeout() {
+                _ if !self.ready.is_empty() => Duration::ZERO,
+                Some(at) => at.saturating_duration_since(now).min(LONGEST_SLEEP),
+                None => LONGEST_SLEEP,
+            };
+            match self.poll.poll(&mut events, Some(sleep)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // Nothing can be waited for any more; the other workers go on.
+                Err(_) => break,
+            }
+            let now = Instant::now();
+            if self.control.closing.load(Ordering::Relaxed) {
+                break;
+            }
+            if !draining && self.control.draining.load(Ordering::Relaxed) {
+                draining = true;
+                self.server.drain();
+            }
+            for event in &events {
+                if event.token() != WAKE && !self.ready.contains(&event.token()) {
+                    self.ready.push(event.token());
+                }
+            }
+            // One batch of each: a busy socket waits for its next turn.
+            for token in std::mem::take(&mut self.ready) {
+                if self.serve(now, token) {
+                    self.ready.push(token);
+                }
+            }
+            if self.server.poll_timeout().is_some_and(|at| at <= now) {
+                self.server.handle_timeout(now);
+                self.drain(now);
+            }
+            self.net.flush();
+            self.publish();
+        }
+        self.server.close();
+        self.drain(Instant::now());
+        self.publish();
+    }
+
+    fn publish(&self) {
+        let place = &self.control.counters[self.index];
+        let mut counters = *self.server.counters();
+        counters.lost += self.net.lost;
+        *place.lock().unwrap_or_else(PoisonError::into_inner) = counters;
+    }
+
+    /// Takes a batch from a socket; whether there may be more.
+    fn serve(&mut self, now: Instant, token: Token) -> bool {
+        let (from, relay) = match token.0 {
+            token if token >= RELAYS => {
+                let id = (token - RELAYS) as u32;
+                (From::Relay(id), Some(RelayId(id)))
+            }
+            token => (From::Listener(token - LISTENERS), None),
+        };
+        let Some(socket) = socket(&self.net.listeners, &self.net.relays, from) else {
+            return false;
+        };
+        let count = match socket.receive(&mut self.buffers, &mut self.meta) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            // What an earlier datagram met on its way (ICMP) is told once; the socket is well.
+            Err(_) => return true,
+        };
+        let local = socket.local();
+        let several = local.ip().is_unspecified();
+        for index in 0..count {
+            let meta = self.meta[index];
+            let source = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
+            let server = match meta.dst_ip {
+                Some(ip) if several => SocketAddr::new(ip.to_canonical(), local.port()),
+                _ => local,
+            };
+            let tuple = FiveTuple { transport: Transport::Udp, client: source, server };
+            let mut at = 0;
+            let mut left = meta.len;
+            loop {
+                let size = left.min(meta.stride.max(1));
+                let datagram = &self.buffers.get(index)[at..at + size];
+                let input = match relay {
+                    Some(relay) => Input::Peer { relay, source, data: datagram },
+                    None => Input::Client { tuple, message: datagram },
+                };
+                if let Some(forward) = self.server.handle_input(now, input) {
+                    relay_data(&mut self.net, &forward, datagram, meta.ecn);
+                } else {
+                    self.drain(now);
+                }
+                at += size;
+                left -= size;
+                if left == 0 {
+                    break;
+                }
+            }
+        }
+        self.net.flush();
+        count == BATCH_SIZE
+    }
+
+    /// Does what the server asks for, and sends what it answers.
+    fn drain(&mut self, now: Instant) {
+        while let Some(event) = self.server.poll_event() {
+            self.handle(now, event);
+        }
+        while let Some(transmit) = self.server.poll_transmit(now, &mut self.out) {
+            if let Some(way) = self.net.way_to(transmit.tuple) {
+                self.net.send(way, [&self.out, &[]], 0);
+            }
+            self.out.clear();
+        }
+    }
+
+    fn handle(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Bind { relay, address, reserved, tcp } => {
+                let ok = !tcp && self.bind(relay, address, reserved).is_ok();
+                self.server.handle_input(now, Input::Bound { relay, ok });
+            }
+            Event::Close { relay } => {
+                // What waits to be sent by it goes first.
+                self.net.flush();
+                if let Some(mut socket) =
+                    self.net.relays.get_mut(relay.0 as usize).and_then(Option::take)
+                {
+                    let _ = self.poll.registry().deregister(&mut socket.io);
+                }
+            }
+            Event::Reserve { address } => {
+                if let Ok(socket) = udp::relay(address) {
+                    self.parked().insert(address, socket);
+                }
+            }
+            Event::Unreserve { address } => {
+                self.parked().remove(&address);
+            }
+            Event::Allocated { .. } | Event::Freed { .. } => {
+                if let Some(observer) = &self.observer {
+                    observer(&event);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn parked(&self) -> std::sync::MutexGuard<'_, udp::Parked> {
+        self.control.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bind(&mut self, relay: RelayId, address: SocketAddr, reserved: bool) -> io::Result<()> {
+        let parked = if reserved { self.parked().remove(&address) } else { None };
+        let mut socket = match parked {
+            Some(socket) => socket,
+            None if reserved => return Err(io::ErrorKind::AddrNotAvailable.into()),
+            None => udp::relay(address)?,
+        };
+        let place = relay.0 as usize;
+        let token = Token(RELAYS + place);
+        self.poll.registry().register(&mut socket.io, token, Interest::READABLE)?;
+        if place >= self.net.relays.len() {
+            self.net.relays.resize_with(place + 1, || None);
+        }
+        self.net.relays[place] = Some(socket);
+        Ok(())
+    }
+}
+
+/// Sends data on at once.
+fn relay_data(
+    net: &mut Net,
+    forward: &Forward,
+    input: &[u8],
+    ecn: Option<quinn_udp::EcnCodepoint>,
+) {
+    let payload = &input[forward.payload.clone()];
+    let parts = [forward.prefix.as_slice(), payload];
+    match forward.path {
+        Path::Peer { relay, peer, dont_fragment } => {
+            let from = From::Relay(relay.0);
+            // RFC 8656 §14: ECN marks pass.
+            let way = Way { from, destination: peer, source: None, ecn };
+            if !dont_fragment {
+                return net.send(way, parts, forward.padding);
+            }
+            net.flush();
+            let set = |net: &Net, on| {
+                if let Some(socket) = socket(&net.listeners, &net.relays, from) {
+                    socket.set_dont_fragment(on);
+                }
+            };
+            set(net, true);
+            net.send(way, parts, forward.padding);
+            net.flush();
+            set(net, false);
+        }
+        Path::Client(tuple) => {
+            if let Some(way) = net.way_to(tuple) {
+                net.send(Way { ecn, ..way }, parts, forward.padding);
+            }
+        }
+    }
+}
