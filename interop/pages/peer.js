@@ -387,7 +387,7 @@
         all.find((s) => s.type === "candidate-pair" && s.state === "succeeded" && (s.selected ?? s.nominated));
       const candidate = (id) => {
         const c = report.get(id);
-        return c && { type: c.candidateType, protocol: c.protocol, address: c.address, port: c.port };
+        return c && { type: c.candidateType, protocol: c.protocol, relay: c.relayProtocol ?? null, address: c.address, port: c.port };
       };
       const version = { FEFF: "1.0", FEFD: "1.2", FEFC: "1.3" }[transport?.tlsVersion?.toUpperCase()] ?? transport?.tlsVersion ?? null;
       return {

@@ -2,6 +2,7 @@
 
 mod checks;
 mod grid;
+mod natlab;
 mod network;
 mod options;
 mod pair;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{RwLock, mpsc};
 use tokio::task::JoinSet;
@@ -32,15 +33,29 @@ const DEFAULT_JOBS: usize = 3;
 
 #[derive(Parser)]
 #[command(name = "peerage-interop", version, about)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(flatten)]
     options: Options,
+    #[command(subcommand)]
+    mode: Option<Mode>,
+}
+
+#[derive(Subcommand)]
+enum Mode {
+    /// Run the laboratory of NATs and firewalls
+    Natlab(natlab::Options),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let options = Cli::parse().options;
-    let work = run(options);
+    let cli = Cli::parse();
+    let work = async {
+        match cli.mode {
+            Some(Mode::Natlab(options)) => natlab::run(&options).await,
+            None => run(cli.options).await,
+        }
+    };
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
@@ -75,7 +90,7 @@ async fn run(options: Options) -> Result<bool> {
 
     let folder = match &options.output {
         Some(folder) => std::path::absolute(folder)?,
-        None => default_folder(),
+        None => default_folder("interop"),
     };
     clear(&folder)?;
     std::fs::create_dir_all(folder.join("logs"))
@@ -117,16 +132,16 @@ async fn run(options: Options) -> Result<bool> {
     Ok(report.count(Verdict::Fail) == 0)
 }
 
-/// `interop/` in cargo's target folder, wherever that is: two levels above this program.
-fn default_folder() -> PathBuf {
+/// A folder in cargo's target folder, wherever that is: two levels above this program.
+pub(crate) fn default_folder(name: &str) -> PathBuf {
     let exe = std::env::current_exe().unwrap_or_default();
     exe.parent()
         .and_then(Path::parent)
-        .map_or_else(|| PathBuf::from("target/interop"), |target| target.join("interop"))
+        .map_or_else(|| Path::new("target").join(name), |target| target.join(name))
 }
 
 /// Removes an earlier run's files, and refuses a folder that holds anything else.
-fn clear(folder: &Path) -> Result<()> {
+pub(crate) fn clear(folder: &Path) -> Result<()> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
     let ours = folder.join("report.json").is_file() || folder.join("logs").is_dir();
     anyhow::ensure!(

@@ -46,6 +46,8 @@ pub(crate) enum Network {
     Host,
     /// Each in a namespace of its own.
     Namespaces(Box<Namespaces>),
+    /// Each in one of these namespaces of the laboratory, which removes them.
+    Lab([String; 2]),
 }
 
 /// Two namespaces and what joins them; removed on drop.
@@ -86,7 +88,7 @@ impl Network {
     /// The emulated wire, where there is one.
     pub(crate) fn wire(&self) -> Option<Arc<WireControl>> {
         match self {
-            Self::Host => None,
+            Self::Host | Self::Lab(_) => None,
             Self::Namespaces(namespaces) => namespaces.control.clone(),
         }
     }
@@ -95,11 +97,8 @@ impl Network {
     pub(crate) fn command(&self, end: usize, program: &Path) -> Command {
         match self {
             Network::Host => Command::new(program),
-            Network::Namespaces(namespaces) => {
-                let mut command = Command::new(ip());
-                command.args(["netns", "exec", &namespaces.names[end]]).arg(program);
-                command
-            }
+            Network::Namespaces(namespaces) => command_in(&namespaces.names[end], program),
+            Network::Lab(names) => command_in(&names[end], program),
         }
     }
 
@@ -107,7 +106,7 @@ impl Network {
     pub(crate) fn subject_address(&self) -> IpAddr {
         match self {
             Network::Host => Ipv4Addr::LOCALHOST.into(),
-            Network::Namespaces(_) => SUBJECT.into(),
+            Network::Namespaces(_) | Network::Lab(_) => SUBJECT.into(),
         }
     }
 
@@ -132,13 +131,7 @@ impl Namespaces {
         let names = ["a", "b"].map(|end| format!("{PREFIX}-{}-{number}{end}", std::process::id()));
         let mut made = Self { names, wire: None, control: None };
         for name in &made.names {
-            run(&["netns", "add", name]).await?;
-            run(&["-n", name, "link", "set", "lo", "up"]).await?;
-            // Browsers look up hosts of their makers at start; here nobody answers, and at once.
-            let etc = PathBuf::from("/etc/netns").join(name);
-            std::fs::create_dir_all(&etc)
-                .and_then(|()| std::fs::write(etc.join("resolv.conf"), "nameserver 127.0.0.1\n"))
-                .context("cannot write under /etc/netns")?;
+            add(name).await?;
         }
         match wire {
             None => made.join_plain().await?,
@@ -163,16 +156,8 @@ impl Namespaces {
             run(&["-n", name, "route", "add", "default", "via", &format!("10.77.0.{other}")])
                 .await?;
         }
-        // The kernel reports a new link as running a little later; a peer that looks before that sees loopback alone.
         for name in [a, b] {
-            let operstate = ["netns", "exec", name, "cat", "/sys/class/net/veth0/operstate"];
-            let deadline = Instant::now() + Duration::from_secs(5);
-            while read(&operstate).await?.trim() != "up" {
-                if Instant::now() > deadline {
-                    bail!("the link between the namespaces did not come up within 5 s");
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+            wait_until_up(name, "veth0").await?;
         }
         Ok(())
     }
@@ -263,7 +248,44 @@ pub(crate) async fn available() -> Result<(), String> {
     })
 }
 
-fn remove(name: &str) {
+/// The name of a namespace of this run.
+pub(crate) fn name(label: &str) -> String {
+    format!("{PREFIX}-{}-{label}", std::process::id())
+}
+
+/// Makes a namespace in which nobody is reached but over links that are added.
+pub(crate) async fn add(name: &str) -> Result<()> {
+    run(&["netns", "add", name]).await?;
+    run(&["-n", name, "link", "set", "lo", "up"]).await?;
+    // Browsers look up hosts of their makers at start; here nobody answers, and at once.
+    let etc = PathBuf::from("/etc/netns").join(name);
+    std::fs::create_dir_all(&etc)
+        .and_then(|()| std::fs::write(etc.join("resolv.conf"), "nameserver 127.0.0.1\n"))
+        .context("cannot write under /etc/netns")
+}
+
+/// Waits for a new link: the kernel reports it as running a little later, and a peer that looks before that sees loopback
+/// alone.
+pub(crate) async fn wait_until_up(name: &str, device: &str) -> Result<()> {
+    let operstate = format!("/sys/class/net/{device}/operstate");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while read(&["netns", "exec", name, "cat", &operstate]).await?.trim() != "up" {
+        if Instant::now() > deadline {
+            bail!("the link between the namespaces did not come up within 5 s");
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}
+
+/// The command that runs `program` in a namespace.
+pub(crate) fn command_in(name: &str, program: &Path) -> Command {
+    let mut command = Command::new(ip());
+    command.args(["netns", "exec", name]).arg(program);
+    command
+}
+
+pub(crate) fn remove(name: &str) {
     let _ = std::process::Command::new(ip())
         .args(["netns", "del", name])
         .stderr(Stdio::null())
@@ -271,7 +293,7 @@ fn remove(name: &str) {
     let _ = std::fs::remove_dir_all(Path::new("/etc/netns").join(name));
 }
 
-async fn run(arguments: &[&str]) -> Result<()> {
+pub(crate) async fn run(arguments: &[&str]) -> Result<()> {
     read(arguments).await.map(drop)
 }
 

@@ -75,6 +75,28 @@ fn prepare(options: &Options, runner: &mut std::process::Command) -> Result<()> 
     let mut hints = Vec::new();
     hints.extend(tools::system_programs(&BASICS)?);
     hints.extend(tools::system_programs(&FFMPEG)?);
+    let peers: Vec<String> = options.peer.iter().chain(options.subject.iter()).cloned().collect();
+    let peers = if options.peer.is_empty() { &[] } else { &peers[..] };
+    prepare_browsers(peers, runner)?;
+    if options.keep_pcap || options.record.is_some() {
+        hints.extend(tools::system_programs(&CAPTURE)?);
+    }
+    if wants("aiortc") || wants("libwebrtc") {
+        match tools::python("python", &PYTHON_PACKAGES) {
+            Ok(path) => drop(runner.env("PEERAGE_PYTHON", path)),
+            Err(error) => hints.push(format!("{error:#}")),
+        }
+    }
+    for hint in &hints {
+        eprintln!("note: {hint}");
+    }
+    Ok(())
+}
+
+/// Installs the browsers among these peers (all, when none is named), and tells the runner where their drivers are.
+pub(crate) fn prepare_browsers(peers: &[String], runner: &mut std::process::Command) -> Result<()> {
+    let wants = |peer: &str| peers.is_empty() || peers.iter().any(|name| name.starts_with(peer));
+    let mut hints = Vec::new();
     if wants("chromium") {
         hints.extend(tools::system_programs(&CHROMIUM)?);
     }
@@ -84,15 +106,6 @@ fn prepare(options: &Options, runner: &mut std::process::Command) -> Result<()> 
         }
         match tools::cargo_tool("geckodriver", "geckodriver") {
             Ok(path) => drop(runner.env("PEERAGE_GECKODRIVER", path)),
-            Err(error) => hints.push(format!("{error:#}")),
-        }
-    }
-    if options.keep_pcap || options.record.is_some() {
-        hints.extend(tools::system_programs(&CAPTURE)?);
-    }
-    if wants("aiortc") || wants("libwebrtc") {
-        match tools::python("python", &PYTHON_PACKAGES) {
-            Ok(path) => drop(runner.env("PEERAGE_PYTHON", path)),
             Err(error) => hints.push(format!("{error:#}")),
         }
     }

@@ -10,6 +10,7 @@ mod differential;
 mod doc;
 mod fuzz;
 mod interop;
+mod natlab;
 mod record;
 mod sanitize;
 mod shell;
@@ -19,6 +20,9 @@ mod vectors;
 
 #[path = "../../interop/src/options.rs"]
 mod options;
+
+#[path = "../../interop/src/natlab/options.rs"]
+mod natlab_options;
 
 use clap::{Parser, Subcommand};
 
@@ -34,6 +38,8 @@ struct Cli {
 enum Verb {
     /// Run the interop grid against browsers and other WebRTC stacks (installs what is missing when it can)
     Interop(options::Options),
+    /// Run peers behind NAT boxes and firewalls: who connects, by which path, and if not, why
+    Natlab(natlab_options::Options),
     /// Record calls with browsers as vectors: packets, session keys, descriptions
     Record(record::Args),
     /// Run what every change must pass: formatting, lints, docs, tests, architecture checks
@@ -57,6 +63,7 @@ enum Verb {
 fn main() -> std::process::ExitCode {
     let result = match Cli::parse().verb {
         Verb::Interop(options) => interop::run(&options),
+        Verb::Natlab(options) => natlab::run(&options),
         Verb::Record(args) => record::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Vectors(args) => vectors::run(&args),

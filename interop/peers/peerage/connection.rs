@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use peerage::{
-    BundlePolicy, Configuration, DataChannelInit, Event, IceCandidateInit, KeyLogWriter, MdnsMode,
-    OfferOptions, PeerConnection, SessionDescription,
+    BundlePolicy, Configuration, DataChannelInit, Event, IceCandidateInit, IceServer,
+    IceTransportPolicy, KeyLogWriter, MdnsMode, OfferOptions, PeerConnection, SessionDescription,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -57,6 +57,10 @@ impl Connection {
             Some("max-bundle") => BundlePolicy::MaxBundle,
             _ => BundlePolicy::Balanced,
         };
+        configuration.ice_servers = ice_servers(&fields["config"]["iceServers"]);
+        if fields["config"]["iceTransportPolicy"] == "relay" {
+            configuration.ice_transport_policy = IceTransportPolicy::Relay;
+        }
         if let Some(path) = std::env::var_os("SSLKEYLOGFILE") {
             let file = std::fs::OpenOptions::new()
                 .create(true)
@@ -393,6 +397,8 @@ impl Connection {
             "dtls_group": handshake.map(|handshake| handshake.group),
             "dtls_cipher": handshake.map(|handshake| handshake.cipher_suite),
             "dtls_role": handshake.map(|handshake| if handshake.is_client { "client" } else { "server" }),
+            "local": selected(&report, "localCandidateId"),
+            "remote": selected(&report, "remoteCandidateId"),
             "rtp": rtp,
             "transports": self.pc.dtls_transports().await?.len(),
             "raw": format!("{statistics:#?}"),
@@ -406,6 +412,36 @@ fn held<T>(place: &Mutex<Option<Arc<T>>>) -> Option<Arc<T>> {
 
 fn hold<T>(place: &Mutex<Option<Arc<T>>>, value: Arc<T>) {
     *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+}
+
+/// W3C's `RTCIceServer`s; `urls` is one or several.
+fn ice_servers(fields: &Value) -> Vec<IceServer> {
+    let server = |one: &Value| {
+        let urls = match &one["urls"] {
+            Value::Array(urls) => {
+                urls.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+            }
+            url => url.as_str().map(str::to_owned).into_iter().collect(),
+        };
+        let text = |name: &str| one[name].as_str().map(str::to_owned);
+        IceServer { urls, username: text("username"), credential: text("credential") }
+    };
+    fields.as_array().into_iter().flatten().map(server).collect()
+}
+
+/// A candidate of the pair in use, as the report of statistics has it.
+fn selected(report: &Value, side: &str) -> Option<Value> {
+    let transport = report.as_object()?.values().find(|one| one["type"] == "transport")?;
+    let pair = &report[transport["selectedCandidatePairId"].as_str()?];
+    let candidate = &report[pair[side].as_str()?];
+    let names = [
+        ("type", "candidateType"),
+        ("protocol", "protocol"),
+        ("relay", "relayProtocol"),
+        ("address", "address"),
+        ("port", "port"),
+    ];
+    Some(names.iter().map(|(short, name)| ((*short).to_owned(), candidate[name].clone())).collect())
 }
 
 /// W3C's `RTCDataChannelInit`.
