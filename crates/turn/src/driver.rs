@@ -6,11 +6,14 @@
 
 mod batch;
 mod http;
+mod stream;
+mod streams;
 mod udp;
 mod worker;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -27,6 +30,7 @@ use crate::server::Server;
 use crate::shared::Shared;
 use crate::types::Event;
 
+use self::streams::Listener;
 use self::udp::Parked;
 use self::worker::{Sockets, Worker};
 
@@ -40,6 +44,12 @@ pub struct Options {
     pub config: Config,
     /// Where it listens for UDP; port 0 is any.
     pub udp: Vec<SocketAddr>,
+    /// Where it listens for TCP.
+    pub tcp: Vec<SocketAddr>,
+    /// Where it listens for TLS over TCP, which needs an identity.
+    pub tls: Vec<SocketAddr>,
+    /// Its certificate.
+    pub identity: Option<Identity>,
     /// Threads: one for each processor, unless given.
     pub workers: Option<NonZeroUsize>,
     /// Where it serves `GET /metrics`, for Prometheus, to whoever asks: not an address of the public network.
@@ -52,6 +62,9 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("udp", &self.udp)
+            .field("tcp", &self.tcp)
+            .field("tls", &self.tls)
+            .field("identity", &self.identity)
             .field("workers", &self.workers)
             .field("metrics", &self.metrics)
             .finish_non_exhaustive()
@@ -61,8 +74,26 @@ impl fmt::Debug for Options {
 impl Options {
     /// Of a configuration, without any listener.
     pub fn new(config: Config) -> Self {
-        Self { config, udp: Vec::new(), workers: None, metrics: None, observer: None }
+        Self {
+            config,
+            udp: Vec::new(),
+            tcp: Vec::new(),
+            tls: Vec::new(),
+            identity: None,
+            workers: None,
+            metrics: None,
+            observer: None,
+        }
     }
+}
+
+/// A certificate for TLS, in files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The certificate and those that lead to it, PEM.
+    pub chain: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
 }
 
 /// Why a server does not start.
@@ -85,6 +116,19 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// TLS is asked for, and there is no certificate.
+    #[error("TLS needs a certificate and its key")]
+    NoIdentity,
+    /// A certificate or its key cannot be used.
+    #[error("cannot {what} {path}: {source}")]
+    Certificate {
+        /// What cannot be done.
+        what: &'static str,
+        /// With which file.
+        path: String,
+        /// Why.
+        source: openssl::error::ErrorStack,
+    },
     /// The system refuses something else.
     #[error("cannot {what}: {source}")]
     System {
@@ -101,6 +145,8 @@ pub struct TurnServer {
     control: Arc<Control>,
     threads: Vec<JoinHandle<()>>,
     udp: Vec<SocketAddr>,
+    tcp: Vec<SocketAddr>,
+    tls: Vec<SocketAddr>,
     metrics: Option<SocketAddr>,
 }
 
@@ -120,10 +166,12 @@ impl TurnServer {
     /// Binds all addresses and starts the workers.
     pub fn start(options: Options) -> Result<Self, StartError> {
         let mut config = options.config;
-        if options.udp.is_empty() {
+        if options.udp.is_empty() && options.tcp.is_empty() && options.tls.is_empty() {
             return Err(StartError::NoListener);
         }
-        config.own_addresses.extend(own_addresses(&options.udp));
+        config
+            .own_addresses
+            .extend(own_addresses(options.udp.iter().chain(&options.tcp).chain(&options.tls)));
         let system = |what| move |source| StartError::System { what, source };
         let now = Instant::now();
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -148,6 +196,13 @@ impl TurnServer {
             }
             udp.push(address);
         }
+        let acceptor = match (&options.identity, options.tls.is_empty()) {
+            (_, true) => None,
+            (Some(identity), false) => Some(Arc::new(stream::acceptor(identity)?)),
+            (None, false) => return Err(StartError::NoIdentity),
+        };
+        let tcp = listen_tcp(&options.tcp, None, &mut sockets)?;
+        let tls = listen_tcp(&options.tls, acceptor.as_ref(), &mut sockets)?;
         let http = options
             .metrics
             .map(|address| {
@@ -192,12 +247,22 @@ impl TurnServer {
             }
             None => None,
         };
-        Ok(Self { control, threads, udp, metrics })
+        Ok(Self { control, threads, udp, tcp, tls, metrics })
     }
 
     /// Where it listens for UDP.
     pub fn udp_addresses(&self) -> &[SocketAddr] {
         &self.udp
+    }
+
+    /// Where it listens for TCP.
+    pub fn tcp_addresses(&self) -> &[SocketAddr] {
+        &self.tcp
+    }
+
+    /// Where it listens for TLS.
+    pub fn tls_addresses(&self) -> &[SocketAddr] {
+        &self.tls
     }
 
     /// Where it serves metrics.
@@ -293,14 +358,37 @@ impl Control {
     }
 }
 
+/// Listens for TCP, or for TLS where there is an acceptor, with a socket for each worker.
+fn listen_tcp(
+    addresses: &[SocketAddr],
+    tls: Option<&Arc<openssl::ssl::SslAcceptor>>,
+    sockets: &mut [Sockets],
+) -> Result<Vec<SocketAddr>, StartError> {
+    let what = if tls.is_some() { "TLS" } else { "TCP" };
+    let several = sockets.len() > 1;
+    let mut bound = Vec::new();
+    for mut address in addresses.iter().copied() {
+        for sockets in &mut *sockets {
+            let listening = stream::listen(address, several)
+                .and_then(|io| Ok((io.local_addr()?, io)))
+                .map_err(|source| StartError::Listen { what, address, source })?;
+            let (local, io) = listening;
+            address = local;
+            sockets.tcp.push(Listener { io, tls: tls.cloned(), local });
+        }
+        bound.push(address);
+    }
+    Ok(bound)
+}
+
 /// The addresses of the host, as far as the system tells.
-fn own_addresses(listeners: &[SocketAddr]) -> Vec<IpAddr> {
+fn own_addresses<'a>(listeners: impl Iterator<Item = &'a SocketAddr>) -> Vec<IpAddr> {
     let mut addresses: Vec<IpAddr> = if_addrs::get_if_addrs()
         .unwrap_or_default()
         .iter()
         .map(|interface| interface.ip())
         .collect();
-    addresses.extend(listeners.iter().map(SocketAddr::ip));
+    addresses.extend(listeners.map(SocketAddr::ip));
     addresses.sort_unstable();
     addresses.dedup();
     addresses

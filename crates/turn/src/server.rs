@@ -223,6 +223,11 @@ impl Server {
         tokens.iter().for_each(|token| self.unreserve(token));
     }
 
+    /// Whether a path has an allocation.
+    pub fn has_allocation(&self, tuple: &FiveTuple) -> bool {
+        self.tuples.contains_key(tuple)
+    }
+
     /// How many allocations this worker has.
     pub fn allocations(&self) -> usize {
         self.allocations.len()

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use peerage_turn::driver::{Options, TurnServer};
+use peerage_turn::driver::{Identity, Options, TurnServer};
 use peerage_turn::{BehaviourDiscovery, Config, PeerRules, RelayAddress};
 use serde::Deserialize;
 
@@ -32,6 +32,22 @@ pub(crate) struct Settings {
     /// Listen for UDP here (repeatable) [default: 0.0.0.0:3478]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Vec<SocketAddr>,
+
+    /// Listen for TCP here (repeatable)
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen_tcp: Vec<SocketAddr>,
+
+    /// Listen for TLS here, with --certificate and --key (repeatable)
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen_tls: Vec<SocketAddr>,
+
+    /// The certificate for TLS and those that lead to it, PEM
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+
+    /// Its private key, PEM
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
 
     /// Relay from this address, one of each family [default: the addresses listened on]; ADDRESS=PUBLIC behind a NAT that maps
     /// ports one to one
@@ -132,6 +148,12 @@ pub(crate) async fn run(options: &Common, args: &TurnArgs, report: &Report) -> R
     for address in server.udp_addresses() {
         report.event(&Event::Listening { url: format!("turn:{address}?transport=udp") });
     }
+    for address in server.tcp_addresses() {
+        report.event(&Event::Listening { url: format!("turn:{address}?transport=tcp") });
+    }
+    for address in server.tls_addresses() {
+        report.event(&Event::Listening { url: format!("turns:{address}?transport=tcp") });
+    }
     if let Some(address) = server.metrics_address() {
         report.event(&Event::Listening { url: format!("http://{address}/metrics") });
     }
@@ -211,6 +233,10 @@ impl Settings {
         };
         Self {
             listen: self.listen.into_iter().chain(file.listen).collect(),
+            listen_tcp: self.listen_tcp.into_iter().chain(file.listen_tcp).collect(),
+            listen_tls: self.listen_tls.into_iter().chain(file.listen_tls).collect(),
+            certificate: self.certificate.or(file.certificate),
+            key: self.key.or(file.key),
             relay: join(self.relay, file.relay),
             ports: self.ports.or(file.ports),
             realm: self.realm.or(file.realm),
@@ -236,7 +262,7 @@ impl Settings {
 
     fn options(&self) -> Result<Options> {
         let mut listen = self.listen.clone();
-        if listen.is_empty() {
+        if listen.is_empty() && self.listen_tcp.is_empty() && self.listen_tls.is_empty() {
             listen.push(SocketAddr::from(([0, 0, 0, 0], 3478)));
         }
         let mut config = Config {
@@ -258,7 +284,8 @@ impl Settings {
             config.relays.push(relay_address(relay)?);
         }
         if self.relay.is_empty() && config.relays_for_anyone() {
-            for ip in listen.iter().map(SocketAddr::ip).filter(|ip| !ip.is_unspecified()) {
+            let all = listen.iter().chain(&self.listen_tcp).chain(&self.listen_tls);
+            for ip in all.map(SocketAddr::ip).filter(|ip| !ip.is_unspecified()) {
                 if !config.relays.iter().any(|relay| relay.bind.is_ipv4() == ip.is_ipv4()) {
                     config.relays.push(ip.into());
                 }
@@ -289,7 +316,9 @@ impl Settings {
             config.unauthenticated_rate = rate;
         }
         if let Some(alternate) = self.other_address {
-            let primary = listen[0];
+            let Some(primary) = listen.first().copied() else {
+                bail!("--other-address needs a --listen on an address: it is for UDP");
+            };
             if primary.ip().is_unspecified() {
                 bail!("--other-address needs a first --listen on one address, not {primary}");
             }
@@ -305,6 +334,13 @@ impl Settings {
         }
         let mut options = Options::new(config);
         options.udp = listen;
+        options.tcp.clone_from(&self.listen_tcp);
+        options.tls.clone_from(&self.listen_tls);
+        options.identity = match (&self.certificate, &self.key) {
+            (Some(chain), Some(key)) => Some(Identity { chain: chain.clone(), key: key.clone() }),
+            (None, None) if self.listen_tls.is_empty() => None,
+            _ => bail!("TLS needs both --certificate FILE and --key FILE"),
+        };
         options.workers = self.workers;
         options.metrics = self.metrics;
         Ok(options)

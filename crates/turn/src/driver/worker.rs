@@ -10,8 +10,11 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use quinn_udp::{BATCH_SIZE, RecvMeta};
 
 use super::batch::{Batch, From, Way};
+use super::stream::Role;
+use super::streams::{self, Came, Listener, Source, Streams};
 use super::udp::{self, Buffers, Udp};
 use super::{Control, Observer};
+use crate::framing;
 use crate::server::Server;
 use crate::types::{Event, FiveTuple, Forward, Input, Path, RelayId, Transport};
 
@@ -24,9 +27,10 @@ const RELAYS: usize = 1 << 20;
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// The listeners of one worker.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Sockets {
     pub(crate) udp: Vec<Udp>,
+    pub(crate) tcp: Vec<Listener>,
 }
 
 pub(crate) struct Worker {
@@ -48,6 +52,7 @@ struct Net {
     listeners: Vec<Udp>,
     relays: Vec<Option<Udp>>,
     batch: Batch,
+    streams: Streams,
     lost: u64,
 }
 
@@ -58,7 +63,7 @@ impl Net {
     }
 
     fn flush(&mut self) {
-        let Self { listeners, relays, batch, lost } = self;
+        let Self { listeners, relays, batch, lost, .. } = self;
         *lost += batch.flush(&|from| socket(listeners, relays, from)) as u64;
     }
 
@@ -103,6 +108,7 @@ impl Worker {
             let token = Token(LISTENERS + number);
             poll.registry().register(&mut socket.io, token, Interest::READABLE)?;
         }
+        let streams = Streams::new(sockets.tcp, poll.registry())?;
         Ok(Self {
             index,
             poll,
@@ -111,6 +117,7 @@ impl Worker {
                 listeners: sockets.udp,
                 relays: Vec::new(),
                 batch: Batch::default(),
+                streams,
                 lost: 0,
             },
             buffers: Buffers::new(),
@@ -162,7 +169,8 @@ impl Worker {
                 self.server.handle_timeout(now);
                 self.drain(now);
             }
-            self.net.flush();
+            self.close_idle(now);
+            self.flush(now);
             self.publish();
         }
         self.server.close();
@@ -173,12 +181,20 @@ impl Worker {
     fn publish(&self) {
         let place = &self.control.counters[self.index];
         let mut counters = *self.server.counters();
-        counters.lost += self.net.lost;
+        counters.lost += self.net.lost + self.net.streams.lost;
         *place.lock().unwrap_or_else(PoisonError::into_inner) = counters;
     }
 
     /// Takes a batch from a socket; whether there may be more.
     fn serve(&mut self, now: Instant, token: Token) -> bool {
+        match streams::source(token) {
+            None => {}
+            Some(Source::Listener(number)) => {
+                return self.net.streams.accept(now, number, self.poll.registry());
+            }
+            Some(Source::Relay(relay)) => return self.accept_peers(now, relay),
+            Some(Source::Stream(place)) => return self.serve_stream(now, place),
+        }
         let (from, relay) = match token.0 {
             token if token >= RELAYS => {
                 let id = (token - RELAYS) as u32;
@@ -230,13 +246,114 @@ impl Worker {
         count == BATCH_SIZE
     }
 
+    /// Sends and writes what waits. Streams that end by it may free allocations, and so on.
+    fn flush(&mut self, now: Instant) {
+        self.net.flush();
+        loop {
+            let over = self.net.streams.flush();
+            if over.is_empty() {
+                break;
+            }
+            for place in over {
+                self.close_stream(now, place);
+            }
+        }
+        self.ready.append(&mut self.net.streams.resumed);
+    }
+
+    /// Reads once from a stream; whether there may be more.
+    fn serve_stream(&mut self, now: Instant, place: usize) -> bool {
+        match self.net.streams.read(now, place) {
+            Came::Done { more } => more,
+            Came::Ended => {
+                self.close_stream(now, place);
+                false
+            }
+            Came::Connected { connection } => {
+                self.server.handle_input(now, Input::PeerConnected { connection, ok: true });
+                self.drain(now);
+                false
+            }
+            Came::Bytes(count) => {
+                let input = self.net.streams.take_input(place, count);
+                let mut start = 0;
+                let ended = loop {
+                    // A ConnectionBind makes all that follows data.
+                    let Some((Role::Client, tuple)) = self.net.streams.role(place) else {
+                        break false;
+                    };
+                    let size = match framing::next(&input[start..]) {
+                        Ok(Some(size)) => size,
+                        Ok(None) => break false,
+                        Err(_) => break true,
+                    };
+                    let message = &input[start..start + size];
+                    let input = Input::Client { tuple, message };
+                    match self.server.handle_input(now, input) {
+                        Some(forward) => relay_data(&mut self.net, &forward, message, None),
+                        None => self.drain(now),
+                    }
+                    start += size;
+                };
+                self.net.flush();
+                if ended {
+                    self.close_stream(now, place);
+                    return false;
+                }
+                self.net.streams.put_input(place, input, start);
+                true
+            }
+        }
+    }
+
+    fn close_stream(&mut self, now: Instant, place: usize) {
+        let Some((role, tuple)) = self.net.streams.role(place) else { return };
+        self.net.streams.close(place, self.poll.registry());
+        let input = match role {
+            Role::Connecting { connection } => Input::PeerConnected { connection, ok: false },
+            Role::Peer { connection } | Role::Joined { connection, peer: true, .. } => {
+                Input::PeerClosed { connection }
+            }
+            Role::Client | Role::Joined { .. } => Input::Closed { tuple },
+        };
+        self.server.handle_input(now, input);
+        self.drain(now);
+    }
+
+    fn close_idle(&mut self, now: Instant) {
+        for (place, tuple) in self.net.streams.idle(now) {
+            if !self.server.has_allocation(&tuple) {
+                self.close_stream(now, place);
+            }
+        }
+    }
+
+    /// Takes peers that connected to a TCP allocation.
+    fn accept_peers(&mut self, now: Instant, relay: RelayId) -> bool {
+        while let Some((io, peer)) = self.net.streams.accept_peer(relay) {
+            self.server.handle_input(now, Input::PeerAccepted { relay, peer });
+            // The answer is the only event: all others were drained.
+            if let Some(Event::Incoming { connection }) = self.server.poll_event() {
+                let registry = self.poll.registry();
+                if !self.net.streams.add_peer(now, connection, io, false, registry) {
+                    self.server.handle_input(now, Input::PeerClosed { connection });
+                }
+            }
+            self.drain(now);
+        }
+        false
+    }
+
     /// Does what the server asks for, and sends what it answers.
     fn drain(&mut self, now: Instant) {
         while let Some(event) = self.server.poll_event() {
             self.handle(now, event);
         }
         while let Some(transmit) = self.server.poll_transmit(now, &mut self.out) {
-            if let Some(way) = self.net.way_to(transmit.tuple) {
+            let tuple = transmit.tuple;
+            if tuple.transport.is_stream() {
+                self.net.streams.send(&tuple, [&self.out, &[]], 0);
+            } else if let Some(way) = self.net.way_to(tuple) {
                 self.net.send(way, [&self.out, &[]], 0);
             }
             self.out.clear();
@@ -246,10 +363,16 @@ impl Worker {
     fn handle(&mut self, now: Instant, event: Event) {
         match event {
             Event::Bind { relay, address, reserved, tcp } => {
-                let ok = !tcp && self.bind(relay, address, reserved).is_ok();
+                let ok = if tcp {
+                    let registry = self.poll.registry();
+                    self.net.streams.bind_relay(relay, address, registry).is_ok()
+                } else {
+                    self.bind(relay, address, reserved).is_ok()
+                };
                 self.server.handle_input(now, Input::Bound { relay, ok });
             }
             Event::Close { relay } => {
+                self.net.streams.close_relay(relay, self.poll.registry());
                 // What waits to be sent by it goes first.
                 self.net.flush();
                 if let Some(mut socket) =
@@ -271,7 +394,22 @@ impl Worker {
                     observer(&event);
                 }
             }
-            _ => {}
+            Event::Connect { connection, address, peer, .. } => {
+                let connected = super::stream::connect(address, peer).is_ok_and(|io| {
+                    let registry = self.poll.registry();
+                    self.net.streams.add_peer(now, connection, io, true, registry)
+                });
+                if !connected {
+                    let input = Input::PeerConnected { connection, ok: false };
+                    self.server.handle_input(now, input);
+                }
+            }
+            Event::Join { connection, tuple } => self.net.streams.join(connection, tuple),
+            Event::Disconnect { connection } => {
+                self.net.streams.disconnect(connection, self.poll.registry());
+            }
+            // Answered where the peer was accepted.
+            Event::Incoming { .. } | Event::Refuse => {}
         }
     }
 
@@ -324,6 +462,9 @@ fn relay_data(
             net.send(way, parts, forward.padding);
             net.flush();
             set(net, false);
+        }
+        Path::Client(tuple) if tuple.transport.is_stream() => {
+            net.streams.send(&tuple, parts, forward.padding);
         }
         Path::Client(tuple) => {
             if let Some(way) = net.way_to(tuple) {
