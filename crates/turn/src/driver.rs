@@ -30,6 +30,7 @@ use crate::server::Server;
 use crate::shared::Shared;
 use crate::types::Event;
 
+use self::stream::Stream;
 use self::streams::Listener;
 use self::udp::Parked;
 use self::worker::{Sockets, Worker};
@@ -151,7 +152,6 @@ pub struct TurnServer {
 }
 
 /// What the handle and the workers share.
-#[derive(Debug)]
 pub(crate) struct Control {
     shared: Arc<Shared>,
     draining: AtomicBool,
@@ -159,6 +159,8 @@ pub(crate) struct Control {
     wakers: Mutex<Vec<mio::Waker>>,
     counters: Vec<Mutex<Counters>>,
     parked: Mutex<Parked>,
+    /// Streams that other workers hand over to each.
+    inboxes: Vec<Mutex<Vec<Stream>>>,
     started: Instant,
 }
 
@@ -181,7 +183,9 @@ impl TurnServer {
         let count = options
             .workers
             .or_else(|| std::thread::available_parallelism().ok())
-            .map_or(1, NonZeroUsize::get);
+            .map_or(1, NonZeroUsize::get)
+            // The number of a worker is a byte.
+            .min(128);
 
         let mut sockets: Vec<Sockets> = (0..count).map(|_| Sockets::default()).collect();
         let mut udp = Vec::new();
@@ -221,6 +225,7 @@ impl TurnServer {
             wakers: Mutex::default(),
             counters: (0..count).map(|_| Mutex::default()).collect(),
             parked: Mutex::default(),
+            inboxes: (0..count).map(|_| Mutex::default()).collect(),
             started: now,
         });
         let mut threads = Vec::new();
@@ -317,12 +322,35 @@ impl Drop for TurnServer {
     }
 }
 
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
 impl Control {
     fn wake(&self) {
         for waker in self.wakers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             // A worker that is gone need not wake.
             let _ = waker.wake();
         }
+    }
+
+    /// Gives a stream to a worker.
+    fn hand_over(&self, worker: u8, stream: Stream) {
+        let worker = usize::from(worker);
+        if let Some(inbox) = self.inboxes.get(worker) {
+            inbox.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+        }
+        if let Some(waker) = self.wakers.lock().unwrap_or_else(PoisonError::into_inner).get(worker)
+        {
+            // As above.
+            let _ = waker.wake();
+        }
+    }
+
+    fn inbox(&self, worker: usize) -> Vec<Stream> {
+        std::mem::take(&mut *self.inboxes[worker].lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn counters(&self) -> Counters {

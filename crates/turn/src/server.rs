@@ -75,6 +75,8 @@ pub struct Server {
     events: VecDeque<Event>,
     counters: Counters,
     draining: bool,
+    /// Its number, which the connections of RFC 6062 carry.
+    worker: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,7 +96,7 @@ struct Waiting {
 }
 
 impl Server {
-    /// A worker. `rng` gives ports, tokens and the seeds of hashes.
+    /// A worker; workers are numbered as they are made, from 0. `rng` gives ports, tokens and the seeds of hashes.
     pub fn new(shared: Arc<Shared>, now: Instant, mut rng: Rng) -> Self {
         let seed = rng.u64() as usize;
         Self {
@@ -113,6 +115,7 @@ impl Server {
             events: VecDeque::new(),
             counters: Counters::default(),
             draining: false,
+            worker: shared.join(),
             rng,
             shared,
         }

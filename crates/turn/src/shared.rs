@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -25,6 +26,7 @@ pub struct Shared {
     pub(crate) nonces: Nonces,
     epoch: Instant,
     unix: u64,
+    workers: AtomicU8,
     tables: Mutex<Tables>,
 }
 
@@ -72,8 +74,18 @@ impl Shared {
             config,
             epoch: now,
             unix,
+            workers: AtomicU8::new(0),
             tables: Mutex::new(Tables { ports, ..Tables::default() }),
         }))
+    }
+
+    /// The number of a new worker; 255 at most are of use.
+    pub(crate) fn join(&self) -> u8 {
+        self.workers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn workers(&self) -> u8 {
+        self.workers.load(Ordering::Relaxed)
     }
 
     /// Seconds since the server began.

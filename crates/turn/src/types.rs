@@ -231,6 +231,14 @@ pub enum Event {
         /// The client's data stream, on which a ConnectionBind came.
         tuple: FiveTuple,
     },
+    /// A ConnectionBind came to this worker that is for another one's connection: give that one the client's stream, and this
+    /// message again.
+    HandOver {
+        /// To which worker.
+        worker: u8,
+        /// The client's stream.
+        tuple: FiveTuple,
+    },
     /// Close the peer's connection, and the client's data stream if it has one.
     Disconnect {
         /// CONNECTION-ID.

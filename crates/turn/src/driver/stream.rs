@@ -157,11 +157,11 @@ impl Stream {
             let rest = &self.output[self.written..];
             let result = match &mut self.io {
                 Io::Plain(io) => io.write(rest),
-                Io::Tls(io) => io.ssl_write(rest).or_else(|error| match error.code() {
+                Io::Tls(io) => io.ssl_write(rest).map_err(|error| match error.code() {
                     ErrorCode::WANT_READ | ErrorCode::WANT_WRITE => {
-                        Err(io::ErrorKind::WouldBlock.into())
+                        io::ErrorKind::WouldBlock.into()
                     }
-                    _ => Err(io::ErrorKind::ConnectionAborted.into()),
+                    _ => io::ErrorKind::ConnectionAborted.into(),
                 }),
             };
             match result {

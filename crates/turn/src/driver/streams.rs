@@ -111,10 +111,10 @@ impl Streams {
                 Some(acceptor) => Stream::tls(io, acceptor, tuple, now),
                 None => Ok(Stream::plain(io, tuple, Role::Client, now)),
             };
-            if let (Ok(stream), true) = (stream, self.all.len() < MAX_STREAMS) {
-                if let Some(place) = self.add(stream, registry) {
-                    self.tuples.insert(tuple, place);
-                }
+            if let (Ok(stream), true) = (stream, self.all.len() < MAX_STREAMS)
+                && let Some(place) = self.add(stream, registry)
+            {
+                self.tuples.insert(tuple, place);
             }
         }
         true
@@ -125,6 +125,22 @@ impl Streams {
         let both = Interest::READABLE | Interest::WRITABLE;
         registry.register(stream.socket(), token, both).ok()?;
         Some(self.all.insert(stream))
+    }
+
+    /// Takes a stream out, for another worker.
+    pub(crate) fn take(&mut self, place: usize, registry: &Registry) -> Option<Stream> {
+        let mut stream = self.all.try_remove(place)?;
+        let _ = registry.deregister(stream.socket());
+        self.tuples.remove(&stream.tuple);
+        Some(stream)
+    }
+
+    /// Puts in a client's stream that another worker took out.
+    pub(crate) fn put(&mut self, stream: Stream, registry: &Registry) -> Option<usize> {
+        let tuple = stream.tuple;
+        let place = self.add(stream, registry)?;
+        self.tuples.insert(tuple, place);
+        Some(place)
     }
 
     /// Listens on the relayed address of a TCP allocation.

@@ -45,6 +45,8 @@ pub(crate) struct Worker {
     control: Arc<Control>,
     observer: Option<Observer>,
     out: Vec<u8>,
+    /// The worker that the stream which is worked on goes to.
+    handing: Option<u8>,
 }
 
 /// The sockets, and what waits to be sent by them.
@@ -126,6 +128,7 @@ impl Worker {
             control,
             observer,
             out: Vec::new(),
+            handing: None,
         })
     }
 
@@ -159,6 +162,7 @@ impl Worker {
                     self.ready.push(event.token());
                 }
             }
+            self.take_in(now);
             // One batch of each: a busy socket waits for its next turn.
             for token in std::mem::take(&mut self.ready) {
                 if self.serve(now, token) {
@@ -274,34 +278,54 @@ impl Worker {
                 self.drain(now);
                 false
             }
-            Came::Bytes(count) => {
-                let input = self.net.streams.take_input(place, count);
-                let mut start = 0;
-                let ended = loop {
-                    // A ConnectionBind makes all that follows data.
-                    let Some((Role::Client, tuple)) = self.net.streams.role(place) else {
-                        break false;
-                    };
-                    let size = match framing::next(&input[start..]) {
-                        Ok(Some(size)) => size,
-                        Ok(None) => break false,
-                        Err(_) => break true,
-                    };
-                    let message = &input[start..start + size];
-                    let input = Input::Client { tuple, message };
-                    match self.server.handle_input(now, input) {
-                        Some(forward) => relay_data(&mut self.net, &forward, message, None),
-                        None => self.drain(now),
-                    }
-                    start += size;
-                };
-                self.net.flush();
-                if ended {
-                    self.close_stream(now, place);
-                    return false;
+            Came::Bytes(count) => self.serve_client(now, place, count),
+        }
+    }
+
+    /// Works on the messages of a client's stream, `count` bytes of which were just read; whether there may be more.
+    fn serve_client(&mut self, now: Instant, place: usize, count: usize) -> bool {
+        let inputs = self.net.streams.take_input(place, count);
+        let mut start = 0;
+        let ended = loop {
+            // A ConnectionBind makes all that follows data.
+            let Some((Role::Client, tuple)) = self.net.streams.role(place) else {
+                break false;
+            };
+            let size = match framing::next(&inputs[start..]) {
+                Ok(Some(size)) => size,
+                Ok(None) => break false,
+                Err(_) => break true,
+            };
+            let message = &inputs[start..start + size];
+            let input = Input::Client { tuple, message };
+            match self.server.handle_input(now, input) {
+                Some(forward) => relay_data(&mut self.net, &forward, message, None),
+                None => self.drain(now),
+            }
+            if let Some(worker) = self.handing.take() {
+                let stream = self.net.streams.take(place, self.poll.registry());
+                if let Some(mut stream) = stream {
+                    stream.input = inputs[start..].to_vec();
+                    self.control.hand_over(worker, stream);
                 }
-                self.net.streams.put_input(place, input, start);
-                true
+                return false;
+            }
+            start += size;
+        };
+        self.net.flush();
+        if ended {
+            self.close_stream(now, place);
+            return false;
+        }
+        self.net.streams.put_input(place, inputs, start);
+        true
+    }
+
+    /// Takes in what other workers handed over.
+    fn take_in(&mut self, now: Instant) {
+        for stream in self.control.inbox(self.index) {
+            if let Some(place) = self.net.streams.put(stream, self.poll.registry()) {
+                self.serve_client(now, place, 0);
             }
         }
     }
@@ -404,6 +428,7 @@ impl Worker {
                     self.server.handle_input(now, input);
                 }
             }
+            Event::HandOver { worker, .. } => self.handing = Some(worker),
             Event::Join { connection, tuple } => self.net.streams.join(connection, tuple),
             Event::Disconnect { connection } => {
                 self.net.streams.disconnect(connection, self.poll.registry());

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::Server;
 use super::reply::{PASSWORD_ALGORITHMS, Reply};
 use crate::credentials::Claim;
-use crate::types::{FiveTuple, Forward};
+use crate::types::{Event, FiveTuple, Forward};
 
 impl Server {
     pub(super) fn stun(&mut self, now: Instant, tuple: FiveTuple, bytes: &[u8]) -> Option<Forward> {
@@ -32,6 +32,12 @@ impl Server {
     }
 
     fn turn(&mut self, now: Instant, tuple: FiveTuple, message: &Message<'_>) {
+        if message.method() == Method::CONNECTION_BIND
+            && let Some(worker) = self.worker_of(message, tuple)
+        {
+            self.events.push_back(Event::HandOver { worker, tuple });
+            return;
+        }
         let mut reply = Reply::new(tuple, message);
         let Some(username) = self.authenticate(now, message, &mut reply) else { return };
         if self.refuse_unknown(

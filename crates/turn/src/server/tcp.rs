@@ -90,10 +90,21 @@ impl Server {
         });
     }
 
+    /// The other worker that a ConnectionBind is for: the system gave its stream to whichever it liked.
+    pub(super) fn worker_of(&self, message: &Message<'_>, tuple: FiveTuple) -> Option<u8> {
+        let number = match message.decode(T::CONNECTION_ID)? {
+            Ok(Attribute::ConnectionId(number)) => number,
+            _ => return None,
+        };
+        let worker = (number >> 24) as u8;
+        let here = worker == self.worker || self.tuples.contains_key(&tuple);
+        (!here && worker < self.shared.workers() && tuple.transport.is_stream()).then_some(worker)
+    }
+
     fn add_connection(&mut self, now: Instant, place: u32, peer: SocketAddr, state: State) -> u32 {
-        // Random: who guesses it must have the user's credentials as well.
+        // The worker's number, so that another one knows whose it is; the rest is random: who guesses it must have the user's credentials as well.
         let number = loop {
-            let number = self.rng.u32();
+            let number = u32::from(self.worker) << 24 | self.rng.u32() >> 8;
             if !self.connections.all.contains_key(&number) {
                 break number;
             }
