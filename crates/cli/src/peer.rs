@@ -198,7 +198,19 @@ impl Peer {
 
     /// Waits until the connection is up.
     pub(crate) async fn connected(&self) -> Result<()> {
-        try_within(self.step, "the connection to come up", self.pc.connected()).await
+        let up = try_within(self.step, "the connection to come up", self.pc.connected()).await;
+        match up {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.explained(error).await),
+        }
+    }
+
+    /// Adds what was tried and what answered to the error of a connection that did not come up.
+    async fn explained(&self, error: anyhow::Error) -> anyhow::Error {
+        match self.pc.connection_failure().await {
+            Ok(Some(failure)) => anyhow!("{error:#}: {failure}"),
+            _ => error,
+        }
     }
 
     /// Runs `work` and, beside it, reports the connection's events; ends with an error when the connection fails.
@@ -255,7 +267,13 @@ impl Peer {
                 Some(PeerEvent::DtlsStateChange(DtlsState::Closed)) => {
                     self.tracks.lock().unwrap_or_else(PoisonError::into_inner).take();
                 }
-                Some(event) => self.note(&event)?,
+                Some(event) => {
+                    let state = matches!(event, PeerEvent::ConnectionStateChange(_));
+                    match self.note(&event) {
+                        Err(error) if state => return Err(self.explained(error).await),
+                        noted => noted?,
+                    }
+                }
             }
         }
     }
@@ -266,9 +284,7 @@ impl Peer {
             PeerEvent::ConnectionStateChange(state) => {
                 self.report.event(&Event::State { connection, state: state.name() });
                 if *state == ConnectionState::Failed {
-                    bail!(
-                        "the connection failed: no path to the peer works any more, or none ever did"
-                    );
+                    bail!("the connection failed");
                 }
             }
             PeerEvent::SelectedCandidatePairChange { local, remote } => {

@@ -10,6 +10,7 @@ mod consent;
 mod credentials;
 mod error;
 mod event;
+mod failure;
 #[doc(hidden)]
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -30,5 +31,6 @@ pub use config::{FamilyPolicy, IceConfig, MdnsMode, Timers, TransportPolicy};
 pub use credentials::{Credentials, MAX_CREDENTIAL_LEN};
 pub use error::Error;
 pub use event::{Counters, Event, Handled, PairStats, SelectedPair};
+pub use failure::{Failure, FailureCause, PairAttempt};
 pub use state::{GatheringState, IceConnectionState, PairState, Role};
 pub use transmit::{Ecn, Input, Protocol, Transmit};

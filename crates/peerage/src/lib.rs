@@ -34,18 +34,19 @@ pub use peerage_peerconnection::playback;
 pub use peerage_peerconnection::stats;
 pub use peerage_peerconnection::{
     BundlePolicy, Certificate, CertificateParams, Configuration, CongestionSettings,
-    ConnectionState, ContributingSource, Contribution, DataChannelInit, DataChannelState,
-    DataChannelStatistics, DtlsSettings, DtlsState, DtlsTransportInfo, DtlsVersions, DtmfEvent,
-    EncodedFrame, EncodingTarget, ErrorKind, Estimate, Frame, FrameArrival, FrameInfo,
-    FrameToTransform, FrameTransform, Handshake, HeaderEncryption, IceCandidate, IceCandidateInit,
-    IceConnectionState, IceGatheringState, IceParameters, IceServer, IceTransportInfo,
-    IceTransportPolicy, KeyLog, KeyLogWriter, MAX_TRANSPORTS, MdnsMode, MediaFrame, Message,
-    NamedGroup, OfferOptions, OutgoingPacket, PacketExtensions, PictureExtensions, Priority,
-    ReceiveMode, ReceivedPacket, RtcpParameters, RtpEncodingParameters, RtpReceiveParameters,
-    RtpSendParameters, RtpStatistics, SctpSettings, SctpTransportInfo, SctpTransportState, SdpType,
-    SenderTime, SessionDescription, Settings, SignalingState, SrtpProtectionProfile, Statistics,
-    SynchronizationSource, Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit,
-    TransportId, TransportStatistics, clear_prefix,
+    ConnectionFailure, ConnectionState, ContributingSource, Contribution, DataChannelInit,
+    DataChannelState, DataChannelStatistics, DtlsSettings, DtlsState, DtlsTransportInfo,
+    DtlsVersions, DtmfEvent, EncodedFrame, EncodingTarget, ErrorKind, Estimate, FailureCause,
+    Frame, FrameArrival, FrameInfo, FrameToTransform, FrameTransform, Handshake, HeaderEncryption,
+    IceCandidate, IceCandidateInit, IceConnectionState, IceFailure, IceGatheringState,
+    IceParameters, IceServer, IceTransportInfo, IceTransportPolicy, KeyLog, KeyLogWriter,
+    MAX_TRANSPORTS, MdnsMode, MediaFrame, Message, NamedGroup, OfferOptions, OutgoingPacket,
+    PacketExtensions, PairAttempt, PictureExtensions, Priority, ReceiveMode, ReceivedPacket,
+    RtcpParameters, RtpEncodingParameters, RtpReceiveParameters, RtpSendParameters, RtpStatistics,
+    SctpSettings, SctpTransportInfo, SctpTransportState, SdpType, SenderTime, SessionDescription,
+    Settings, SignalingState, SrtpProtectionProfile, Statistics, SynchronizationSource,
+    Transceiver, TransceiverDirection, TransceiverHandle, TransceiverInit, TransportId,
+    TransportStatistics, clear_prefix,
 };
 /// RTP itself, for those who work with packets: headers, payload formats, and [`forward`](peerage_rtp::forward) for servers.
 pub use peerage_rtp as rtp;

@@ -6,9 +6,9 @@ use std::time::Instant;
 use peerage_peerconnection::media::MediaKind;
 use peerage_peerconnection::stats::StatsReport;
 use peerage_peerconnection::{
-    ConnectionState, DataChannelInit, DtlsTransportInfo, IceCandidateInit, IceConnectionState,
-    IceGatheringState, IceTransportInfo, OfferOptions, SctpTransportInfo, SessionDescription,
-    SignalingState, Statistics, TransceiverInit,
+    ConnectionFailure, ConnectionState, DataChannelInit, DtlsTransportInfo, IceCandidateInit,
+    IceConnectionState, IceGatheringState, IceTransportInfo, OfferOptions, SctpTransportInfo,
+    SessionDescription, SignalingState, Statistics, TransceiverInit,
 };
 use tokio::sync::{Mutex, mpsc, watch};
 
@@ -436,6 +436,15 @@ impl PeerConnection {
     /// [`Error::ConnectionClosed`] only.
     pub async fn sctp_transport(&self) -> Result<Option<SctpTransportInfo>, Error> {
         self.call(|connection, _| Ok(connection.pc.sctp_transport())).await
+    }
+
+    /// Why the connection failed: which pairs of addresses were tried, what answered, whether the servers were reached; while it
+    /// is still being made, what has been tried so far. `None` when there is nothing to explain. Its text is for people.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionClosed`] only.
+    pub async fn connection_failure(&self) -> Result<Option<ConnectionFailure>, Error> {
+        self.call(|connection, _| Ok(connection.pc.connection_failure())).await
     }
 
     /// Counters and facts of the transports and channels.

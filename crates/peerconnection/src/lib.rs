@@ -15,6 +15,7 @@ mod dtmf;
 mod error;
 mod event;
 mod event_log;
+mod failure;
 #[doc(hidden)]
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -45,6 +46,7 @@ pub use description::{IceCandidateInit, OfferOptions, SdpType, SessionDescriptio
 pub use dtmf::DtmfEvent;
 pub use error::{Error, ErrorDetail, ErrorKind, SendError};
 pub use event::{Event, Handshake};
+pub use failure::{ConnectionFailure, FailureCause, IceFailure, PairAttempt};
 pub use ice_server::IceServer;
 pub use message::Message;
 pub use net::Input;

@@ -351,6 +351,7 @@ impl Connection {
                 Ok(json!({}))
             }
             "state" => {
+                let failure = self.pc.connection_failure().await.ok().flatten();
                 let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
                 let states: serde_json::Map<String, Value> = channels
                     .iter()
@@ -362,6 +363,7 @@ impl Connection {
                     "gathering": self.pc.ice_gathering_state().to_string(),
                     "signaling": self.pc.signaling_state().to_string(),
                     "channels": states,
+                    "failure": failure.map(|failure| failure.to_string()),
                 }))
             }
             "stats" => self.statistics().await,

@@ -132,6 +132,8 @@ pub(crate) struct Gathering {
     pub(crate) state: GatheringState,
     pub(crate) finished: bool,
     pub(crate) servers: Vec<SocketAddr>,
+    /// Those that ever answered.
+    pub(crate) answered: Vec<SocketAddr>,
     /// Base and server, and whether it is a keepalive.
     pub(crate) queue: VecDeque<(SocketAddr, SocketAddr, bool)>,
     /// First requests in flight.
@@ -163,6 +165,8 @@ pub struct IceAgent {
     pub(super) state: IceConnectionState,
     pub(super) disconnected: bool,
     pub(super) failed: bool,
+    /// It failed because a pair that worked did so no more.
+    pub(super) consent_lost: bool,
     /// When the next check or gathering request may go out; `None` while there is nothing to send.
     pub(super) pacing: Option<Instant>,
     pub(super) last_paced: Option<Instant>,

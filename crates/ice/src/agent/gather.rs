@@ -174,6 +174,10 @@ impl IceAgent {
         server: SocketAddr,
         mapped: SocketAddr,
     ) {
+        if !self.gathering.answered.contains(&server) {
+            // Bounded: requests go to configured servers alone.
+            self.gathering.answered.push(server);
+        }
         let Some(base) = self.locals.base(base).cloned() else { return };
         // RFC 8445 §5.1.1.4: bindings are kept alive until ICE is done.
         if self.gathering.keepalive.is_none() && self.selected.is_none() {

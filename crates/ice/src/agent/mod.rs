@@ -10,6 +10,7 @@
 //! ```
 
 mod core;
+mod explain;
 mod gather;
 mod receive;
 mod select;
@@ -72,6 +73,7 @@ impl IceAgent {
             state: IceConnectionState::New,
             disconnected: false,
             failed: false,
+            consent_lost: false,
             pacing: None,
             last_paced: None,
             patience: None,
@@ -113,6 +115,7 @@ impl IceAgent {
                 self.clear_checks();
                 self.remotes = RemoteCandidates::default();
                 self.failed = false;
+                self.consent_lost = false;
             }
             None => {}
         }
@@ -353,6 +356,7 @@ impl IceAgent {
             self.saved = Some(saved);
         }
         self.failed = false;
+        self.consent_lost = false;
         self.patience = None;
         self.tie_breaker = self.rng.u64();
         self.locals.clear_candidates();

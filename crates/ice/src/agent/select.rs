@@ -158,6 +158,7 @@ impl IceAgent {
                 let outlived = self.selected.take().is_some_and(|s| s.pair.is_none());
                 self.disconnected = false;
                 if !outlived {
+                    self.consent_lost = true;
                     self.fail();
                 }
                 return;

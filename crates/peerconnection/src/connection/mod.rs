@@ -11,6 +11,7 @@ mod congestion_tests;
 mod descriptions;
 mod dtmf;
 mod event_log;
+mod failure;
 #[cfg(test)]
 mod fec_tests;
 #[cfg(test)]

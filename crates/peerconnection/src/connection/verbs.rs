@@ -378,6 +378,7 @@ impl PeerConnection {
                     }
                 }
                 DtlsEvent::Failed { detail, message } => {
+                    self.transports[place].dtls.failure = Some(message.clone());
                     self.events.push_back(Event::DtlsError { detail, message: message.clone() });
                     self.transports[place].rtp.disconnected();
                     self.update_states();

@@ -66,6 +66,8 @@ pub(crate) struct DtlsTransport {
     next: Option<DtlsParameters>,
     endpoint: Option<Box<Endpoint>>,
     state: DtlsState,
+    /// Why it failed.
+    pub(crate) failure: Option<String>,
     handshake: Option<Handshake>,
     srtp_profile: Option<SrtpProtectionProfile>,
     /// The peer's chain, once it is trusted.
@@ -125,6 +127,7 @@ impl DtlsTransport {
             next: None,
             endpoint: None,
             state: DtlsState::New,
+            failure: None,
             handshake: None,
             srtp_profile: None,
             peer_certificates: Vec::new(),
