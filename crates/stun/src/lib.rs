@@ -17,6 +17,7 @@ mod integrity;
 mod message;
 mod password_algorithm;
 mod transaction;
+pub mod turn;
 
 pub use address::AddressFamily;
 pub use attribute::{Attribute, RawAttribute, UnknownAttributes};

@@ -162,6 +162,12 @@ impl<T> TransactionTable<T> {
             .map(|(_, transaction, context)| (transaction, context))
     }
 
+    /// What is known about the transaction with this id.
+    pub fn get_mut(&mut self, id: TransactionId) -> Option<&mut T> {
+        let found = self.entries.iter_mut().find(|(i, ..)| *i == id);
+        found.map(|(_, _, context)| context)
+    }
+
     /// Ends the transaction with this id.
     pub fn remove(&mut self, id: TransactionId) -> Option<(Transaction, T)> {
         let at = self.entries.iter().position(|(i, ..)| *i == id)?;

@@ -1,0 +1,1 @@
+//! See tests of the client.
