@@ -16,6 +16,7 @@ mod failure;
 pub mod fuzzing;
 mod local;
 pub mod mdns;
+pub mod relay;
 mod remote;
 mod session;
 mod state;

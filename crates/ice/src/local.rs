@@ -7,15 +7,18 @@ use peerage_crypto::Rng;
 
 use crate::candidate::{Candidate, CandidateAddress, CandidateKind, priority};
 use crate::config::FamilyPolicy;
+use crate::relay::RelayedAddress;
+use crate::transmit::Protocol;
 
 /// Most peer-reflexive local candidates: a peer that lies about our address cannot make the list grow.
 pub(crate) const MAX_LOCAL_PEER_REFLEXIVE: usize = 16;
 
-/// A socket's address.
+/// A socket's address, or one at a TURN server, which is its own base (RFC 8445 §5.1.1.2).
 #[derive(Debug, Clone)]
 pub(crate) struct Base {
     pub(crate) address: SocketAddr,
     pub(crate) preference: u16,
+    pub(crate) relay: Option<RelayedAddress>,
 }
 
 /// A local candidate.
@@ -61,11 +64,10 @@ impl LocalCandidates {
         self.bases.iter().find(|b| b.address == address)
     }
 
-    /// The host candidate of a base.
-    pub(crate) fn host(&self, base: SocketAddr) -> Option<usize> {
-        self.candidates
-            .iter()
-            .position(|c| c.base == base && c.candidate.kind == CandidateKind::Host)
+    /// The candidate that is a base itself: the host candidate of a socket, the relayed one of an allocation.
+    pub(crate) fn own(&self, base: SocketAddr) -> Option<usize> {
+        let is_own = |kind| matches!(kind, CandidateKind::Host | CandidateKind::Relayed);
+        self.candidates.iter().position(|c| c.base == base && is_own(c.candidate.kind))
     }
 
     pub(crate) fn find(&self, base: SocketAddr, address: SocketAddr) -> Option<usize> {
@@ -82,7 +84,24 @@ impl LocalCandidates {
         self.added[usize::from(v6)] = nth.saturating_add(1);
         let first = v6 != matches!(policy, FamilyPolicy::PreferIpv4);
         let rank = nth.saturating_mul(2).saturating_add(u16::from(!first));
-        self.bases.push(Base { address, preference: u16::MAX - rank.min(u16::MAX - 1) });
+        let preference = u16::MAX - rank.min(u16::MAX - 1);
+        self.bases.push(Base { address, preference, relay: None });
+    }
+
+    /// Registers an address at a TURN server. It is preferred as the socket is by which the server is reached, but UDP to the
+    /// server before TCP, and that before TLS (RFC 8445 §5.1.2.2 leaves it to us).
+    pub(crate) fn add_relayed_base(&mut self, relay: RelayedAddress) {
+        let below = self.base(relay.base).map_or(u16::MAX / 2, |base| base.preference);
+        let preference = match relay.protocol {
+            Protocol::Udp => below,
+            Protocol::TurnTls => below.saturating_sub(0x8000),
+            _ => below.saturating_sub(0x4000),
+        };
+        // Unique (RFC 8445 §5.1.2.1): as many sockets and servers there are few.
+        let taken =
+            |preference| self.bases.iter().any(|b| b.relay.is_some() && b.preference == preference);
+        let preference = (0..=preference).rev().find(|p| !taken(*p)).unwrap_or(0);
+        self.bases.push(Base { address: relay.relayed, preference, relay: Some(relay) });
     }
 
     /// Forgets a socket. Its candidates stay, so that indices stay true, but nobody asks for them any more.
@@ -114,7 +133,7 @@ impl LocalCandidates {
         rng: &mut Rng,
     ) -> (usize, Option<String>) {
         let ip = base.address.ip();
-        if let Some(index) = self.host(base.address) {
+        if let Some(index) = self.own(base.address) {
             // The socket was gone and is back.
             return (index, None);
         }
@@ -149,6 +168,31 @@ impl LocalCandidates {
         (self.candidates.len() - 1, fresh)
     }
 
+    /// Makes the relayed candidate of an allocation. With `hide`, the peer is not told our address at the server.
+    pub(crate) fn add_relayed(&mut self, base: &Base, relay: RelayedAddress, hide: bool) -> usize {
+        if let Some(index) = self.own(base.address) {
+            return index;
+        }
+        let kind = CandidateKind::Relayed;
+        let (ip, server) = (base.address.ip(), Some(relay.server));
+        let foundation = self.foundation(kind, ip, Some(relay.server.ip()));
+        let mut candidate = Candidate::udp(
+            kind,
+            base.address,
+            priority(kind, base.preference, 1),
+            foundation.to_string(),
+        );
+        // RFC 8445 §5.1.1.3: the related address of a relayed candidate is the mapped one.
+        candidate.related = Some((CandidateAddress::Ip(relay.mapped.ip()), relay.mapped.port()));
+        let mut published = candidate.clone();
+        if hide {
+            published.related = Some(unspecified(relay.mapped.ip()));
+        }
+        let (base, published) = (base.address, Some(published));
+        self.candidates.push(LocalCandidate { candidate, published, base, foundation, server });
+        self.candidates.len() - 1
+    }
+
     /// Makes a server-reflexive candidate; `None` when it is redundant (RFC 8445 §5.1.3).
     pub(crate) fn add_server_reflexive(
         &mut self,
@@ -179,11 +223,7 @@ impl LocalCandidates {
         candidate.related = Some((CandidateAddress::Ip(base.address.ip()), base.address.port()));
         let mut published = candidate.clone();
         if hide {
-            let unspecified = match base.address.ip() {
-                IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-                IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-            };
-            published.related = Some((CandidateAddress::Ip(unspecified), 9));
+            published.related = Some(unspecified(base.address.ip()));
         }
         self.candidates.push(LocalCandidate {
             candidate,
@@ -215,6 +255,15 @@ impl LocalCandidates {
         self.candidates.push(LocalCandidate { candidate, published, base, foundation, server });
         Some(self.candidates.len() - 1)
     }
+}
+
+/// What stands in for a related address that is not told (draft-ietf-rtcweb-mdns-ice-candidates §3.1.2.2).
+fn unspecified(like: IpAddr) -> (CandidateAddress, u16) {
+    let ip = match like {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    (CandidateAddress::Ip(ip), 9)
 }
 
 /// `<UUID version 4>.local` (draft-ietf-rtcweb-mdns-ice-candidates §3.1.1).

@@ -11,6 +11,10 @@ pub enum Protocol {
     Udp,
     /// TCP with RFC 4571 framing (RFC 6544).
     Tcp,
+    /// TCP to a STUN or TURN server: messages and ChannelData follow each other without framing (RFC 8656 §12.5).
+    TurnTcp,
+    /// The same over TLS.
+    TurnTls,
 }
 
 /// Explicit congestion notification codepoint of an IP packet (RFC 3168 §5). "Not ECT" is `None` of an `Option<Ecn>`.

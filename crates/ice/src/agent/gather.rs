@@ -9,6 +9,7 @@ use crate::config::{FamilyPolicy, TransportPolicy};
 use crate::error::Error;
 use crate::event::Event;
 use crate::local::Base;
+use crate::relay::RelayedAddress;
 use crate::state::GatheringState;
 
 impl IceAgent {
@@ -53,6 +54,36 @@ impl IceAgent {
             });
         }
         self.locals.add_base(address, self.config.family_policy);
+        if self.gathering.state != GatheringState::New {
+            self.gather_base(now, address);
+        }
+        Ok(())
+    }
+
+    /// Whether the policy lets anything go by this base.
+    pub(super) fn may_use(&self, base: &Base) -> bool {
+        base.relay.is_some() || self.config.transport_policy == TransportPolicy::All
+    }
+
+    pub(super) fn register_relay(
+        &mut self,
+        now: Instant,
+        relay: RelayedAddress,
+    ) -> Result<(), Error> {
+        let address = relay.relayed;
+        if address.ip().is_unspecified() || address.ip().is_multicast() || address.port() == 0 {
+            return Err(Error::InvalidAddress { address, reason: "a TURN server gave it" });
+        }
+        if self.locals.base(address).is_some() {
+            return Ok(());
+        }
+        if self.locals.bases().len() >= self.config.max_local_addresses {
+            return Err(Error::LimitReached {
+                what: "local addresses",
+                limit: self.config.max_local_addresses,
+            });
+        }
+        self.locals.add_relayed_base(relay);
         if self.gathering.state != GatheringState::New {
             self.gather_base(now, address);
         }
@@ -117,11 +148,18 @@ impl IceAgent {
     }
 
     fn gather_base(&mut self, now: Instant, address: SocketAddr) {
-        if self.config.transport_policy == TransportPolicy::Relay {
+        let Some(base) = self.locals.base(address).cloned() else { return };
+        if !self.may_use(&base) {
             return;
         }
-        let Some(base) = self.locals.base(address).cloned() else { return };
         self.set_gathering_state(GatheringState::Gathering);
+        if let Some(relay) = base.relay {
+            let relay_only = self.config.transport_policy == TransportPolicy::Relay;
+            let index = self.locals.add_relayed(&base, relay, relay_only || self.hides_hosts());
+            self.publish(index);
+            self.pair_local(index);
+            return;
+        }
         let (index, name) = self.locals.add_host(&base, self.hides_hosts(), &mut self.rng);
         if let Some(name) = name {
             self.push_event(Event::PublishMdns { name, addr: address.ip() });
@@ -148,7 +186,11 @@ impl IceAgent {
         server: SocketAddr,
         keepalive: bool,
     ) {
-        if base.is_ipv4() != server.is_ipv4()
+        let is_socket = |base: &Base| {
+            base.relay.is_none() && self.config.transport_policy == TransportPolicy::All
+        };
+        if !self.locals.base(base).is_some_and(is_socket)
+            || base.is_ipv4() != server.is_ipv4()
             || base.ip().is_loopback() != server.ip().is_loopback()
         {
             return;
@@ -242,7 +284,7 @@ impl IceAgent {
     pub(super) fn pair_remote(&mut self, remote_index: usize) {
         let bases: Vec<Base> = self.locals.bases().to_vec();
         for base in bases {
-            if let Some(local_index) = self.locals.host(base.address) {
+            if let Some(local_index) = self.locals.own(base.address) {
                 self.form_pair(local_index, remote_index);
             }
         }

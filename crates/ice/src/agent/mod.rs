@@ -28,11 +28,12 @@ pub use self::core::IceAgent;
 use self::core::{Gathering, MAX_TRANSACTIONS, PendingKind, Saved, Selected};
 use crate::candidate::{Candidate, CandidateAddress, CandidateTransport};
 use crate::checklist::{CheckList, Pair, PairId};
-use crate::config::{IceConfig, MdnsMode, TransportPolicy};
+use crate::config::{IceConfig, MdnsMode};
 use crate::credentials::Credentials;
 use crate::error::Error;
 use crate::event::{Counters, Event, Handled, PairStats, SelectedPair};
 use crate::local::{LocalCandidate, LocalCandidates};
+use crate::relay::RelayedAddress;
 use crate::remote::{Added, RemoteCandidates};
 use crate::session::Session;
 use crate::state::{GatheringState, IceConnectionState, Role};
@@ -192,6 +193,31 @@ impl IceAgent {
         self.advance(now);
     }
 
+    /// Adds the relayed address of an allocation on a TURN server, which is like one more socket: what is to leave by it comes
+    /// out of `poll_transmit` with it as its source, and is to be wrapped for the server; what the server unwraps goes in with it
+    /// as its destination ([`Relays`](crate::relay::Relays) does both). [`remove_local_address`](Self::remove_local_address) takes
+    /// it away.
+    ///
+    /// # Errors
+    ///
+    /// As [`add_local_address`](Self::add_local_address).
+    pub fn add_relayed_address(
+        &mut self,
+        now: Instant,
+        relay: RelayedAddress,
+    ) -> Result<(), Error> {
+        self.check_open()?;
+        self.register_relay(now, relay)?;
+        self.advance(now);
+        Ok(())
+    }
+
+    /// How the server of a relayed local candidate is reached; `None` for other candidates.
+    pub fn relay_of(&self, candidate: &Candidate) -> Option<&RelayedAddress> {
+        let address = candidate.socket_addr()?;
+        self.locals.base(address)?.relay.as_ref()
+    }
+
     /// Adds a STUN server by its resolved address.
     pub fn add_stun_server(&mut self, now: Instant, server: SocketAddr) -> Result<(), Error> {
         self.check_open()?;
@@ -262,10 +288,7 @@ impl IceAgent {
 
     fn learn_remote(&mut self, now: Instant, candidate: Candidate, address: SocketAddr) {
         let ip = address.ip();
-        if ip.is_unspecified()
-            || ip.is_multicast()
-            || self.config.transport_policy == TransportPolicy::Relay
-        {
+        if ip.is_unspecified() || ip.is_multicast() {
             return;
         }
         match self.remotes.add(candidate, address, self.config.max_remote_candidates) {

@@ -12,7 +12,6 @@ use crate::agent::core::{
     ResponseKind, Selected,
 };
 use crate::checklist::PairId;
-use crate::config::TransportPolicy;
 use crate::event::{Event, Handled};
 use crate::session::Session;
 use crate::state::{PairState, Role};
@@ -105,8 +104,7 @@ impl IceAgent {
             return;
         }
         let (base, source, id) = (input.destination, input.source, message.transaction_id());
-        let relay_only = self.config.transport_policy == TransportPolicy::Relay;
-        if self.locals.base(base).is_none() || relay_only {
+        if !self.locals.base(base).is_some_and(|base| self.may_use(base)) {
             self.counters.unexpected += 1;
             return;
         }
@@ -260,7 +258,7 @@ impl IceAgent {
             None => {
                 let limit = self.config.max_remote_candidates;
                 let remote_index = self.remotes.find_or_learn(source, priority, limit);
-                let local_index = self.locals.host(base);
+                let local_index = self.locals.own(base);
                 let formed =
                     local_index.zip(remote_index).and_then(|(l, r)| self.form_heard_pair(l, r));
                 let Some(id) = formed else {
@@ -458,7 +456,7 @@ impl IceAgent {
         message: &Message<'_>,
         was: Option<usize>,
     ) -> Option<usize> {
-        let host = self.locals.host(base);
+        let host = self.locals.own(base);
         let mapped = match message.decode(AttributeType::XOR_MAPPED_ADDRESS) {
             Some(Ok(Attribute::XorMappedAddress(mapped))) => mapped,
             // RFC 8445 §7.3: it must be there. Without it the pair still works.

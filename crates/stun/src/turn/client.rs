@@ -210,7 +210,13 @@ impl Client {
 
     /// Makes of the datagram in `buf[start..]`, which is for `peer`, the message that goes to the server. False where it does not
     /// go now: it is held until the server lets the peer through, or dropped; `buf` then ends at `start`.
-    pub fn wrap(&mut self, now: Instant, peer: SocketAddr, buf: &mut Vec<u8>, start: usize) -> bool {
+    pub fn wrap(
+        &mut self,
+        now: Instant,
+        peer: SocketAddr,
+        buf: &mut Vec<u8>,
+        start: usize,
+    ) -> bool {
         let is_padded = self.config.link == Link::Stream;
         if self.phase == Phase::Allocated {
             if let Some(number) = self.peers.channel_to(now, peer)
@@ -285,7 +291,9 @@ impl Client {
             return None;
         }
         match message.class() {
-            Class::Indication if message.method() == Method::DATA => self.handle_data(now, &message),
+            Class::Indication if message.method() == Method::DATA => {
+                self.handle_data(now, &message)
+            }
             Class::SuccessResponse | Class::ErrorResponse => {
                 self.handle_response(now, &message)?;
                 self.run(now);
@@ -389,7 +397,9 @@ impl Client {
             _ => None,
         });
         match next {
-            Some(next) if !self.servers.contains(&next) && self.servers.len() <= MAX_REDIRECTIONS => {
+            Some(next)
+                if !self.servers.contains(&next) && self.servers.len() <= MAX_REDIRECTIONS =>
+            {
                 self.servers.push(next);
                 self.config.server = next;
                 self.authentication = None;
@@ -530,7 +540,11 @@ impl Client {
     fn release(&mut self, peer: IpAddr) {
         for _ in 0..self.held.len() {
             let Some(packet) = self.held.pop_front() else { return };
-            if packet.0.ip() == peer { self.released.push_back(packet) } else { self.held.push_back(packet) }
+            if packet.0.ip() == peer {
+                self.released.push_back(packet);
+            } else {
+                self.held.push_back(packet);
+            }
         }
     }
 
@@ -577,12 +591,13 @@ impl Client {
         let mut retransmission = self.config.retransmission();
         if matches!(request, Request::Refresh(false)) && self.config.link == Link::Datagrams {
             // Nobody waits long for a goodbye.
-            retransmission =
-                RetransmitConfig { max_requests: 3, last_wait: 2, ..retransmission };
+            retransmission = RetransmitConfig { max_requests: 3, last_wait: 2, ..retransmission };
         }
         let authenticated = self.authentication.is_some();
         let pending = Pending { request, bytes, authenticated, stale, violated: false };
-        if let Err(full) = self.transactions.insert(id, Transaction::new(now, retransmission), pending) {
+        if let Err(full) =
+            self.transactions.insert(id, Transaction::new(now, retransmission), pending)
+        {
             debug_assert!(false, "{full}: requests are bounded by the tables they are for");
             return;
         }

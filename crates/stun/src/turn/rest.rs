@@ -28,7 +28,8 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let word = chunk.iter().enumerate().fold(0u32, |w, (i, b)| w | u32::from(*b) << (16 - 8 * i));
+        let word =
+            chunk.iter().enumerate().fold(0u32, |w, (i, b)| w | u32::from(*b) << (16 - 8 * i));
         for place in 0..4 {
             let symbol = ALPHABET[(word >> (18 - 6 * place) & 63) as usize];
             text.push(if place <= chunk.len() { symbol as char } else { '=' });
@@ -44,7 +45,8 @@ mod tests {
     #[test]
     fn base64_is_padded() {
         // RFC 4648 §10.
-        let texts = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
+        let texts =
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
         for (plain, encoded) in texts {
             assert_eq!(base64(plain.as_bytes()), encoded);
         }
