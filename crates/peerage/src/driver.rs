@@ -477,6 +477,8 @@ impl Driver {
         match self.output.first_chunk() {
             // A check proves nothing about its destination, which the peer named: only its response is expected back.
             Some([0x00, 0x01]) => return self.routes.note_request(&self.output, connection.id),
+            // A TURN server may have another connection's answers as well, but what it relays has nothing else to be known by.
+            Some([0x00, 0x03..=0x16]) => self.routes.note_request(&self.output, connection.id),
             // Neither do refusals.
             Some([0..=3, kind]) if *kind != 0x01 => return,
             _ => {}

@@ -17,6 +17,17 @@ pub enum Event {
     NegotiationNeeded,
     /// A local candidate to be signalled; `None` after the last of this generation.
     IceCandidate(Option<IceCandidateInit>),
+    /// A STUN or TURN server is of no use from one of our sockets: `icecandidateerror`.
+    IceCandidateError {
+        /// The socket.
+        local: SocketAddr,
+        /// The server's URL, as configured.
+        url: String,
+        /// STUN's error code; 701 where the server was not reached (webrtc-pc §4.8.2).
+        code: u16,
+        /// What happened.
+        text: String,
+    },
     /// The signalling state changed.
     SignalingStateChange(SignalingState),
     /// The gathering state changed.

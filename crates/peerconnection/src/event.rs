@@ -61,6 +61,17 @@ pub enum Event {
         /// What happened.
         message: String,
     },
+    /// `icecandidateerror`: a server is of no use from one of our sockets.
+    IceCandidateError {
+        /// The socket.
+        local: SocketAddr,
+        /// The server's URL, as configured.
+        url: String,
+        /// STUN's error code; 701 where the server was not reached (webrtc-pc §4.8.2).
+        code: u16,
+        /// What happened.
+        text: String,
+    },
     /// `message`.
     Message(DataChannelHandle, Message),
     /// `bufferedamountlow`: what waits to be sent has fallen to the channel's threshold.

@@ -38,7 +38,11 @@ impl IceServer {
                 if needs_credentials && (self.username.is_none() || self.credential.is_none()) {
                     return Err(Error::IceServerCredentials { url: url.clone() });
                 }
-                Ok(parsed)
+                let credentials = match needs_credentials {
+                    true => self.username.clone().zip(self.credential.clone()),
+                    false => None,
+                };
+                Ok(IceServerUrl { credentials, ..parsed })
             })
             .collect()
     }
@@ -64,13 +68,24 @@ pub(crate) enum Scheme {
 }
 
 /// A parsed ICE server URL.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct IceServerUrl {
     pub(crate) scheme: Scheme,
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// Whether it is reached by TCP: what the URL says, else UDP for `turn:` and TCP for `turns:` (RFC 7065 §3.2).
+    pub(crate) tcp: bool,
+    /// User name and password, for TURN.
+    pub(crate) credentials: Option<(String, String)>,
     /// As it was configured.
     pub(crate) text: String,
+}
+
+impl fmt::Debug for IceServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The credentials stay out of logs.
+        f.debug_struct("IceServerUrl").field("text", &self.text).finish_non_exhaustive()
+    }
 }
 
 impl IceServerUrl {
@@ -111,7 +126,12 @@ impl IceServerUrl {
         let (host, port) = split_host_port(host_port).map_err(fail)?;
         let default_port = if matches!(scheme, Scheme::Stun | Scheme::Turn) { 3478 } else { 5349 };
         let (host, text) = (host.to_owned(), url.to_owned());
-        Ok(Self { scheme, host, port: port.unwrap_or(default_port), text })
+        let tcp = match query {
+            Some(query) => query == "transport=tcp",
+            None => matches!(scheme, Scheme::Stuns | Scheme::Turns),
+        };
+        let port = port.unwrap_or(default_port);
+        Ok(Self { scheme, host, port, tcp, credentials: None, text })
     }
 }
 
@@ -152,16 +172,20 @@ mod tests {
 
     #[test]
     fn urls_of_rfc_7064_and_7065_parse() {
-        for (url, scheme, host, port) in [
-            ("stun:example.org", Scheme::Stun, "example.org", 3478),
-            ("stuns:example.org", Scheme::Stuns, "example.org", 5349),
-            ("stun:example.org:8000", Scheme::Stun, "example.org", 8000),
-            ("turn:192.0.2.1?transport=udp", Scheme::Turn, "192.0.2.1", 3478),
-            ("TURNS:[2001:db8::1]:443?transport=tcp", Scheme::Turns, "2001:db8::1", 443),
+        for (url, scheme, host, port, tcp) in [
+            ("stun:example.org", Scheme::Stun, "example.org", 3478, false),
+            ("stuns:example.org", Scheme::Stuns, "example.org", 5349, true),
+            ("stun:example.org:8000", Scheme::Stun, "example.org", 8000, false),
+            ("turn:192.0.2.1", Scheme::Turn, "192.0.2.1", 3478, false),
+            ("turn:192.0.2.1?transport=udp", Scheme::Turn, "192.0.2.1", 3478, false),
+            ("turns:192.0.2.1?transport=udp", Scheme::Turns, "192.0.2.1", 5349, false),
+            ("turns:192.0.2.1", Scheme::Turns, "192.0.2.1", 5349, true),
+            ("TURNS:[2001:db8::1]:443?transport=tcp", Scheme::Turns, "2001:db8::1", 443, true),
         ] {
+            let (host, credentials) = (host.to_owned(), None);
             assert_eq!(
                 IceServerUrl::parse(url).unwrap(),
-                IceServerUrl { scheme, host: host.into(), port, text: url.into() },
+                IceServerUrl { scheme, host, port, tcp, credentials, text: url.into() },
                 "{url}"
             );
         }

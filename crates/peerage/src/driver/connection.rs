@@ -467,6 +467,9 @@ impl Connection {
                 Event::SignalingStateChange(state)
             }
             proto::Event::IceCandidate(candidate) => Event::IceCandidate(candidate),
+            proto::Event::IceCandidateError { local, url, code, text } => {
+                Event::IceCandidateError { local, url, code, text }
+            }
             proto::Event::IceGatheringStateChange(state) => Event::IceGatheringStateChange(state),
             proto::Event::IceConnectionStateChange(state) => Event::IceConnectionStateChange(state),
             proto::Event::ConnectionStateChange(state) => {

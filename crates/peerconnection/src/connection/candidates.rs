@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::jsep::{MAX_CANDIDATES, RemoteDescription};
 use crate::state::{IceConnectionState, IceGatheringState};
+use crate::transport::ice::ServerError;
 use crate::transport::set::Transport;
 
 impl PeerConnection {
@@ -91,11 +92,13 @@ impl PeerConnection {
     pub fn uses_path(&self, local: SocketAddr, remote: SocketAddr) -> bool {
         let works = |transport: &Transport| {
             let pair = transport.ice.agent.selected_pair();
-            pair.is_some_and(|pair| (pair.local, pair.remote) == (local, remote))
-                && matches!(
-                    transport.ice_state(),
-                    IceConnectionState::Connected | IceConnectionState::Completed
-                )
+            let is_relays = transport.ice.relays.uses_path(local, remote);
+            is_relays
+                || pair.is_some_and(|pair| (pair.local, pair.remote) == (local, remote))
+                    && matches!(
+                        transport.ice_state(),
+                        IceConnectionState::Connected | IceConnectionState::Completed
+                    )
         };
         !self.closed && self.transports.iter().any(works)
     }
@@ -266,6 +269,10 @@ impl PeerConnection {
                 // Pairs and roles are in the statistics.
                 _ => {}
             }
+        }
+        for error in std::mem::take(&mut self.transports.unmarked(place).ice.errors) {
+            let ServerError { local, url, code, text } = error;
+            self.events.push_back(Event::IceCandidateError { local, url, code, text });
         }
         if changed {
             self.selected_pair_changed(place);

@@ -268,6 +268,7 @@ impl PeerConnection {
         self.end_association(now, None);
         for transport in self.transports.iter_mut() {
             transport.rtp.disconnected();
+            transport.ice.relays.close(now);
             transport.ice.agent.close(now);
         }
         // webrtc-pc §4.4.3, "close the connection": no event tells of it.

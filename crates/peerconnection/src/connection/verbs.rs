@@ -9,6 +9,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use peerage_ice::relay::Unwrapped;
 use peerage_ice::{Ecn, Handled, Protocol, Transmit};
 use peerage_stun::demux::{PacketKind, classify};
 
@@ -41,10 +42,25 @@ impl PeerConnection {
         self.now = now;
         self.counters.packets_received += 1;
         self.counters.bytes_received += input.data.len() as u64;
+        match self.transports.unwrap(now, &ice_input(&input)) {
+            (_, Unwrapped::NotOurs) => self.handle_datagram(now, input),
+            (place, Unwrapped::Handled) => self.pump_ice(now, place),
+            (_, Unwrapped::Data { source, destination, range }) => {
+                let data = &mut input.data[range];
+                let (protocol, ecn) = (Protocol::Udp, None);
+                // Once: what a server hands on is not taken for another server's.
+                self.handle_datagram(now, Input { source, destination, protocol, ecn, data });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a datagram of a peer's, or of a STUN server's.
+    fn handle_datagram(&mut self, now: Instant, input: Input<'_>) {
         let kind = classify(input.data);
         if kind == PacketKind::Stun {
             self.handle_stun(now, &input);
-            return Ok(());
+            return;
         }
         let path = (input.destination, input.source);
         let place = self.transports.route(path);
@@ -64,7 +80,6 @@ impl PeerConnection {
             }
             _ => self.counters.packets_dropped += 1,
         }
-        Ok(())
     }
 
     /// Does what is due at `now`.
@@ -125,27 +140,43 @@ impl PeerConnection {
     ) -> Option<Transmit> {
         let start = buf.len();
         let transport = self.transports.unmarked(place);
+        if let Some(transmit) = transport.ice.relays.poll_transmit(now, buf) {
+            return Some(self.count_sent(transmit));
+        }
         if !self.closed {
-            if let Some(transmit) = transport.ice.agent.poll_transmit(now, buf) {
-                return Some(self.count_sent(transmit));
+            while let Some(transmit) = transport.ice.agent.poll_transmit(now, buf) {
+                if let Some(transmit) = transport.ice.wrap(now, transmit, buf, start) {
+                    return Some(self.count_sent(transmit));
+                }
             }
             let pair = transport.ice.agent.selected_pair();
             transport.path = pair.map(|pair| (pair.local, pair.remote));
         }
         let (source, destination) = transport.path?;
-        let (segment_size, ecn) = self.poll_secured(now, place, buf)?;
-        let size = buf.len() - start;
-        let segments = size.div_ceil(segment_size) as u64;
-        let paths = &mut self.transports.unmarked(place).paths;
-        paths.sent(now, (source, destination), segments, size as u64);
-        Some(self.count_sent(Transmit {
-            source,
-            destination,
-            protocol: Protocol::Udp,
-            ecn,
-            size,
-            segment_size: (segment_size < size).then_some(segment_size),
-        }))
+        // Each datagram to a TURN server has a header of its own, so that they are not batched.
+        let is_relayed = transport.ice.is_relayed(source);
+        let max_segments = if is_relayed { 1 } else { self.max_segments };
+        loop {
+            let (segment_size, ecn) = self.poll_secured(now, place, buf, max_segments)?;
+            let size = buf.len() - start;
+            let segments = size.div_ceil(segment_size) as u64;
+            let transport = self.transports.unmarked(place);
+            transport.paths.sent(now, (source, destination), segments, size as u64);
+            let transmit = Transmit {
+                source,
+                destination,
+                protocol: Protocol::Udp,
+                ecn,
+                size,
+                segment_size: (segment_size < size).then_some(segment_size),
+            };
+            if !is_relayed {
+                return Some(self.count_sent(transmit));
+            }
+            if let Some(transmit) = transport.ice.wrap(now, transmit, buf, start) {
+                return Some(self.count_sent(transmit));
+            }
+        }
     }
 
     /// The next event.
@@ -183,6 +214,7 @@ impl PeerConnection {
         now: Instant,
         place: usize,
         buf: &mut Vec<u8>,
+        max_segments: usize,
     ) -> Option<(usize, Option<Ecn>)> {
         let start = buf.len();
         let has_data = place == self.transports.data_place();
@@ -197,13 +229,13 @@ impl PeerConnection {
             }
             // Media before data: it is the one that is late.
             if let Some(first) = transport.rtp.poll_packet(now, buf) {
-                add_media(transport, self.max_segments, now, buf, (start, first));
+                add_media(transport, max_segments, now, buf, (start, first));
                 return Some(first);
             }
         } else {
             buf.append(&mut transport.held_back);
             let first = (buf.len() - start, transport.held_back_ecn.take());
-            add_media(transport, self.max_segments, now, buf, (start, first));
+            add_media(transport, max_segments, now, buf, (start, first));
             // Data is not marked, and may follow what is not either.
             if first.1.is_some() || buf.len() - start > first.0 || !transport.held_back.is_empty() {
                 return Some(first);
@@ -217,7 +249,7 @@ impl PeerConnection {
         };
         let header_len = endpoint.header_len();
         let mut segments = usize::from(segment_size > 0);
-        while segments < self.max_segments && buf.len() - start + segment_size <= MAX_BATCH_BYTES {
+        while segments < max_segments && buf.len() - start + segment_size <= MAX_BATCH_BYTES {
             let record = buf.len();
             buf.resize(record + header_len, 0);
             if sctp.poll_transmit(now, buf).is_none() {
@@ -256,13 +288,7 @@ impl PeerConnection {
     // --- receiving ---
 
     fn handle_stun(&mut self, now: Instant, input: &Input<'_>) {
-        let input = peerage_ice::Input {
-            source: input.source,
-            destination: input.destination,
-            protocol: input.protocol,
-            ecn: input.ecn,
-            data: input.data,
-        };
+        let input = ice_input(input);
         let place = self.transports.route_stun(&input);
         match self.transports[place].ice.agent.handle_input(now, input) {
             Ok(Handled::Stun) => self.pump_ice(now, place),
@@ -454,6 +480,12 @@ impl PeerConnection {
             self.handle_sctp_event(now, event);
         }
     }
+}
+
+/// The same for ICE, which changes nothing in it.
+fn ice_input<'a>(input: &'a Input<'_>) -> peerage_ice::Input<'a> {
+    let Input { source, destination, protocol, ecn, ref data } = *input;
+    peerage_ice::Input { source, destination, protocol, ecn, data }
 }
 
 /// Appends what else is due of media behind the first packet, whose size and mark this is, as far as one batch may have

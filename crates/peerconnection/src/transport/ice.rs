@@ -6,7 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use peerage_crypto::{CryptoProvider, Rng};
-use peerage_ice::{Candidate, IceAgent, IceConfig, Role, TransportPolicy};
+use peerage_ice::relay::{RelayEvent, RelayServer, Relays, Unwrapped};
+use peerage_ice::{
+    Candidate, Error as IceError, IceAgent, IceConfig, Input, Protocol, Role, Transmit,
+    TransportPolicy,
+};
 
 use crate::config::{Configuration, IceTransportPolicy, MAX_ICE_SERVERS};
 use crate::error::Error;
@@ -22,9 +26,22 @@ const HOST_ID_BITS: u32 = 16;
 #[derive(Debug)]
 struct PendingHost {
     id: u32,
-    /// The URL that has it.
-    url: String,
+    /// The server that has it.
+    server: IceServerUrl,
 }
+
+/// A server that is of no use.
+#[derive(Debug)]
+pub(crate) struct ServerError {
+    /// The socket from which it was tried.
+    pub(crate) local: SocketAddr,
+    pub(crate) url: String,
+    pub(crate) code: u16,
+    pub(crate) text: String,
+}
+
+/// Errors that wait to be told.
+const MAX_ERRORS: usize = 64;
 
 /// A name to be looked up.
 #[derive(Debug)]
@@ -37,6 +54,9 @@ pub(crate) struct HostRequest {
 /// See the module.
 pub(crate) struct IceTransport {
     pub(crate) agent: IceAgent,
+    pub(crate) relays: Relays,
+    /// What is to be told of servers.
+    pub(crate) errors: Vec<ServerError>,
     servers: Vec<IceServerUrl>,
     /// Addresses of theirs that the agent asks, and their URLs.
     asked: Vec<(SocketAddr, String)>,
@@ -48,6 +68,8 @@ pub(crate) struct IceTransport {
     /// When unanswered look-ups no longer hold up the end of gathering.
     host_deadline: Option<Instant>,
     host_timeout: std::time::Duration,
+    /// It has passed: TURN servers that have not answered are not waited for either.
+    late: bool,
 }
 
 impl IceTransport {
@@ -74,7 +96,9 @@ impl IceTransport {
             ..IceConfig::default()
         };
         Ok(Self {
+            relays: Relays::new(rng.fork(), Arc::clone(&provider)),
             agent: IceAgent::new(now, ice_config, rng.fork(), provider),
+            errors: Vec::new(),
             servers: parse_servers(config)?,
             asked: Vec::new(),
             pending_hosts: Vec::new(),
@@ -85,6 +109,7 @@ impl IceTransport {
             finished: false,
             host_deadline: None,
             host_timeout: settings.ice_timers.gathering_timeout,
+            late: false,
         })
     }
 
@@ -98,45 +123,127 @@ impl IceTransport {
     pub(crate) fn start_gathering(&mut self, now: Instant) -> Vec<HostRequest> {
         self.gathering = true;
         self.finished = false;
+        self.late = false;
         let mut requests = Vec::new();
         self.pending_hosts.clear();
         self.asked.clear();
-        for server in &self.servers {
-            // A TURN server answers Binding requests as well (webrtc-pc §4.4.1.1). TLS and TCP are not spoken yet.
-            if !matches!(server.scheme, Scheme::Stun | Scheme::Turn) {
+        for server in self.servers.clone() {
+            // TLS and TCP are not spoken yet.
+            if !matches!(server.scheme, Scheme::Stun | Scheme::Turn) || server.tcp {
                 continue;
             }
             match server.ip() {
-                Some(ip) => {
-                    // More servers than the agent takes are left out, as webrtc-pc §4.2.1 allows.
-                    let address = SocketAddr::new(ip, server.port);
-                    let _ = self.agent.add_stun_server(now, address);
-                    self.asked.push((address, server.text.clone()));
-                }
+                Some(ip) => self.ask_server(now, SocketAddr::new(ip, server.port), &server),
                 None => {
                     let id = self.next_host_id;
                     self.next_host_id = self.next_host_id.wrapping_add(1);
-                    self.pending_hosts.push(PendingHost { id, url: server.text.clone() });
                     requests.push(HostRequest { id, host: server.host.clone(), port: server.port });
+                    self.pending_hosts.push(PendingHost { id, server });
                 }
             }
         }
-        self.host_deadline = (!requests.is_empty()).then(|| now + self.host_timeout);
+        self.host_deadline =
+            (!requests.is_empty() || self.relays.is_pending()).then(|| now + self.host_timeout);
         self.agent.start_gathering(now);
-        self.finish_if_done(now);
+        self.settle_relays(now);
         requests
+    }
+
+    /// Asks a server for our address, and for one of its own.
+    fn ask_server(&mut self, now: Instant, address: SocketAddr, server: &IceServerUrl) {
+        // A TURN server answers Binding requests as well (webrtc-pc §4.4.1.1). More servers than the agent takes are left out, as
+        // webrtc-pc §4.2.1 allows.
+        let _ = self.agent.add_stun_server(now, address);
+        self.asked.push((address, server.text.clone()));
+        if let Some((username, password)) = server.credentials.clone() {
+            let protocol = Protocol::Udp;
+            self.relays.add_server(now, RelayServer { address, protocol, username, password });
+        }
+    }
+
+    /// A local socket.
+    pub(crate) fn add_local_address(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+    ) -> Result<(), IceError> {
+        self.agent.add_local_address(now, address)?;
+        self.relays.add_base(now, address);
+        self.settle_relays(now);
+        Ok(())
+    }
+
+    /// That socket is gone.
+    pub(crate) fn remove_local_address(&mut self, now: Instant, address: SocketAddr) {
+        self.agent.remove_local_address(now, address);
+        self.relays.remove_base(now, address);
+        self.settle_relays(now);
+    }
+
+    /// Tells the agent of allocations.
+    fn settle_relays(&mut self, now: Instant) {
+        while let Some(event) = self.relays.poll_event() {
+            match event {
+                // One too many yields no candidate.
+                RelayEvent::Allocated(relay) => {
+                    let _ = self.agent.add_relayed_address(now, relay);
+                }
+                RelayEvent::Lost(relayed) => self.agent.remove_local_address(now, relayed),
+                RelayEvent::Failed { base, server, error, .. } => {
+                    let asked = self.asked.iter().find(|(address, _)| *address == server);
+                    let url = asked.map(|(_, url)| url.clone()).unwrap_or_default();
+                    if self.errors.len() < MAX_ERRORS {
+                        let (code, text) = (error.code(), error.to_string());
+                        self.errors.push(ServerError { local: base, url, code, text });
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.finish_if_done(now);
+    }
+
+    /// Takes what came from a TURN server.
+    pub(crate) fn unwrap(&mut self, now: Instant, input: &Input<'_>) -> Unwrapped {
+        if self.relays.is_empty() {
+            return Unwrapped::NotOurs;
+        }
+        let unwrapped = self.relays.handle_input(now, input);
+        if unwrapped == Unwrapped::Handled {
+            self.settle_relays(now);
+        }
+        unwrapped
+    }
+
+    /// Whether an address is at a TURN server.
+    pub(crate) fn is_relayed(&self, address: SocketAddr) -> bool {
+        !self.relays.is_empty() && self.relays.relayed().any(|relayed| relayed == address)
+    }
+
+    /// Makes of what leaves by a relayed address what goes to its server; anything else stays as it is. `None` where nothing goes
+    /// now.
+    pub(crate) fn wrap(
+        &mut self,
+        now: Instant,
+        transmit: Transmit,
+        buf: &mut Vec<u8>,
+        start: usize,
+    ) -> Option<Transmit> {
+        if !self.is_relayed(transmit.source) {
+            return Some(transmit);
+        }
+        self.relays.wrap(now, transmit, buf, start)
     }
 
     pub(crate) fn host_resolved(&mut self, now: Instant, id: u32, addresses: &[SocketAddr]) {
         let Some(position) = self.pending_hosts.iter().position(|host| host.id == id) else {
             return;
         };
-        let PendingHost { url, .. } = self.pending_hosts.swap_remove(position);
+        let PendingHost { server, .. } = self.pending_hosts.swap_remove(position);
         for &address in addresses.iter().take(MAX_ADDRESSES_PER_HOST) {
-            let _ = self.agent.add_stun_server(now, address);
-            self.asked.push((address, url.clone()));
+            self.ask_server(now, address, &server);
         }
-        self.finish_if_done(now);
+        self.settle_relays(now);
     }
 
     /// The URL of the server that a local candidate was learnt from. Of a generation that is over it is not known.
@@ -154,21 +261,25 @@ impl IceTransport {
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if self.host_deadline.is_some_and(|deadline| deadline <= now) {
             self.pending_hosts.clear();
+            self.host_deadline = None;
+            self.late = true;
             self.finish_if_done(now);
+        }
+        if self.relays.poll_timeout().is_some_and(|at| at <= now) {
+            self.relays.handle_timeout(now);
+            self.settle_relays(now);
         }
         self.agent.handle_timeout(now);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let agent = self.agent.poll_timeout();
-        match self.host_deadline {
-            Some(deadline) => Some(agent.map_or(deadline, |at| at.min(deadline))),
-            None => agent,
-        }
+        let timers = [self.agent.poll_timeout(), self.host_deadline, self.relays.poll_timeout()];
+        timers.into_iter().flatten().min()
     }
 
     fn finish_if_done(&mut self, now: Instant) {
-        if !self.pending_hosts.is_empty() {
+        let relays_pending = self.relays.is_pending() && !self.late;
+        if !self.pending_hosts.is_empty() || relays_pending {
             return;
         }
         self.host_deadline = None;

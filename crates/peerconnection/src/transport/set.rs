@@ -12,6 +12,7 @@ use std::time::{Instant, SystemTime};
 
 use peerage_congestion::GccConfig;
 use peerage_crypto::Rng;
+use peerage_ice::relay::Unwrapped;
 use peerage_ice::{Credentials, IceConnectionState};
 use peerage_sdp::{Text, TlsId};
 use rustc_hash::FxHashMap;
@@ -175,7 +176,7 @@ impl Transports {
         let mut ice = IceTransport::new(now, config, rng, provider, id).ok()?;
         for (place, address) in self.addresses.iter().enumerate() {
             if takes(&self.addresses, place, id) {
-                let _ = ice.agent.add_local_address(now, *address);
+                let _ = ice.add_local_address(now, *address);
             }
         }
         if self.addresses_complete {
@@ -209,6 +210,7 @@ impl Transports {
         self.list.retain_mut(|transport| {
             let stays = if any { keep(transport.id) } else { transport.id == first };
             if !stays {
+                transport.ice.relays.close(now);
                 transport.ice.agent.close(now);
             }
             stays
@@ -296,6 +298,24 @@ impl Transports {
         self.list.iter().position(|transport| transport.ice.agent.wants(input)).unwrap_or(0)
     }
 
+    /// Takes what came from a TURN server, and whose it is.
+    pub(crate) fn unwrap(
+        &mut self,
+        now: Instant,
+        input: &peerage_ice::Input<'_>,
+    ) -> (usize, Unwrapped) {
+        for (place, transport) in self.list.iter_mut().enumerate() {
+            match transport.ice.unwrap(now, input) {
+                Unwrapped::NotOurs => {}
+                unwrapped => {
+                    self.marks.to_send |= 1 << place;
+                    return (place, unwrapped);
+                }
+            }
+        }
+        (0, Unwrapped::NotOurs)
+    }
+
     /// Another transport whose packets take the path of this one.
     pub(crate) fn shares_path(&self, place: usize) -> bool {
         let path = self.list[place].path;
@@ -318,7 +338,7 @@ impl Transports {
         if place < MAX_ADDRESSES {
             self.assign(now, address.ip());
         } else {
-            let _ = self.list[0].ice.agent.add_local_address(now, address);
+            let _ = self.list[0].ice.add_local_address(now, address);
         }
         self.mark_all();
     }
@@ -331,11 +351,11 @@ impl Transports {
             let ports = || self.addresses.iter().enumerate().filter(|(_, a)| a.ip() == ip);
             for (_, address) in ports().filter(|(place, _)| takes(&self.addresses, *place, id)) {
                 // An address that is unusable or one too many yields no candidate.
-                let _ = transport.ice.agent.add_local_address(now, *address);
+                let _ = transport.ice.add_local_address(now, *address);
             }
             let others = ports().filter(|(place, _)| !takes(&self.addresses, *place, id));
             for (_, address) in others.filter(|(_, a)| path.is_none_or(|(local, _)| local != **a)) {
-                transport.ice.agent.remove_local_address(now, *address);
+                transport.ice.remove_local_address(now, *address);
             }
         }
     }
@@ -343,7 +363,7 @@ impl Transports {
     pub(crate) fn remove_address(&mut self, now: Instant, address: SocketAddr) {
         self.addresses.retain(|known| *known != address);
         for transport in self.iter_mut() {
-            transport.ice.agent.remove_local_address(now, address);
+            transport.ice.remove_local_address(now, address);
         }
         self.assign(now, address.ip());
     }

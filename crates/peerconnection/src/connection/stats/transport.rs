@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use peerage_crypto::{Fingerprint, HashAlgorithm};
-use peerage_ice::{Candidate, CandidateAddress, CandidateKind, PairStats};
+use peerage_ice::{Candidate, CandidateAddress, CandidateKind, PairStats, Protocol};
 
 use super::super::transport_info::{dtls_role, ice_role};
 use super::{Gathering, clip};
@@ -125,6 +125,7 @@ impl Gathering<'_> {
         let stats = IceCandidateStats {
             username_fragment: Some(ufrag.to_owned()),
             url: transport.ice.url_of(candidate).map(str::to_owned),
+            relay_protocol: relay_protocol(transport, candidate).map(str::to_owned),
             ..self.candidate(transport, id.clone(), candidate)
         };
         self.report.insert(Stats::LocalCandidate(stats));
@@ -211,4 +212,13 @@ impl Gathering<'_> {
             )
         }));
     }
+}
+
+/// How the server of a relayed candidate is reached.
+fn relay_protocol(transport: &Transport, candidate: &Candidate) -> Option<&'static str> {
+    Some(match transport.ice.agent.relay_of(candidate)?.protocol {
+        Protocol::TurnTls => "tls",
+        Protocol::TurnTcp => "tcp",
+        _ => "udp",
+    })
 }
