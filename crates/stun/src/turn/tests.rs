@@ -1,1 +1,1 @@
-//! See tests of the client.
+
