@@ -212,6 +212,11 @@ impl IceAgent {
         Ok(())
     }
 
+    /// Randomness for what goes with this agent, as [`Relays`](crate::relay::Relays).
+    pub fn fork_rng(&mut self) -> Rng {
+        self.rng.fork()
+    }
+
     /// How the server of a relayed local candidate is reached; `None` for other candidates.
     pub fn relay_of(&self, candidate: &Candidate) -> Option<&RelayedAddress> {
         let address = candidate.socket_addr()?;

@@ -129,7 +129,8 @@ pub struct Relays {
     bases: Vec<SocketAddr>,
     relays: Vec<Relay>,
     events: VecDeque<RelayEvent>,
-    rng: Rng,
+    /// There with the first server.
+    rng: Option<Rng>,
     provider: Arc<dyn CryptoProvider>,
     retransmit: RetransmitConfig,
     /// How many have neither an allocation nor an error.
@@ -139,13 +140,13 @@ pub struct Relays {
 
 impl Relays {
     /// None, so far.
-    pub fn new(rng: Rng, provider: Arc<dyn CryptoProvider>) -> Self {
+    pub fn new(provider: Arc<dyn CryptoProvider>) -> Self {
         Self {
             servers: Vec::new(),
             bases: Vec::new(),
             relays: Vec::new(),
             events: VecDeque::new(),
-            rng,
+            rng: None,
             provider,
             // Loss costs the first candidates less, and 39.5 s in all are what RFC 8489 §6.2.1 has.
             retransmit: RetransmitConfig {
@@ -164,11 +165,13 @@ impl Relays {
         self.relays.is_empty()
     }
 
-    /// Adds a server, and begins to allocate on it from every socket. One that is known is not added again.
-    pub fn add_server(&mut self, now: Instant, server: RelayServer) {
+    /// Adds a server, and begins to allocate on it from every socket. One that is known is not added again. `rng` is asked with the
+    /// first one only, so that who has no TURN server draws no randomness for it.
+    pub fn add_server(&mut self, now: Instant, server: RelayServer, rng: impl FnOnce() -> Rng) {
         if self.servers.len() >= MAX_SERVERS || self.servers.contains(&server) || self.closed {
             return;
         }
+        self.rng.get_or_insert_with(rng);
         self.servers.push(server);
         for base in self.bases.clone() {
             self.allocate(now, base, self.servers.len() - 1);
@@ -235,7 +238,8 @@ impl Relays {
             code: 401,
             reason: error.to_string(),
         };
-        Client::new(now, config, self.rng.fork(), self.provider.clone()).map_err(unfit)
+        let rng = self.rng.as_mut().expect("there with the first server").fork();
+        Client::new(now, config, rng, self.provider.clone()).map_err(unfit)
     }
 
     /// Whether allocations are under way for the first time: gathering waits for them.

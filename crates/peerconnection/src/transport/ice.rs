@@ -96,7 +96,7 @@ impl IceTransport {
             ..IceConfig::default()
         };
         Ok(Self {
-            relays: Relays::new(rng.fork(), Arc::clone(&provider)),
+            relays: Relays::new(Arc::clone(&provider)),
             agent: IceAgent::new(now, ice_config, rng.fork(), provider),
             errors: Vec::new(),
             servers: parse_servers(config)?,
@@ -157,7 +157,9 @@ impl IceTransport {
         self.asked.push((address, server.text.clone()));
         if let Some((username, password)) = server.credentials.clone() {
             let protocol = Protocol::Udp;
-            self.relays.add_server(now, RelayServer { address, protocol, username, password });
+            let server = RelayServer { address, protocol, username, password };
+            let agent = &mut self.agent;
+            self.relays.add_server(now, server, || agent.fork_rng());
         }
     }
 
