@@ -5,6 +5,7 @@
 //! taken and sent in batches (`recvmmsg`, GRO, GSO). No runtime: see `docs/performance.md` for what that saves.
 
 mod batch;
+mod dtls;
 mod http;
 mod stream;
 mod streams;
@@ -30,6 +31,7 @@ use crate::server::Server;
 use crate::shared::Shared;
 use crate::types::Event;
 
+use self::dtls::Associations;
 use self::stream::Stream;
 use self::streams::Listener;
 use self::udp::Parked;
@@ -49,7 +51,9 @@ pub struct Options {
     pub tcp: Vec<SocketAddr>,
     /// Where it listens for TLS over TCP, which needs an identity.
     pub tls: Vec<SocketAddr>,
-    /// Its certificate.
+    /// Where it listens for DTLS over UDP, which needs an identity too.
+    pub dtls: Vec<SocketAddr>,
+    /// The certificate for TLS and DTLS.
     pub identity: Option<Identity>,
     /// Threads: one for each processor, unless given.
     pub workers: Option<NonZeroUsize>,
@@ -65,6 +69,7 @@ impl fmt::Debug for Options {
             .field("udp", &self.udp)
             .field("tcp", &self.tcp)
             .field("tls", &self.tls)
+            .field("dtls", &self.dtls)
             .field("identity", &self.identity)
             .field("workers", &self.workers)
             .field("metrics", &self.metrics)
@@ -80,6 +85,7 @@ impl Options {
             udp: Vec::new(),
             tcp: Vec::new(),
             tls: Vec::new(),
+            dtls: Vec::new(),
             identity: None,
             workers: None,
             metrics: None,
@@ -88,7 +94,7 @@ impl Options {
     }
 }
 
-/// A certificate for TLS, in files.
+/// A certificate for TLS and DTLS, in files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The certificate and those that lead to it, PEM.
@@ -117,8 +123,8 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
-    /// TLS is asked for, and there is no certificate.
-    #[error("TLS needs a certificate and its key")]
+    /// TLS or DTLS is asked for, and there is no certificate.
+    #[error("TLS and DTLS need a certificate and its key")]
     NoIdentity,
     /// A certificate or its key cannot be used.
     #[error("cannot {what} {path}: {source}")]
@@ -148,6 +154,7 @@ pub struct TurnServer {
     udp: Vec<SocketAddr>,
     tcp: Vec<SocketAddr>,
     tls: Vec<SocketAddr>,
+    dtls: Vec<SocketAddr>,
     metrics: Option<SocketAddr>,
 }
 
@@ -168,12 +175,11 @@ impl TurnServer {
     /// Binds all addresses and starts the workers.
     pub fn start(options: Options) -> Result<Self, StartError> {
         let mut config = options.config;
-        if options.udp.is_empty() && options.tcp.is_empty() && options.tls.is_empty() {
+        let lists = [&options.udp, &options.tcp, &options.tls, &options.dtls];
+        if lists.iter().all(|list| list.is_empty()) {
             return Err(StartError::NoListener);
         }
-        config
-            .own_addresses
-            .extend(own_addresses(options.udp.iter().chain(&options.tcp).chain(&options.tls)));
+        config.own_addresses.extend(own_addresses(lists.into_iter().flatten()));
         let system = |what| move |source| StartError::System { what, source };
         let now = Instant::now();
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -188,22 +194,16 @@ impl TurnServer {
             .min(128);
 
         let mut sockets: Vec<Sockets> = (0..count).map(|_| Sockets::default()).collect();
-        let mut udp = Vec::new();
-        for address in options.udp {
-            let mut address = address;
-            for sockets in &mut sockets {
-                let socket = udp::listen(address, count > 1)
-                    .map_err(|source| StartError::Listen { what: "UDP", address, source })?;
-                // The first one's port, where any is asked for.
-                address = socket.local();
-                sockets.udp.push(socket);
-            }
-            udp.push(address);
+        let udp = listen_udp(&options.udp, "UDP", &mut sockets)?;
+        let dtls = listen_udp(&options.dtls, "DTLS", &mut sockets)?;
+        let identity = options.identity.as_ref();
+        if identity.is_none() && !(options.tls.is_empty() && options.dtls.is_empty()) {
+            return Err(StartError::NoIdentity);
         }
-        let acceptor = match (&options.identity, options.tls.is_empty()) {
-            (_, true) => None,
-            (Some(identity), false) => Some(Arc::new(stream::acceptor(identity)?)),
-            (None, false) => return Err(StartError::NoIdentity),
+        let acceptor = identity.map(stream::acceptor).transpose()?.map(Arc::new);
+        let dtls_config = match identity {
+            Some(identity) if !options.dtls.is_empty() => Some(dtls::config(identity)?),
+            _ => None,
         };
         let tcp = listen_tcp(&options.tcp, None, &mut sockets)?;
         let tls = listen_tcp(&options.tls, acceptor.as_ref(), &mut sockets)?;
@@ -229,7 +229,11 @@ impl TurnServer {
             started: now,
         });
         let mut threads = Vec::new();
-        for (index, sockets) in sockets.into_iter().enumerate() {
+        for (index, mut sockets) in sockets.into_iter().enumerate() {
+            sockets.dtls = dtls_config
+                .as_ref()
+                .map(|config| Associations::new(Arc::clone(config), rng.fork(), now));
+            sockets.plain = udp.len();
             let server = Server::new(Arc::clone(&shared), now, rng.fork());
             let observer = options.observer.clone();
             let worker = Worker::new(index, server, sockets, Arc::clone(&control), observer)
@@ -252,7 +256,7 @@ impl TurnServer {
             }
             None => None,
         };
-        Ok(Self { control, threads, udp, tcp, tls, metrics })
+        Ok(Self { control, threads, udp, tcp, tls, dtls, metrics })
     }
 
     /// Where it listens for UDP.
@@ -268,6 +272,11 @@ impl TurnServer {
     /// Where it listens for TLS.
     pub fn tls_addresses(&self) -> &[SocketAddr] {
         &self.tls
+    }
+
+    /// Where it listens for DTLS.
+    pub fn dtls_addresses(&self) -> &[SocketAddr] {
+        &self.dtls
     }
 
     /// Where it serves metrics.
@@ -384,6 +393,30 @@ impl Control {
         self.counters().prometheus(&mut text);
         text
     }
+}
+
+/// Listens for UDP, with a socket for each worker.
+fn listen_udp(
+    addresses: &[SocketAddr],
+    what: &'static str,
+    sockets: &mut [Sockets],
+) -> Result<Vec<SocketAddr>, StartError> {
+    let several = sockets.len() > 1;
+    let mut bound = Vec::new();
+    for mut address in addresses.iter().copied() {
+        for sockets in &mut *sockets {
+            let socket = udp::listen(address, several).map_err(|source| StartError::Listen {
+                what,
+                address,
+                source,
+            })?;
+            // The first one's port, where any is asked for.
+            address = socket.local();
+            sockets.udp.push(socket);
+        }
+        bound.push(address);
+    }
+    Ok(bound)
 }
 
 /// Listens for TCP, or for TLS where there is an acceptor, with a socket for each worker.

@@ -41,7 +41,11 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen_tls: Vec<SocketAddr>,
 
-    /// The certificate for TLS and those that lead to it, PEM
+    /// Listen for DTLS here, with --certificate and --key (repeatable)
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen_dtls: Vec<SocketAddr>,
+
+    /// The certificate for TLS and DTLS, and those that lead to it, PEM
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
 
@@ -154,6 +158,9 @@ pub(crate) async fn run(options: &Common, args: &TurnArgs, report: &Report) -> R
     for address in server.tls_addresses() {
         report.event(&Event::Listening { url: format!("turns:{address}?transport=tcp") });
     }
+    for address in server.dtls_addresses() {
+        report.event(&Event::Listening { url: format!("turns:{address}?transport=udp") });
+    }
     if let Some(address) = server.metrics_address() {
         report.event(&Event::Listening { url: format!("http://{address}/metrics") });
     }
@@ -235,6 +242,7 @@ impl Settings {
             listen: self.listen.into_iter().chain(file.listen).collect(),
             listen_tcp: self.listen_tcp.into_iter().chain(file.listen_tcp).collect(),
             listen_tls: self.listen_tls.into_iter().chain(file.listen_tls).collect(),
+            listen_dtls: self.listen_dtls.into_iter().chain(file.listen_dtls).collect(),
             certificate: self.certificate.or(file.certificate),
             key: self.key.or(file.key),
             relay: join(self.relay, file.relay),
@@ -262,7 +270,8 @@ impl Settings {
 
     fn options(&self) -> Result<Options> {
         let mut listen = self.listen.clone();
-        if listen.is_empty() && self.listen_tcp.is_empty() && self.listen_tls.is_empty() {
+        let others = [&self.listen_tcp, &self.listen_tls, &self.listen_dtls];
+        if listen.is_empty() && others.iter().all(|list| list.is_empty()) {
             listen.push(SocketAddr::from(([0, 0, 0, 0], 3478)));
         }
         let mut config = Config {
@@ -284,7 +293,7 @@ impl Settings {
             config.relays.push(relay_address(relay)?);
         }
         if self.relay.is_empty() && config.relays_for_anyone() {
-            let all = listen.iter().chain(&self.listen_tcp).chain(&self.listen_tls);
+            let all = listen.iter().chain(others.into_iter().flatten());
             for ip in all.map(SocketAddr::ip).filter(|ip| !ip.is_unspecified()) {
                 if !config.relays.iter().any(|relay| relay.bind.is_ipv4() == ip.is_ipv4()) {
                     config.relays.push(ip.into());
@@ -336,10 +345,11 @@ impl Settings {
         options.udp = listen;
         options.tcp.clone_from(&self.listen_tcp);
         options.tls.clone_from(&self.listen_tls);
+        options.dtls.clone_from(&self.listen_dtls);
         options.identity = match (&self.certificate, &self.key) {
             (Some(chain), Some(key)) => Some(Identity { chain: chain.clone(), key: key.clone() }),
-            (None, None) if self.listen_tls.is_empty() => None,
-            _ => bail!("TLS needs both --certificate FILE and --key FILE"),
+            (None, None) if self.listen_tls.is_empty() && self.listen_dtls.is_empty() => None,
+            _ => bail!("TLS and DTLS need both --certificate FILE and --key FILE"),
         };
         options.workers = self.workers;
         options.metrics = self.metrics;

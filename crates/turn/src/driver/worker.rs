@@ -10,6 +10,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use quinn_udp::{BATCH_SIZE, RecvMeta};
 
 use super::batch::{Batch, From, Way};
+use super::dtls::Associations;
 use super::stream::Role;
 use super::streams::{self, Came, Listener, Source, Streams};
 use super::udp::{self, Buffers, Udp};
@@ -31,6 +32,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 pub(crate) struct Sockets {
     pub(crate) udp: Vec<Udp>,
     pub(crate) tcp: Vec<Listener>,
+    /// So many of `udp` are plain, the others for DTLS.
+    pub(crate) plain: usize,
+    pub(crate) dtls: Option<Associations>,
 }
 
 pub(crate) struct Worker {
@@ -45,6 +49,9 @@ pub(crate) struct Worker {
     control: Arc<Control>,
     observer: Option<Observer>,
     out: Vec<u8>,
+    scratch: Vec<u8>,
+    /// So many listeners are for UDP, the others for DTLS.
+    plain: usize,
     /// The worker that the stream which is worked on goes to.
     handing: Option<u8>,
 }
@@ -55,6 +62,9 @@ struct Net {
     relays: Vec<Option<Udp>>,
     batch: Batch,
     streams: Streams,
+    dtls: Option<Associations>,
+    /// Where records are made.
+    record: Vec<u8>,
     lost: u64,
 }
 
@@ -67,6 +77,31 @@ impl Net {
     fn flush(&mut self) {
         let Self { listeners, relays, batch, lost, .. } = self;
         *lost += batch.flush(&|from| socket(listeners, relays, from)) as u64;
+    }
+
+    /// Sends a message to a client, by whatever transport.
+    fn send_to(
+        &mut self,
+        tuple: FiveTuple,
+        parts: [&[u8]; 2],
+        padding: u8,
+        ecn: Option<quinn_udp::EcnCodepoint>,
+    ) {
+        if tuple.transport.is_stream() {
+            return self.streams.send(&tuple, parts, padding);
+        }
+        let Some(way) = self.way_to(tuple) else { return };
+        if tuple.transport == Transport::Udp {
+            return self.send(Way { ecn, ..way }, parts, padding);
+        }
+        let mut record = std::mem::take(&mut self.record);
+        record.clear();
+        let sealed =
+            self.dtls.as_mut().is_some_and(|dtls| dtls.seal(&tuple, parts, padding, &mut record));
+        if sealed {
+            self.send(Way { ecn, ..way }, [&record, &[]], 0);
+        }
+        self.record = record;
     }
 
     /// The way to a client, by the listener that speaks for the server's address.
@@ -120,6 +155,8 @@ impl Worker {
                 relays: Vec::new(),
                 batch: Batch::default(),
                 streams,
+                dtls: sockets.dtls,
+                record: Vec::new(),
                 lost: 0,
             },
             buffers: Buffers::new(),
@@ -128,6 +165,8 @@ impl Worker {
             control,
             observer,
             out: Vec::new(),
+            scratch: Vec::new(),
+            plain: sockets.plain,
             handing: None,
         })
     }
@@ -138,7 +177,11 @@ impl Worker {
         let mut draining = false;
         loop {
             let now = Instant::now();
-            let sleep = match self.server.poll_timeout() {
+            let timeouts = [
+                self.server.poll_timeout(),
+                self.net.dtls.as_ref().and_then(Associations::poll_timeout),
+            ];
+            let sleep = match timeouts.into_iter().flatten().min() {
                 _ if !self.ready.is_empty() => Duration::ZERO,
                 Some(at) => at.saturating_duration_since(now).min(LONGEST_SLEEP),
                 None => LONGEST_SLEEP,
@@ -174,6 +217,7 @@ impl Worker {
                 self.drain(now);
             }
             self.close_idle(now);
+            self.time_dtls(now);
             self.flush(now);
             self.publish();
         }
@@ -215,6 +259,7 @@ impl Worker {
             // What an earlier datagram met on its way (ICMP) is told once; the socket is well.
             Err(_) => return true,
         };
+        let secured = matches!(from, From::Listener(number) if number >= self.plain);
         let local = socket.local();
         let several = local.ip().is_unspecified();
         for index in 0..count {
@@ -230,6 +275,17 @@ impl Worker {
             loop {
                 let size = left.min(meta.stride.max(1));
                 let datagram = &self.buffers.get(index)[at..at + size];
+                at += size;
+                left -= size;
+                if secured {
+                    self.scratch.clear();
+                    self.scratch.extend_from_slice(datagram);
+                    self.serve_dtls(now, Associations::tuple(source, server));
+                    if left == 0 {
+                        break;
+                    }
+                    continue;
+                }
                 let input = match relay {
                     Some(relay) => Input::Peer { relay, source, data: datagram },
                     None => Input::Client { tuple, message: datagram },
@@ -239,8 +295,6 @@ impl Worker {
                 } else {
                     self.drain(now);
                 }
-                at += size;
-                left -= size;
                 if left == 0 {
                     break;
                 }
@@ -248,6 +302,62 @@ impl Worker {
         }
         self.net.flush();
         count == BATCH_SIZE
+    }
+
+    /// Works on the datagram in `scratch`.
+    fn serve_dtls(&mut self, now: Instant, tuple: FiveTuple) {
+        let Some(dtls) = &mut self.net.dtls else { return };
+        let mut datagram = std::mem::take(&mut self.scratch);
+        let opened = dtls.open(now, tuple, &mut datagram);
+        self.send_handshake(now, tuple);
+        for range in opened.messages {
+            let message = &datagram[range];
+            match self.server.handle_input(now, Input::Client { tuple, message }) {
+                Some(forward) => relay_data(&mut self.net, &forward, message, None),
+                None => self.drain(now),
+            }
+        }
+        self.scratch = datagram;
+        if opened.ended {
+            self.end_association(now, tuple);
+        }
+    }
+
+    fn send_handshake(&mut self, now: Instant, tuple: FiveTuple) {
+        let Some(way) = self.net.way_to(tuple) else { return };
+        let mut record = std::mem::take(&mut self.net.record);
+        record.clear();
+        while self.net.dtls.as_mut().is_some_and(|dtls| dtls.poll(now, &tuple, &mut record)) {
+            self.net.send(way, [&record, &[]], 0);
+            record.clear();
+        }
+        self.net.record = record;
+    }
+
+    fn end_association(&mut self, now: Instant, tuple: FiveTuple) {
+        self.send_handshake(now, tuple);
+        if let Some(dtls) = &mut self.net.dtls {
+            dtls.remove(&tuple);
+        }
+        self.server.handle_input(now, Input::Closed { tuple });
+        self.drain(now);
+    }
+
+    fn time_dtls(&mut self, now: Instant) {
+        let Some(dtls) = &mut self.net.dtls else { return };
+        let due = dtls.handle_timeout(now);
+        let idle = dtls.idle(now);
+        for (tuple, failed) in due {
+            self.send_handshake(now, tuple);
+            if failed {
+                self.end_association(now, tuple);
+            }
+        }
+        for tuple in idle {
+            if !self.server.has_allocation(&tuple) {
+                self.end_association(now, tuple);
+            }
+        }
     }
 
     /// Sends and writes what waits. Streams that end by it may free allocations, and so on.
@@ -374,12 +484,7 @@ impl Worker {
             self.handle(now, event);
         }
         while let Some(transmit) = self.server.poll_transmit(now, &mut self.out) {
-            let tuple = transmit.tuple;
-            if tuple.transport.is_stream() {
-                self.net.streams.send(&tuple, [&self.out, &[]], 0);
-            } else if let Some(way) = self.net.way_to(tuple) {
-                self.net.send(way, [&self.out, &[]], 0);
-            }
+            self.net.send_to(transmit.tuple, [&self.out, &[]], 0, None);
             self.out.clear();
         }
     }
@@ -488,13 +593,6 @@ fn relay_data(
             net.flush();
             set(net, false);
         }
-        Path::Client(tuple) if tuple.transport.is_stream() => {
-            net.streams.send(&tuple, parts, forward.padding);
-        }
-        Path::Client(tuple) => {
-            if let Some(way) = net.way_to(tuple) {
-                net.send(Way { ecn, ..way }, parts, forward.padding);
-            }
-        }
+        Path::Client(tuple) => net.send_to(tuple, parts, forward.padding, ecn),
     }
 }
