@@ -10,11 +10,7 @@ mod consent;
 mod credentials;
 mod error;
 mod event;
-<<<<<<< HEAD
 mod failure;
-=======
-pub mod framing;
->>>>>>> 4d5889d8 (Carry ICE over TCP: streams with bounded queues in the driver, RFC 4571 framing, active and passive candidates)
 #[doc(hidden)]
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -29,7 +25,7 @@ mod transmit;
 pub use agent::{IceAgent, local_ufrag};
 pub use candidate::{
     Candidate, CandidateAddress, CandidateKind, CandidateTransport, TcpType, pair_priority,
-    priority, tcp_priority,
+    priority,
 };
 pub use candidate_text::{MAX_CANDIDATE_LEN, MAX_EXTENSIONS};
 pub use config::{FamilyPolicy, IceConfig, MdnsMode, Timers, TransportPolicy};
@@ -38,4 +34,4 @@ pub use error::Error;
 pub use event::{Counters, Event, Handled, PairStats, SelectedPair};
 pub use failure::{Failure, FailureCause, PairAttempt};
 pub use state::{GatheringState, IceConnectionState, PairState, Role};
-pub use transmit::{Ecn, Input, Protocol, StreamEnd, Transmit};
+pub use transmit::{Ecn, Input, Protocol, Transmit};

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::agent::core::{IceAgent, PendingKind};
-use crate::candidate::TcpType;
 use crate::checklist::NewPair;
 use crate::config::{FamilyPolicy, TransportPolicy};
 use crate::error::Error;
@@ -18,7 +17,6 @@ impl IceAgent {
         &mut self,
         now: Instant,
         address: SocketAddr,
-        tcp: Option<TcpType>,
     ) -> Result<(), Error> {
         let ip = address.ip();
         let unfit = |reason| Err(Error::InvalidAddress { address, reason });
@@ -46,15 +44,8 @@ impl IceAgent {
             FamilyPolicy::Ipv4Only => ip.is_ipv4(),
             FamilyPolicy::Ipv6Only => ip.is_ipv6(),
         };
-        if !wanted {
+        if !wanted || self.locals.base(address).is_some() {
             return Ok(());
-        }
-        if let Some(base) = self.locals.base(address) {
-            return if base.tcp == tcp {
-                Ok(())
-            } else {
-                unfit("it is taken by another protocol: give streams a port of their own")
-            };
         }
         if self.locals.bases().len() >= self.config.max_local_addresses {
             return Err(Error::LimitReached {
@@ -62,7 +53,7 @@ impl IceAgent {
                 limit: self.config.max_local_addresses,
             });
         }
-        self.locals.add_base(address, tcp, self.config.family_policy);
+        self.locals.add_base(address, self.config.family_policy);
         if self.gathering.state != GatheringState::New {
             self.gather_base(now, address);
         }
@@ -195,14 +186,10 @@ impl IceAgent {
         server: SocketAddr,
         keepalive: bool,
     ) {
-<<<<<<< HEAD
         let is_socket = |base: &Base| {
             base.relay.is_none() && self.config.transport_policy == TransportPolicy::All
         };
         if !self.locals.base(base).is_some_and(is_socket)
-=======
-        if self.protocol_of(base).is_stream()
->>>>>>> 4d5889d8 (Carry ICE over TCP: streams with bounded queues in the driver, RFC 4571 framing, active and passive candidates)
             || base.is_ipv4() != server.is_ipv4()
             || base.ip().is_loopback() != server.ip().is_loopback()
         {
@@ -313,12 +300,6 @@ impl IceAgent {
         if base.ip().is_loopback() != address.ip().is_loopback() {
             return None;
         }
-        // RFC 6544 §6.2: the peer opens the streams of our passive candidates, and only then is there a pair.
-        let tcp = self.locals.base(base).and_then(|base| base.tcp);
-        let theirs = self.remotes.get(remote_index).candidate.tcp_type();
-        if tcp == Some(TcpType::Passive) || theirs != tcp.map(TcpType::counterpart) {
-            return None;
-        }
         self.form_heard_pair(local_index, remote_index)
     }
 
@@ -331,9 +312,7 @@ impl IceAgent {
     ) -> Option<crate::checklist::PairId> {
         let (local, remote) = (self.locals.get(local_index), self.remotes.get(remote_index));
         let (base, address) = (local.base, remote.address);
-        if base.is_ipv4() != address.is_ipv4()
-            || local.candidate.transport != remote.candidate.transport
-        {
+        if base.is_ipv4() != address.is_ipv4() {
             return None;
         }
         let new = NewPair {

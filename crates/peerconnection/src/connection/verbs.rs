@@ -9,12 +9,8 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-<<<<<<< HEAD
 use peerage_ice::relay::Unwrapped;
 use peerage_ice::{Ecn, Handled, Protocol, Transmit};
-=======
-use peerage_ice::{Ecn, Handled, Transmit};
->>>>>>> 4d5889d8 (Carry ICE over TCP: streams with bounded queues in the driver, RFC 4571 framing, active and passive candidates)
 use peerage_stun::demux::{PacketKind, classify};
 
 use super::PeerConnection;
@@ -155,10 +151,8 @@ impl PeerConnection {
             }
             let pair = transport.ice.agent.selected_pair();
             transport.path = pair.map(|pair| (pair.local, pair.remote));
-            transport.protocol = pair.map_or(transport.protocol, |pair| pair.protocol);
         }
         let (source, destination) = transport.path?;
-<<<<<<< HEAD
         // Each datagram to a TURN server has a header of its own, so that they are not batched.
         let is_relayed = transport.ice.is_relayed(source);
         let max_segments = if is_relayed { 1 } else { self.max_segments };
@@ -183,22 +177,6 @@ impl PeerConnection {
                 return Some(self.count_sent(transmit));
             }
         }
-=======
-        let protocol = transport.protocol;
-        let (segment_size, ecn) = self.poll_secured(now, place, buf)?;
-        let size = buf.len() - start;
-        let segments = size.div_ceil(segment_size) as u64;
-        let paths = &mut self.transports.unmarked(place).paths;
-        paths.sent(now, (source, destination), segments, size as u64);
-        Some(self.count_sent(Transmit {
-            source,
-            destination,
-            protocol,
-            ecn,
-            size,
-            segment_size: (segment_size < size).then_some(segment_size),
-        }))
->>>>>>> 4d5889d8 (Carry ICE over TCP: streams with bounded queues in the driver, RFC 4571 framing, active and passive candidates)
     }
 
     /// The next event.

@@ -255,13 +255,6 @@ impl IceTransport {
         Some(url)
     }
 
-    /// The host in the URL of the server at this address.
-    pub(crate) fn host_of(&self, address: SocketAddr) -> Option<&str> {
-        let (_, url) = self.asked.iter().find(|(asked, _)| *asked == address)?;
-        let server = self.servers.iter().find(|server| server.text == *url)?;
-        Some(&server.host)
-    }
-
     pub(crate) fn addresses_complete(&mut self, now: Instant) {
         self.addresses_complete = true;
         self.finish_if_done(now);
