@@ -208,7 +208,8 @@ impl Client {
 
     // --- to and from peers ---
 
-    /// Makes of the datagram in `buf[start..]`, which is for `peer`, the message that goes to the server. False where it does not
+    /// Makes of the datagram in `buf[start..]`, which is for `peer`, the message that goes to the server. A peer that is sent something
+    /// else than STUN has a channel from then on. False where it does not
     /// go now: it is held until the server lets the peer through, or dropped; `buf` then ends at `start`.
     pub fn wrap(
         &mut self,
@@ -239,6 +240,11 @@ impl Client {
                     .attribute(&Attribute::XorPeerAddress(peer))
                     .attribute(&Attribute::Data(&data))
                     .finish();
+                // Checks of ICE go to many that nothing else ever goes to; what is no STUN (RFC 7983 §7) will go on.
+                if data.first().is_some_and(|byte| *byte > 3) {
+                    self.peers.bind(now, peer);
+                    self.run(now);
+                }
                 self.scratch = data;
                 return true;
             }
@@ -504,6 +510,19 @@ impl Client {
                 }
                 (error, _) => self.fail(error),
             },
+            // Whether the server is there at all is found out by the refresh.
+            Request::Permission(peers) if error == AllocationError::TimedOut => {
+                for peer in peers {
+                    if let Some(permission) = self.peers.permission(peer) {
+                        permission.unanswered(now);
+                    }
+                }
+            }
+            Request::Channel(number, _) if error == AllocationError::TimedOut => {
+                if let Some(channel) = self.peers.channel(number) {
+                    channel.unanswered(now);
+                }
+            }
             Request::Permission(peers) if peers.len() > 1 => {
                 // One of them spoils it for all: each by itself.
                 for peer in peers {

@@ -140,7 +140,12 @@ impl Peers {
     /// Forgets what has not been used for long, in place of renewing it.
     pub(super) fn expire(&mut self, now: Instant) {
         let old = |used: Instant| now.saturating_duration_since(used) >= UNUSED;
-        self.permissions.retain(|p| p.due > now || p.state == State::Asked || !old(p.used));
+        let channels = &self.channels;
+        // What goes by a channel needs the permission as well.
+        let in_use = |p: &Permission| {
+            !old(p.used) || channels.iter().any(|c| c.peer.ip() == p.peer && !old(c.used))
+        };
+        self.permissions.retain(|p| p.due > now || p.state == State::Asked || in_use(p));
         self.channels.retain(|c| c.due > now || c.state == State::Asked || !old(c.used));
     }
 
@@ -165,6 +170,11 @@ impl Permission {
         (self.state, self.due) = (State::Refused, now + REFUSED);
     }
 
+    /// It is asked for again.
+    pub(super) fn unanswered(&mut self, now: Instant) {
+        (self.state, self.due) = (again(self.state), now);
+    }
+
     /// Whether it is to be asked for now.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         is_due(self.state, self.due, now)
@@ -174,6 +184,11 @@ impl Permission {
 impl Channel {
     pub(super) fn installed(&mut self, now: Instant) {
         (self.state, self.due) = (State::Installed(false), now + CHANNEL_REFRESH);
+    }
+
+    /// It is asked for again.
+    pub(super) fn unanswered(&mut self, now: Instant) {
+        (self.state, self.due) = (again(self.state), now);
     }
 
     /// What goes to the peer goes as indications.
@@ -191,6 +206,14 @@ fn is_due(state: State, due: Instant, now: Instant) -> bool {
         State::Wanted => true,
         State::Installed(false) => due <= now,
         State::Asked | State::Installed(true) | State::Refused => false,
+    }
+}
+
+/// What an unanswered request makes of a state.
+fn again(state: State) -> State {
+    match state {
+        State::Installed(_) => State::Installed(false),
+        _ => State::Wanted,
     }
 }
 
