@@ -1,5 +1,9 @@
 //! Bodies of fuzz targets.
 
+mod turn_client;
+
+pub use turn_client::turn_client;
+
 use crate::{
     Attribute, ChannelData, Message, MessageBuilder, PasswordAlgorithms, SecurityFeatures, demux,
 };
