@@ -1,8 +1,9 @@
-//! Two ends that may use nothing but relayed candidates, and a TURN server of ours between them, over real sockets.
+//! Two ends that may use nothing but relayed candidates, and a TURN server between them, ours or coturn, over real sockets.
 
 mod common;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use common::{accept, negotiate, within};
@@ -26,8 +27,7 @@ fn server() -> TurnServer {
     TurnServer::start(options).expect("loopback can be bound")
 }
 
-fn relay_only(server: &TurnServer, password: &str) -> Configuration {
-    let port = server.udp_addresses()[0].port();
+fn relay_only(port: u16, password: &str) -> Configuration {
     let mut configuration = Configuration::default();
     configuration.ice_servers.push(IceServer {
         urls: vec![format!("turn:127.0.0.1:{port}")],
@@ -43,21 +43,16 @@ async fn end(configuration: Configuration) -> PeerConnection {
     endpoint.connect(configuration).await.unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn data_goes_through_the_relay_alone() {
-    let server = server();
-    let one = end(relay_only(&server, "secret")).await;
-    let other = end(relay_only(&server, "secret")).await;
+/// A call whose data goes by way of the server on this port; both ends.
+async fn call(port: u16) -> (PeerConnection, PeerConnection) {
+    let one = end(relay_only(port, "secret")).await;
+    let other = end(relay_only(port, "secret")).await;
     let channel = one.create_data_channel("chat", DataChannelInit::default()).await.unwrap();
     negotiate(&one, &other).await;
     let sdp = one.local_description().unwrap().sdp;
-    let candidates: Vec<&str> =
-        sdp.lines().filter(|line| line.starts_with("a=candidate")).collect();
+    let candidates: Vec<&str> = sdp.lines().filter(|l| l.starts_with("a=candidate")).collect();
     assert!(!candidates.is_empty(), "{sdp}");
-    assert!(
-        candidates.iter().all(|line| line.contains("typ relay raddr 0.0.0.0 rport 9")),
-        "{sdp}"
-    );
+    assert!(candidates.iter().all(|l| l.contains("typ relay raddr 0.0.0.0 rport 9")), "{sdp}");
     let far = accept(&other).await;
     within("the channel", channel.opened()).await.unwrap();
     for number in 0..200u32 {
@@ -67,6 +62,13 @@ async fn data_goes_through_the_relay_alone() {
         let message = within("a message", far.recv()).await.expect("the channel is open");
         assert_eq!(message.into_data(), [number as u8; 8_000][..]);
     }
+    (one, other)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_goes_through_the_relay_alone() {
+    let server = server();
+    let (one, other) = call(server.udp_addresses()[0].port()).await;
     assert!(server.allocations() >= 2, "one for each socket of each end");
     one.close().await;
     other.close().await;
@@ -82,7 +84,8 @@ async fn data_goes_through_the_relay_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_told() {
     let server = server();
-    let one = end(relay_only(&server, "wrong")).await;
+    let port = server.udp_addresses()[0].port();
+    let one = end(relay_only(port, "wrong")).await;
     one.create_data_channel("chat", DataChannelInit::default()).await.unwrap();
     one.set_local_description(None).await.unwrap();
     let (code, url, text) = within("the error", async {
@@ -98,4 +101,46 @@ async fn a_wrong_password_is_told() {
     assert!(text.contains("user name and password"), "{text}");
     within("the end of gathering", one.gathering_complete()).await.unwrap();
     server.shut_down(Duration::ZERO);
+}
+
+/// Killed at the end.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn coturn_relays_as_well() {
+    let port = UdpSocket::bind((HOME, 0)).and_then(|socket| socket.local_addr()).unwrap().port();
+    let options = "-n --no-tls --no-dtls --no-cli --log-file stdout --allow-loopback-peers --listening-ip 127.0.0.1 \
+                   --relay-ip 127.0.0.1 --lt-cred-mech --realm example.org --user alice:secret";
+    let pid_file = std::env::temp_dir().join(format!("peerage-coturn-{}.pid", std::process::id()));
+    let started = Command::new("turnserver")
+        .args(options.split_whitespace())
+        .args(["--listening-port", &port.to_string(), "--pidfile"])
+        .arg(&pid_file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(coturn) = started.map(Process) else {
+        eprintln!("skipped: apt-get install coturn");
+        return;
+    };
+    // It listens for TCP at the same port, once it is ready.
+    within("coturn to listen", async {
+        while tokio::net::TcpStream::connect((HOME, port)).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    let (one, other) = call(port).await;
+    one.close().await;
+    other.close().await;
+    drop(coturn);
+    let _ = std::fs::remove_file(pid_file);
 }
