@@ -11,10 +11,10 @@ fi
 
 # OpenSSL, libopus and OpenH264 are built from source by their crates: a C compiler, make and perl; cmake; nasm and a C++ compiler,
 # which libFuzzer wants too. libvpx, libaom, dav1d and ALSA are the system's.
-# Xvfb and PulseAudio stand in for a screen and a sound card. The wrappers of codecs run under valgrind.
+# Xvfb and PulseAudio stand in for a screen and a sound card. The wrappers of codecs run under valgrind. coturn judges TURN.
 missing=()
 for pair in cc:gcc c++:g++ cmake:cmake make:make nasm:nasm perl:perl pkg-config:pkg-config \
-  Xvfb:xvfb pulseaudio:pulseaudio valgrind:valgrind; do
+  Xvfb:xvfb pulseaudio:pulseaudio valgrind:valgrind turnserver:coturn; do
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 for pair in vpx:libvpx-dev aom:libaom-dev dav1d:libdav1d-dev alsa:libasound2-dev; do
