@@ -51,7 +51,7 @@ impl fmt::Display for CandidateKind {
 pub enum CandidateTransport {
     /// UDP.
     Udp,
-    /// TCP (RFC 6544); kept, not checked yet.
+    /// TCP (RFC 6544).
     Tcp,
     /// A transport this crate does not know: a lower-case token, kept and never checked.
     Other(String),
@@ -77,6 +77,35 @@ pub enum TcpType {
     Passive,
     /// Does both at once.
     SimultaneousOpen,
+}
+
+impl TcpType {
+    /// The value of the extension `tcptype`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Passive => "passive",
+            Self::SimultaneousOpen => "so",
+        }
+    }
+
+    /// The peer's candidates that ours of this type is paired with (RFC 6544 §6.2).
+    pub fn counterpart(self) -> Self {
+        match self {
+            Self::Active => Self::Passive,
+            Self::Passive => Self::Active,
+            Self::SimultaneousOpen => Self::SimultaneousOpen,
+        }
+    }
+
+    /// Direction preference of a host candidate (RFC 6544 §4.2).
+    fn direction_preference(self) -> u16 {
+        match self {
+            Self::Active => 6,
+            Self::Passive => 4,
+            Self::SimultaneousOpen => 2,
+        }
+    }
 }
 
 /// An IP address, or a name that hides one.
@@ -161,6 +190,14 @@ impl Candidate {
         Self::udp(CandidateKind::Host, address, priority(CandidateKind::Host, u16::MAX, 1), "1")
     }
 
+    /// Makes it one of ICE-TCP (RFC 6544 §4.5); `None` leaves it as it is.
+    pub(crate) fn set_tcp(&mut self, tcp_type: Option<TcpType>) {
+        if let Some(tcp_type) = tcp_type {
+            self.transport = CandidateTransport::Tcp;
+            self.extensions.push(("tcptype".to_owned(), tcp_type.as_str().to_owned()));
+        }
+    }
+
     /// Address and port, unless the address is a name.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         self.address.ip().map(|ip| SocketAddr::new(ip, self.port))
@@ -192,6 +229,20 @@ pub fn priority(kind: CandidateKind, local_preference: u16, component: u16) -> u
     (u32::from(kind.type_preference()) << 24)
         + (u32::from(local_preference) << 8)
         + (256 - u32::from(component.clamp(1, 256)))
+}
+
+/// Priority of a TCP candidate: the local preference is `2^13 * direction preference + other preference` (RFC 6544 §4.2).
+/// Its type preference is below that of every UDP candidate but relayed ones, as §4.2 recommends for media: 90 for host,
+/// 80 for peer-reflexive ones.
+pub fn tcp_priority(kind: CandidateKind, tcp_type: TcpType, other: u16, component: u16) -> u32 {
+    let type_preference: u32 = match kind {
+        CandidateKind::Host => 90,
+        CandidateKind::PeerReflexive => 80,
+        CandidateKind::ServerReflexive => 70,
+        CandidateKind::Relayed => 0,
+    };
+    let local = (u32::from(tcp_type.direction_preference()) << 13) + u32::from(other.min(8191));
+    (type_preference << 24) + (local << 8) + (256 - u32::from(component.clamp(1, 256)))
 }
 
 /// Priority of a pair: `2^32 * MIN(G, D) + 2 * MAX(G, D) + (G > D ? 1 : 0)`, where G is the priority of the

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::candidate::Candidate;
 use crate::state::{GatheringState, IceConnectionState, PairState, Role};
+use crate::transmit::Protocol;
 
 /// What happened. Drained by `poll_event`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub struct SelectedPair {
     pub local: SocketAddr,
     /// The address to send to.
     pub remote: SocketAddr,
+    /// The protocol to send by.
+    pub protocol: Protocol,
     /// The local candidate.
     pub local_candidate: Candidate,
     /// The remote candidate.

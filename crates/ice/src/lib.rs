@@ -11,6 +11,7 @@ mod credentials;
 mod error;
 mod event;
 mod failure;
+pub mod framing;
 #[doc(hidden)]
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -25,7 +26,7 @@ mod transmit;
 pub use agent::{IceAgent, local_ufrag};
 pub use candidate::{
     Candidate, CandidateAddress, CandidateKind, CandidateTransport, TcpType, pair_priority,
-    priority,
+    priority, tcp_priority,
 };
 pub use candidate_text::{MAX_CANDIDATE_LEN, MAX_EXTENSIONS};
 pub use config::{FamilyPolicy, IceConfig, MdnsMode, Timers, TransportPolicy};
@@ -34,4 +35,4 @@ pub use error::Error;
 pub use event::{Counters, Event, Handled, PairStats, SelectedPair};
 pub use failure::{Failure, FailureCause, PairAttempt};
 pub use state::{GatheringState, IceConnectionState, PairState, Role};
-pub use transmit::{Ecn, Input, Protocol, Transmit};
+pub use transmit::{Ecn, Input, Protocol, StreamEnd, Transmit};

@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use peerage_crypto::Rng;
 
-use crate::candidate::{Candidate, CandidateAddress, CandidateKind, priority};
+use crate::candidate::{
+    Candidate, CandidateAddress, CandidateKind, TcpType, priority, tcp_priority,
+};
 use crate::config::FamilyPolicy;
 use crate::relay::RelayedAddress;
 use crate::transmit::Protocol;
@@ -13,12 +15,29 @@ use crate::transmit::Protocol;
 /// Most peer-reflexive local candidates: a peer that lies about our address cannot make the list grow.
 pub(crate) const MAX_LOCAL_PEER_REFLEXIVE: usize = 16;
 
-/// A socket's address, or one at a TURN server, which is its own base (RFC 8445 §5.1.1.2).
+/// A socket's address, or one at a TURN server, which is its own base (RFC 8445 §5.1.1.2). It belongs to one protocol, so that a
+/// path says which.
 #[derive(Debug, Clone)]
 pub(crate) struct Base {
     pub(crate) address: SocketAddr,
     pub(crate) preference: u16,
     pub(crate) relay: Option<RelayedAddress>,
+    /// Of ICE-TCP: who opens the stream.
+    pub(crate) tcp: Option<TcpType>,
+}
+
+impl Base {
+    pub(crate) fn protocol(&self) -> Protocol {
+        if self.tcp.is_some() { Protocol::Tcp } else { Protocol::Udp }
+    }
+
+    /// The priority of a candidate of this base.
+    pub(crate) fn priority(&self, kind: CandidateKind) -> u32 {
+        match self.tcp {
+            None => priority(kind, self.preference, 1),
+            Some(tcp_type) => tcp_priority(kind, tcp_type, self.preference, 1),
+        }
+    }
 }
 
 /// A local candidate.
@@ -39,12 +58,13 @@ pub(crate) struct LocalCandidate {
 pub(crate) struct LocalCandidates {
     bases: Vec<Base>,
     candidates: Vec<LocalCandidate>,
-    /// What a foundation stands for: type, base address and server (RFC 8445 §5.1.1.3). The number is its index, which
+    /// What a foundation stands for: type, base address, server and transport (RFC 8445 §5.1.1.3). The number is its index, which
     /// tells the peer nothing about hidden addresses.
-    foundations: Vec<(CandidateKind, IpAddr, Option<IpAddr>)>,
+    foundations: Vec<(CandidateKind, IpAddr, Option<IpAddr>, Option<TcpType>)>,
     /// Names that hide host addresses; kept for the agent's life.
     names: Vec<(IpAddr, String)>,
-    added: [u16; 2],
+    /// How many of each family came, for datagrams and for streams.
+    added: [[u16; 2]; 2],
 }
 
 impl LocalCandidates {
@@ -78,14 +98,22 @@ impl LocalCandidates {
 
     /// Registers a socket. Preferences intermingle the families (RFC 8421 §4): first of the preferred family, first of
     /// the other, second of the preferred, and so on; every one is unique (RFC 8445 §5.1.2.1).
-    pub(crate) fn add_base(&mut self, address: SocketAddr, policy: FamilyPolicy) {
+    pub(crate) fn add_base(
+        &mut self,
+        address: SocketAddr,
+        tcp: Option<TcpType>,
+        policy: FamilyPolicy,
+    ) {
         let v6 = address.is_ipv6();
-        let nth = self.added[usize::from(v6)];
-        self.added[usize::from(v6)] = nth.saturating_add(1);
+        let added = &mut self.added[usize::from(tcp.is_some())][usize::from(v6)];
+        let nth = *added;
+        *added = nth.saturating_add(1);
         let first = v6 != matches!(policy, FamilyPolicy::PreferIpv4);
         let rank = nth.saturating_mul(2).saturating_add(u16::from(!first));
-        let preference = u16::MAX - rank.min(u16::MAX - 1);
-        self.bases.push(Base { address, preference, relay: None });
+        // RFC 6544 §4.2: 13 bits beside the direction.
+        let highest = if tcp.is_some() { 8191 } else { u16::MAX };
+        let preference = highest - rank.min(highest - 1);
+        self.bases.push(Base { address, preference, relay: None, tcp });
     }
 
     /// Registers an address at a TURN server. It is preferred as the socket is by which the server is reached, but UDP to the
@@ -101,7 +129,7 @@ impl LocalCandidates {
         let taken =
             |preference| self.bases.iter().any(|b| b.relay.is_some() && b.preference == preference);
         let preference = (0..=preference).rev().find(|p| !taken(*p)).unwrap_or(0);
-        self.bases.push(Base { address: relay.relayed, preference, relay: Some(relay) });
+        self.bases.push(Base { address: relay.relayed, preference, relay: Some(relay), tcp: None });
     }
 
     /// Forgets a socket. Its candidates stay, so that indices stay true, but nobody asks for them any more.
@@ -115,8 +143,14 @@ impl LocalCandidates {
         self.foundations.clear();
     }
 
-    fn foundation(&mut self, kind: CandidateKind, base: IpAddr, server: Option<IpAddr>) -> u32 {
-        let key = (kind, base, server);
+    fn foundation(
+        &mut self,
+        kind: CandidateKind,
+        base: IpAddr,
+        server: Option<IpAddr>,
+        tcp: Option<TcpType>,
+    ) -> u32 {
+        let key = (kind, base, server, tcp);
         let index = self.foundations.iter().position(|f| *f == key).unwrap_or_else(|| {
             self.foundations.push(key);
             self.foundations.len() - 1
@@ -137,13 +171,14 @@ impl LocalCandidates {
             // The socket was gone and is back.
             return (index, None);
         }
-        let foundation = self.foundation(CandidateKind::Host, ip, None);
-        let candidate = Candidate::udp(
+        let foundation = self.foundation(CandidateKind::Host, ip, None, base.tcp);
+        let mut candidate = Candidate::udp(
             CandidateKind::Host,
             base.address,
-            priority(CandidateKind::Host, base.preference, 1),
+            base.priority(CandidateKind::Host),
             foundation.to_string(),
         );
+        candidate.set_tcp(base.tcp);
         let mut published = candidate.clone();
         let mut fresh = None;
         if hide {
@@ -175,7 +210,7 @@ impl LocalCandidates {
         }
         let kind = CandidateKind::Relayed;
         let (ip, server) = (base.address.ip(), Some(relay.server));
-        let foundation = self.foundation(kind, ip, Some(relay.server.ip()));
+        let foundation = self.foundation(kind, ip, Some(relay.server.ip()), None);
         let mut candidate = Candidate::udp(
             kind,
             base.address,
@@ -213,13 +248,9 @@ impl LocalCandidates {
             return None;
         }
         let kind = CandidateKind::ServerReflexive;
-        let foundation = self.foundation(kind, base.address.ip(), Some(server.ip()));
-        let mut candidate = Candidate::udp(
-            kind,
-            mapped,
-            priority(kind, base.preference, 1),
-            foundation.to_string(),
-        );
+        let foundation = self.foundation(kind, base.address.ip(), Some(server.ip()), None);
+        let mut candidate =
+            Candidate::udp(kind, mapped, base.priority(kind), foundation.to_string());
         candidate.related = Some((CandidateAddress::Ip(base.address.ip()), base.address.port()));
         let mut published = candidate.clone();
         if hide {
@@ -248,8 +279,10 @@ impl LocalCandidates {
         {
             return None;
         }
-        let foundation = self.foundation(kind, base.ip(), None);
+        let tcp = self.base(base).and_then(|base| base.tcp);
+        let foundation = self.foundation(kind, base.ip(), None, tcp);
         let mut candidate = Candidate::udp(kind, mapped, priority, foundation.to_string());
+        candidate.set_tcp(tcp);
         candidate.related = Some((CandidateAddress::Ip(base.ip()), base.port()));
         let (published, server) = (None, None);
         self.candidates.push(LocalCandidate { candidate, published, base, foundation, server });
@@ -291,7 +324,7 @@ mod tests {
     fn preferences_intermingle_the_families() {
         let mut local = LocalCandidates::default();
         for address in ["10.0.0.1:1", "[2001:db8::1]:1", "10.0.0.2:1", "[2001:db8::2]:1"] {
-            local.add_base(address.parse().unwrap(), FamilyPolicy::PreferIpv6);
+            local.add_base(address.parse().unwrap(), None, FamilyPolicy::PreferIpv6);
         }
         let mut order: Vec<_> = local.bases().to_vec();
         order.sort_by_key(|b| u16::MAX - b.preference);
@@ -303,7 +336,7 @@ mod tests {
     fn names_are_uuids_and_stay_with_their_address() {
         let mut rng = Rng::from_seed(3);
         let mut local = LocalCandidates::default();
-        local.add_base("10.0.0.1:1".parse().unwrap(), FamilyPolicy::PreferIpv6);
+        local.add_base("10.0.0.1:1".parse().unwrap(), None, FamilyPolicy::PreferIpv6);
         let base = local.bases()[0].clone();
         let (_, name) = local.add_host(&base, true, &mut rng);
         let name = name.unwrap();

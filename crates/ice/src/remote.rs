@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::candidate::{Candidate, CandidateAddress, CandidateKind};
+use crate::candidate::{Candidate, CandidateAddress, CandidateKind, CandidateTransport, TcpType};
 
 /// Most peer-reflexive remote candidates in one generation. Only who knows our password can make one.
 pub(crate) const MAX_REMOTE_PEER_REFLEXIVE: usize = 16;
@@ -61,7 +61,10 @@ impl RemoteCandidates {
 
     /// Adds a candidate whose address is known.
     pub(crate) fn add(&mut self, candidate: Candidate, address: SocketAddr, limit: usize) -> Added {
-        if let Some(index) = self.candidates.iter().position(|c| c.address == address) {
+        let is_it = |c: &RemoteCandidate| {
+            c.address == address && c.candidate.transport == candidate.transport
+        };
+        if let Some(index) = self.candidates.iter().position(is_it) {
             if self.candidates[index].candidate.kind != CandidateKind::PeerReflexive {
                 return Added::Ignored;
             }
@@ -83,9 +86,14 @@ impl RemoteCandidates {
         &mut self,
         address: SocketAddr,
         priority: u32,
+        tcp: Option<TcpType>,
         limit: usize,
     ) -> Option<usize> {
-        if let Some(index) = self.candidates.iter().position(|c| c.address == address) {
+        let transport =
+            if tcp.is_some() { CandidateTransport::Tcp } else { CandidateTransport::Udp };
+        let is_it =
+            |c: &RemoteCandidate| c.address == address && c.candidate.transport == transport;
+        if let Some(index) = self.candidates.iter().position(is_it) {
             return Some(index);
         }
         let kind = CandidateKind::PeerReflexive;
@@ -94,9 +102,10 @@ impl RemoteCandidates {
             return None;
         }
         // RFC 8445 §7.3.1.3: an arbitrary foundation, different from all others. '=' is no ice-char, hence never sent.
-        let text = format!("={address}");
+        let text = format!("={}{address}", transport.as_str());
         let foundation = self.foundation(&text);
-        let candidate = Candidate::udp(kind, address, priority, format!("prflx{foundation}"));
+        let mut candidate = Candidate::udp(kind, address, priority, format!("prflx{foundation}"));
+        candidate.set_tcp(tcp);
         self.candidates.push(RemoteCandidate { candidate, address, foundation });
         Some(self.candidates.len() - 1)
     }

@@ -11,10 +11,48 @@ pub enum Protocol {
     Udp,
     /// TCP with RFC 4571 framing (RFC 6544).
     Tcp,
-    /// TCP to a STUN or TURN server: messages and ChannelData follow each other without framing (RFC 8656 §12.5).
+    /// TCP to a STUN or TURN server: messages delimit themselves, ChannelData are padded (RFC 8656 §12.5).
     TurnTcp,
     /// The same over TLS.
     TurnTls,
+}
+
+impl Protocol {
+    /// Whether packets go over a stream, which the driver opens and frames.
+    pub fn is_stream(self) -> bool {
+        self != Self::Udp
+    }
+}
+
+/// Why a stream is no more, as the driver tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StreamEnd {
+    /// The far end closed it, or it broke.
+    Closed,
+    /// Nobody listens there, or the network said that there is no way.
+    Refused,
+    /// The far end did not answer, or took nothing, for too long.
+    TimedOut,
+    /// TLS failed: the certificate, most often.
+    Tls,
+    /// What came was no frame.
+    Framing,
+    /// There are too many streams.
+    Limit,
+}
+
+impl std::fmt::Display for StreamEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "the far end closed the stream",
+            Self::Refused => "the connection was refused",
+            Self::TimedOut => "the far end did not answer in time",
+            Self::Tls => "TLS failed",
+            Self::Framing => "the far end sent something else than frames",
+            Self::Limit => "there are too many streams",
+        })
+    }
 }
 
 /// Explicit congestion notification codepoint of an IP packet (RFC 3168 §5). "Not ECT" is `None` of an `Option<Ecn>`.

@@ -16,6 +16,8 @@ mod media;
 mod port;
 mod resolver;
 mod routes;
+mod stream_events;
+mod streams;
 mod timers;
 
 #[cfg(test)]
@@ -44,6 +46,8 @@ use self::mdns::MdnsPort;
 use self::port::{Port, Sent};
 use self::resolver::Resolver;
 use self::routes::{Path, Routes};
+pub(crate) use self::streams::Listener;
+use self::streams::Streams;
 use self::timers::Timers;
 use crate::endpoint::EndpointConfig;
 use crate::lifeline::{Command, Control, Lifeline};
@@ -89,6 +93,7 @@ pub(crate) struct Driver {
     config: EndpointConfig,
     ports: Vec<Port>,
     port_of: FxHashMap<SocketAddr, usize>,
+    streams: Streams,
     buffers: ReceiveBuffers,
     output: Vec<u8>,
     commands: mpsc::Receiver<Command>,
@@ -121,6 +126,7 @@ struct Counters {
 impl Driver {
     pub(crate) fn new(
         sockets: Vec<Socket>,
+        listeners: Vec<Listener>,
         config: EndpointConfig,
         commands: mpsc::Receiver<Command>,
         control: mpsc::UnboundedReceiver<Control>,
@@ -135,6 +141,7 @@ impl Driver {
         Self {
             ports: sockets.into_iter().map(Port::new).collect(),
             port_of,
+            streams: Streams::new(listeners, config.tls_roots.clone()),
             buffers: ReceiveBuffers::new(),
             output: Vec::new(),
             commands,
@@ -227,6 +234,7 @@ impl Driver {
                 pc.add_local_address(now, *address);
             }
         }
+        self.offer_tcp(&mut pc, now);
         pc.local_addresses_complete(now);
         let (events, receiver) = mpsc::channel(self.config.event_queue.max(1));
         let (mut connection, snapshot) = Connection::new(
@@ -365,6 +373,7 @@ impl Driver {
             return true;
         }
         let retries = self.ports.iter().filter_map(Port::poll_timeout);
+        let retries = retries.chain(self.streams.poll_timeout());
         let Some(next) = self.timers.next().into_iter().chain(retries).min() else {
             self.sleep = None;
             return false;
@@ -382,6 +391,7 @@ impl Driver {
         for port in &mut self.ports {
             port.poll_unsent(cx, now, &mut self.freed, &mut self.statistics);
         }
+        self.streams.give_up(now, &mut self.freed);
         let mut freed = std::mem::take(&mut self.freed);
         let progress = !freed.is_empty();
         for id in freed.drain(..) {
@@ -409,6 +419,7 @@ impl Driver {
                 self.timers.change(id, connection.deadline, None);
                 connection.release_routes(&mut self.routes);
                 self.resolver.forget(now, id);
+                self.streams.forget(id);
                 continue;
             }
             connection.dirty = matches!(drained, Drained::More);
@@ -437,6 +448,14 @@ impl Driver {
                 drained = Drained::Finished;
                 break;
             };
+            if transmit.protocol.is_stream() {
+                if self.send_by_stream(connection, &transmit, now) == Sent::Blocked {
+                    drained = Drained::Stalled;
+                    connection.stalled = true;
+                    break;
+                }
+                continue;
+            }
             self.note_output(connection, (transmit.source, transmit.destination));
             let Some(&port) = self.port_of.get(&transmit.source) else {
                 self.statistics.send_errors += 1;
@@ -524,6 +543,7 @@ impl Future for Driver {
             let mut progress = this.poll_commands(cx, now);
             progress |= this.poll_control(cx, now);
             progress |= this.poll_sockets(cx, now);
+            progress |= this.poll_streams(cx, now);
             progress |= this.poll_resolver(cx, now);
             progress |= this.poll_timers(cx, now);
             progress |= this.poll_blocked_ports(cx, now);

@@ -1,5 +1,6 @@
 //! Sockets shared by any number of connections, and the task that drives them.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +9,7 @@ use std::time::SystemTime;
 use peerage_crypto::Rng;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::driver::{Driver, NewConnection};
+use crate::driver::{Driver, Listener, NewConnection};
 use crate::interfaces::{InterfacePolicy, local_addresses};
 use crate::lifeline::{COMMAND_QUEUE, Command, Control, Lifeline};
 use crate::peer_connection::PeerConnection;
@@ -38,6 +39,10 @@ pub struct EndpointConfig {
     pub event_queue: usize,
     /// Connections at once (100,000 at first).
     pub max_connections: usize,
+    /// ICE-TCP: whether connections open streams to the peer's addresses, and whether they can be opened to ours.
+    pub ice_tcp: IceTcp,
+    /// Certificates in PEM that servers of `turns:` URLs are trusted by, beside the system's.
+    pub tls_roots: Option<Vec<u8>>,
     /// Whether `.local` candidates are resolved and published by multicast DNS (true at first). The multicast socket is
     /// opened when the first name comes up.
     pub mdns: bool,
@@ -54,9 +59,28 @@ impl Default for EndpointConfig {
             receive_budget: 8 << 20,
             event_queue: 1024,
             max_connections: 100_000,
+            ice_tcp: IceTcp::default(),
+            tls_roots: None,
             mdns: true,
         }
     }
+}
+
+/// Candidates of ICE-TCP (RFC 6544). They come after every other way but relays, as RTP wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum IceTcp {
+    /// None.
+    Off,
+    /// We open streams: no socket before a peer can be connected to. This is what browsers do.
+    #[default]
+    Active,
+    /// The peer may open them as well: a socket listens at each interface address. For servers that are to be reached by
+    /// browsers behind firewalls that let no UDP through.
+    Listen {
+        /// The port, which must not be that of the UDP sockets; 0 lets the system choose.
+        port: u16,
+    },
 }
 
 impl EndpointConfig {
@@ -117,17 +141,22 @@ impl Endpoint {
         if sockets.iter().all(|socket| socket.addresses.is_empty()) {
             return Err(Error::NoAddress);
         }
-        let (endpoint, driver) = Self::over(sockets, config);
+        let listeners = listeners(&sockets, &config)?;
+        let (endpoint, driver) = Self::over(sockets, listeners, config);
         runtime.spawn(driver);
         Ok(endpoint)
     }
 
     /// An endpoint over these sockets, and the task that has to run for it.
-    pub(crate) fn over(sockets: Vec<Socket>, config: EndpointConfig) -> (Self, Driver) {
+    pub(crate) fn over(
+        sockets: Vec<Socket>,
+        listeners: Vec<Listener>,
+        config: EndpointConfig,
+    ) -> (Self, Driver) {
         let local = sockets.iter().flat_map(|socket| socket.addresses.iter().copied()).collect();
         let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE);
         let (control, control_queue) = mpsc::unbounded_channel();
-        let driver = Driver::new(sockets, config, command_queue, control_queue);
+        let driver = Driver::new(sockets, listeners, config, command_queue, control_queue);
         (Self(Arc::new(Inner { commands, control, next_id: AtomicU64::new(0), local })), driver)
     }
 
@@ -166,4 +195,35 @@ impl Endpoint {
     pub fn close(&self) {
         let _ = self.0.control.send(Control::CloseEndpoint);
     }
+}
+
+/// One at each address of the sockets, if streams are to be accepted.
+fn listeners(sockets: &[Socket], config: &EndpointConfig) -> Result<Vec<Listener>, Error> {
+    let IceTcp::Listen { port } = config.ice_tcp else { return Ok(Vec::new()) };
+    let mut listeners = Vec::new();
+    let taken = || sockets.iter().flat_map(|socket| &socket.addresses);
+    let mut seen = Vec::new();
+    for ip in taken().map(SocketAddr::ip) {
+        if seen.contains(&ip) {
+            continue;
+        }
+        seen.push(ip);
+        let address = SocketAddr::new(ip, port);
+        let bind = || Listener::bind(address).map_err(|source| Error::Bind { address, source });
+        let mut listener = bind()?;
+        // The system may choose a port that one of our UDP sockets has: an address belongs to one protocol.
+        for _ in 0..8 {
+            if !taken().any(|taken| *taken == listener.local()) {
+                break;
+            }
+            listener = bind()?;
+        }
+        if taken().any(|taken| *taken == listener.local()) {
+            let reason = "a UDP socket has it: give ICE-TCP another port";
+            let source = io::Error::new(io::ErrorKind::AddrInUse, reason);
+            return Err(Error::Bind { address, source });
+        }
+        listeners.push(listener);
+    }
+    Ok(listeners)
 }

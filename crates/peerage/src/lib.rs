@@ -53,7 +53,7 @@ pub use peerage_rtp as rtp;
 
 pub use crate::data_channel::DataChannel;
 pub use crate::encoder_requests::EncoderRequests;
-pub use crate::endpoint::{Endpoint, EndpointConfig};
+pub use crate::endpoint::{Endpoint, EndpointConfig, IceTcp};
 pub use crate::error::{Error, SendError, TrySendError};
 pub use crate::event::Event;
 pub use crate::interfaces::InterfacePolicy;

@@ -54,7 +54,9 @@ pub use peerage_congestion as congestion;
 pub use peerage_crypto::{Certificate, CertificateParams, KeyLog, KeyLogWriter, NamedGroup, Rng};
 pub use peerage_dtls::SrtpProtectionProfile;
 pub use peerage_ice::{Candidate as IceCandidate, CandidateAddress as IceCandidateAddress};
-pub use peerage_ice::{Ecn, FamilyPolicy, MdnsMode, Protocol, Timers, Transmit};
+pub use peerage_ice::{
+    Ecn, FamilyPolicy, MdnsMode, Protocol, StreamEnd, TcpType, Timers, Transmit,
+};
 pub use peerage_log as log;
 pub use peerage_rtp::payload::{EncodedFrame, FrameInfo};
 pub use queues::Queues;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use peerage_crypto::{CryptoProvider, Rng};
 use peerage_stun::{AttributeType, RetransmitConfig, TransactionId, TransactionTable};
@@ -16,12 +16,16 @@ use crate::local::LocalCandidates;
 use crate::remote::RemoteCandidates;
 use crate::session::Session;
 use crate::state::{GatheringState, IceConnectionState, Role};
+use crate::transmit::Protocol;
 
 /// Most requests in flight: checks, consent checks and gathering together.
 pub(crate) const MAX_TRANSACTIONS: usize = 512;
 
 /// Most datagrams that wait for `poll_transmit`; responses beyond are not given, as if lost.
 pub(crate) const MAX_OUTGOING: usize = 128;
+
+/// Ti of RFC 8489 §6.2.2.
+const STREAM_TIMEOUT: Duration = Duration::from_millis(39_500);
 
 /// Most events that wait for `poll_event`; changes of pair states beyond are not told.
 pub(crate) const MAX_EVENTS: usize = 512;
@@ -248,6 +252,17 @@ impl IceAgent {
         }
     }
 
+    /// A check over a stream, which retransmits by itself: it is sent once and waited for (RFC 8489 §6.2.2).
+    pub(super) fn stream_retransmission(&self) -> RetransmitConfig {
+        let rto = STREAM_TIMEOUT;
+        RetransmitConfig { rto, max_rto: rto, max_requests: 1, last_wait: 1 }
+    }
+
+    /// The protocol of a base; datagrams for what is gone.
+    pub(super) fn protocol_of(&self, base: SocketAddr) -> Protocol {
+        self.locals.base(base).map_or(Protocol::Udp, crate::local::Base::protocol)
+    }
+
     pub(super) fn gather_retransmission(&self) -> RetransmitConfig {
         let timers = &self.config.timers;
         RetransmitConfig {
@@ -277,7 +292,9 @@ impl IceAgent {
 
     /// The PRIORITY of a check: that of a peer-reflexive candidate of the base (RFC 8445 §7.1.1).
     pub(super) fn check_priority(&self, base: SocketAddr) -> u32 {
-        let preference = self.locals.base(base).map_or(0, |b| b.preference);
-        crate::candidate::priority(crate::candidate::CandidateKind::PeerReflexive, preference, 1)
+        let kind = crate::candidate::CandidateKind::PeerReflexive;
+        self.locals
+            .base(base)
+            .map_or_else(|| crate::candidate::priority(kind, 0, 1), |b| b.priority(kind))
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::agent::core::{IceAgent, PendingKind};
+use crate::candidate::TcpType;
 use crate::checklist::NewPair;
 use crate::config::{FamilyPolicy, TransportPolicy};
 use crate::error::Error;
@@ -17,6 +18,7 @@ impl IceAgent {
         &mut self,
         now: Instant,
         address: SocketAddr,
+        tcp: Option<TcpType>,
     ) -> Result<(), Error> {
         let ip = address.ip();
         let unfit = |reason| Err(Error::InvalidAddress { address, reason });
@@ -44,8 +46,15 @@ impl IceAgent {
             FamilyPolicy::Ipv4Only => ip.is_ipv4(),
             FamilyPolicy::Ipv6Only => ip.is_ipv6(),
         };
-        if !wanted || self.locals.base(address).is_some() {
+        if !wanted {
             return Ok(());
+        }
+        if let Some(base) = self.locals.base(address) {
+            return if base.tcp == tcp {
+                Ok(())
+            } else {
+                unfit("it is taken by another protocol: give streams a port of their own")
+            };
         }
         if self.locals.bases().len() >= self.config.max_local_addresses {
             return Err(Error::LimitReached {
@@ -53,7 +62,7 @@ impl IceAgent {
                 limit: self.config.max_local_addresses,
             });
         }
-        self.locals.add_base(address, self.config.family_policy);
+        self.locals.add_base(address, tcp, self.config.family_policy);
         if self.gathering.state != GatheringState::New {
             self.gather_base(now, address);
         }
@@ -187,7 +196,9 @@ impl IceAgent {
         keepalive: bool,
     ) {
         let is_socket = |base: &Base| {
-            base.relay.is_none() && self.config.transport_policy == TransportPolicy::All
+            base.relay.is_none()
+                && base.tcp.is_none()
+                && self.config.transport_policy == TransportPolicy::All
         };
         if !self.locals.base(base).is_some_and(is_socket)
             || base.is_ipv4() != server.is_ipv4()
@@ -300,6 +311,12 @@ impl IceAgent {
         if base.ip().is_loopback() != address.ip().is_loopback() {
             return None;
         }
+        // RFC 6544 §6.2: the peer opens the streams of our passive candidates, and only then is there a pair.
+        let tcp = self.locals.base(base).and_then(|base| base.tcp);
+        let theirs = self.remotes.get(remote_index).candidate.tcp_type();
+        if tcp == Some(TcpType::Passive) || theirs != tcp.map(TcpType::counterpart) {
+            return None;
+        }
         self.form_heard_pair(local_index, remote_index)
     }
 
@@ -312,7 +329,9 @@ impl IceAgent {
     ) -> Option<crate::checklist::PairId> {
         let (local, remote) = (self.locals.get(local_index), self.remotes.get(remote_index));
         let (base, address) = (local.base, remote.address);
-        if base.is_ipv4() != address.is_ipv4() {
+        if base.is_ipv4() != address.is_ipv4()
+            || local.candidate.transport != remote.candidate.transport
+        {
             return None;
         }
         let new = NewPair {

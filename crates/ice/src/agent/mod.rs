@@ -26,7 +26,7 @@ use peerage_stun::{Class, Message, TransactionTable, demux};
 
 pub use self::core::IceAgent;
 use self::core::{Gathering, MAX_TRANSACTIONS, PendingKind, Saved, Selected};
-use crate::candidate::{Candidate, CandidateAddress, CandidateTransport};
+use crate::candidate::{Candidate, CandidateAddress, CandidateTransport, TcpType};
 use crate::checklist::{CheckList, Pair, PairId};
 use crate::config::{IceConfig, MdnsMode};
 use crate::credentials::Credentials;
@@ -36,8 +36,10 @@ use crate::local::{LocalCandidate, LocalCandidates};
 use crate::relay::RelayedAddress;
 use crate::remote::{Added, RemoteCandidates};
 use crate::session::Session;
-use crate::state::{GatheringState, IceConnectionState, Role};
-use crate::transmit::{Input, Transmit};
+use crate::state::{GatheringState, IceConnectionState, PairState, Role};
+#[allow(unused_imports, reason = "for the documentation")]
+use crate::transmit::Protocol;
+use crate::transmit::{Input, StreamEnd, Transmit};
 
 /// Setting up.
 impl IceAgent {
@@ -159,9 +161,72 @@ impl IceAgent {
     /// unless the configuration allows it; [`Error::LimitReached`] above `max_local_addresses`.
     pub fn add_local_address(&mut self, now: Instant, address: SocketAddr) -> Result<(), Error> {
         self.check_open()?;
-        self.register_address(now, address)?;
+        self.register_address(now, address, None)?;
         self.advance(now);
         Ok(())
+    }
+
+    /// Adds an address of ICE-TCP (RFC 6544): one that is listened at for `Passive`; for `Active` that of an interface with
+    /// port 9, as its candidate has it (§4.5), whichever port the system gives to the streams that the driver opens when
+    /// something is to be sent from there. Packets of such streams carry this address and [`Protocol::Tcp`].
+    ///
+    /// # Errors
+    ///
+    /// As [`add_local_address`](Self::add_local_address); an address belongs to one protocol and type.
+    pub fn add_local_tcp_address(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        tcp_type: TcpType,
+    ) -> Result<(), Error> {
+        self.check_open()?;
+        self.register_address(now, address, Some(tcp_type))?;
+        self.advance(now);
+        Ok(())
+    }
+
+    /// The driver lost a stream, or could not open it. Checks over it have failed; when data went over it, another pair is
+    /// looked for, this one included if we can open it again.
+    pub fn stream_closed(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+        end: StreamEnd,
+    ) {
+        if self.check_open().is_err() || !self.protocol_of(local).is_stream() {
+            return;
+        }
+        if let Some(id) = self.list.find(local, remote) {
+            tracing::debug!(%local, %remote, %end, "stream ended");
+            self.forget_transactions(id);
+            let worked = self.list.get(id).is_some_and(|pair| pair.valid.is_some());
+            self.list.set_state(id, PairState::Failed);
+            if let Some(pair) = self.list.get_mut(id) {
+                pair.valid = None;
+                pair.nominating = false;
+            }
+            let tcp = self.locals.base(local).and_then(|base| base.tcp);
+            if worked && tcp != Some(TcpType::Passive) {
+                self.list.set_state(id, PairState::Waiting);
+                self.list.trigger(id, false);
+            }
+        }
+        self.lose_selected(now, |s| s.local == local && s.remote == remote);
+        self.advance(now);
+    }
+
+    /// When data went over a pair that is gone, the others are checked anew.
+    fn lose_selected(&mut self, now: Instant, is_gone: impl Fn(&SelectedPair) -> bool) {
+        if !self.selected.as_ref().is_some_and(|s| is_gone(&s.info)) {
+            return;
+        }
+        self.selected = None;
+        self.nominating = None;
+        self.first_valid = None;
+        self.nomination_at = None;
+        self.list.recheck(None);
+        self.begin_patience(now);
     }
 
     /// Removes the address of a socket that is gone, with its pairs. When the pair in use was among them, the agent is
@@ -182,14 +247,7 @@ impl IceAgent {
             !gone
         });
         self.gathering.pending = self.gathering.pending.saturating_sub(lost);
-        if self.selected.as_ref().is_some_and(|s| s.info.local == address) {
-            self.selected = None;
-            self.nominating = None;
-            self.first_valid = None;
-            self.nomination_at = None;
-            self.list.recheck(None);
-            self.begin_patience(now);
-        }
+        self.lose_selected(now, |s| s.local == address);
         self.advance(now);
     }
 
@@ -256,7 +314,7 @@ impl IceAgent {
         self.state
     }
 
-    /// Adds a candidate of the peer. Candidates that cannot be used (other components, TCP, names that are not
+    /// Adds a candidate of the peer. Candidates that cannot be used (other components, active TCP, names that are not
     /// `.local`, generations that are over) are ignored, and so are those beyond `max_remote_candidates`.
     pub fn add_remote_candidate(
         &mut self,
@@ -269,7 +327,14 @@ impl IceAgent {
             _ => false,
         };
         let usable = candidate.component == 1
-            && candidate.transport == CandidateTransport::Udp
+            && match candidate.transport {
+                CandidateTransport::Udp => true,
+                // Active ones are never paired: their streams come from ports that nobody can name (RFC 6544 §6.2).
+                CandidateTransport::Tcp => {
+                    candidate.tcp_type().is_some_and(|tcp| tcp != TcpType::Active)
+                }
+                CandidateTransport::Other(_) => false,
+            }
             && candidate.port != 0;
         if stale || !usable {
             return Ok(());

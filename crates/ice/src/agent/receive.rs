@@ -11,6 +11,7 @@ use crate::agent::core::{
     Check, EarlyCheck, IceAgent, MAX_EARLY_CHECKS, MAX_UNKNOWN_ATTRIBUTES, Pending, PendingKind,
     ResponseKind, Selected,
 };
+use crate::candidate::TcpType;
 use crate::checklist::PairId;
 use crate::event::{Event, Handled};
 use crate::session::Session;
@@ -25,7 +26,9 @@ impl IceAgent {
         if demux::classify(input.data) != demux::PacketKind::Stun {
             return self.receive_data(now, input);
         }
-        if input.protocol != Protocol::Udp {
+        let base = self.locals.base(input.destination);
+        let expected = base.map_or(Protocol::Udp, crate::local::Base::protocol);
+        if input.protocol != expected {
             return Handled::Unknown;
         }
         let Ok(message) = Message::parse(input.data) else {
@@ -257,7 +260,9 @@ impl IceAgent {
             Some(id) => id,
             None => {
                 let limit = self.config.max_remote_candidates;
-                let remote_index = self.remotes.find_or_learn(source, priority, limit);
+                let tcp = self.locals.base(base).and_then(|base| base.tcp);
+                let tcp = tcp.map(TcpType::counterpart);
+                let remote_index = self.remotes.find_or_learn(source, priority, tcp, limit);
                 let local_index = self.locals.own(base);
                 let formed =
                     local_index.zip(remote_index).and_then(|(l, r)| self.form_heard_pair(l, r));
@@ -462,6 +467,11 @@ impl IceAgent {
             // RFC 8445 §7.3: it must be there. Without it the pair still works.
             _ => return was.or(host),
         };
+        // The port of a stream that we opened is the system's choice, and says nothing of a NAT.
+        let active = self.locals.base(base).is_some_and(|b| b.tcp == Some(TcpType::Active));
+        if active && mapped.ip() == base.ip() {
+            return host;
+        }
         self.locals
             .find(base, mapped)
             .or_else(|| self.locals.add_peer_reflexive(base, mapped, priority))

@@ -71,6 +71,7 @@ impl IceAgent {
         let info = SelectedPair {
             local: pair.base,
             remote: pair.remote,
+            protocol: self.protocol_of(pair.base),
             local_candidate: local.published.clone().unwrap_or_else(|| local.candidate.clone()),
             remote_candidate: self.remotes.get(pair.remote_index).candidate.clone(),
             nominated,

@@ -16,7 +16,7 @@ use crate::agent::core::{
 use crate::checklist::PairId;
 use crate::session::Session;
 use crate::state::{PairState, Role};
-use crate::transmit::{Protocol, Transmit};
+use crate::transmit::Transmit;
 
 impl IceAgent {
     pub(super) fn forget_transactions(&mut self, pair: PairId) {
@@ -101,7 +101,10 @@ impl IceAgent {
             local: self.local.clone(),
             remote,
         };
-        let config = self.check_retransmission();
+        let config = match self.protocol_of(base).is_stream() {
+            true => self.stream_retransmission(),
+            false => self.check_retransmission(),
+        };
         if self.start(now, Pending { base, destination, kind: PendingKind::Check(check) }, config) {
             self.list.set_state(id, PairState::InProgress);
             if let Some(pair) = self.list.get_mut(id) {
@@ -201,7 +204,7 @@ impl IceAgent {
             return Some(Transmit {
                 source,
                 destination,
-                protocol: Protocol::Udp,
+                protocol: self.protocol_of(source),
                 ecn: None,
                 size,
                 segment_size: None,

@@ -49,7 +49,7 @@ impl Rig {
         let sockets: Vec<_> =
             (1..=sockets).map(|last| Socket::bind(address(last), &[]).unwrap()).collect();
         let gates = sockets.iter().map(|socket| Arc::clone(&socket.gate)).collect();
-        let (endpoint, driver) = Endpoint::over(sockets, EndpointConfig::loopback());
+        let (endpoint, driver) = Endpoint::over(sockets, Vec::new(), EndpointConfig::loopback());
         let rig = Self {
             endpoint,
             driver: Arc::new(Mutex::new(driver)),

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use peerage_ice::{Candidate, GatheringState};
+use peerage_ice::{Candidate, GatheringState, Protocol, StreamEnd, TcpType};
 use peerage_log::{End, LogEvent};
 
 use super::PeerConnection;
@@ -24,6 +24,40 @@ impl PeerConnection {
             self.transports.add_address(now, address);
             self.pump_all_ice(now);
         }
+    }
+
+    /// An address of ICE-TCP (RFC 6544): one that is listened at for `Passive`, an interface's with port 9 for `Active`. An
+    /// address belongs to one protocol.
+    pub fn add_local_tcp_address(&mut self, now: Instant, address: SocketAddr, tcp_type: TcpType) {
+        self.now = now;
+        if !self.closed {
+            self.transports.add_tcp_address(now, address, tcp_type);
+            self.pump_all_ice(now);
+        }
+    }
+
+    /// The driver lost a stream by which packets went or were to go, or could not open it.
+    pub fn stream_closed(
+        &mut self,
+        now: Instant,
+        protocol: Protocol,
+        local: SocketAddr,
+        remote: SocketAddr,
+        end: StreamEnd,
+    ) {
+        self.now = now;
+        if self.closed {
+            return;
+        }
+        for transport in self.transports.iter_mut() {
+            transport.ice.stream_closed(now, protocol, local, remote, end);
+        }
+        self.pump_all_ice(now);
+    }
+
+    /// Whose certificate TLS to this address has to show: the host of the server's URL.
+    pub fn tls_server_name(&self, remote: SocketAddr) -> Option<&str> {
+        self.transports.iter().find_map(|transport| transport.ice.host_of(remote))
     }
 
     /// That address is gone, with all candidates and pairs of it.

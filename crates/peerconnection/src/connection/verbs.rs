@@ -151,8 +151,10 @@ impl PeerConnection {
             }
             let pair = transport.ice.agent.selected_pair();
             transport.path = pair.map(|pair| (pair.local, pair.remote));
+            transport.protocol = pair.map_or(transport.protocol, |pair| pair.protocol);
         }
         let (source, destination) = transport.path?;
+        let protocol = transport.protocol;
         // Each datagram to a TURN server has a header of its own, so that they are not batched.
         let is_relayed = transport.ice.is_relayed(source);
         let max_segments = if is_relayed { 1 } else { self.max_segments };
@@ -165,7 +167,7 @@ impl PeerConnection {
             let transmit = Transmit {
                 source,
                 destination,
-                protocol: Protocol::Udp,
+                protocol,
                 ecn,
                 size,
                 segment_size: (segment_size < size).then_some(segment_size),

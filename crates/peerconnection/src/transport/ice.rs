@@ -8,7 +8,7 @@ use std::time::Instant;
 use peerage_crypto::{CryptoProvider, Rng};
 use peerage_ice::relay::{RelayEvent, RelayServer, Relays, Unwrapped};
 use peerage_ice::{
-    Candidate, Error as IceError, IceAgent, IceConfig, Input, Protocol, Role, Transmit,
+    Candidate, Error as IceError, IceAgent, IceConfig, Input, Protocol, Role, StreamEnd, Transmit,
     TransportPolicy,
 };
 
@@ -253,6 +253,30 @@ impl IceTransport {
         let server = self.agent.server_of(candidate)?;
         let (_, url) = self.asked.iter().find(|(address, _)| *address == server)?;
         Some(url)
+    }
+
+    /// A stream of ICE-TCP, or to a TURN server, is no more.
+    pub(crate) fn stream_closed(
+        &mut self,
+        now: Instant,
+        protocol: Protocol,
+        local: SocketAddr,
+        remote: SocketAddr,
+        end: StreamEnd,
+    ) {
+        if protocol == Protocol::Tcp {
+            self.agent.stream_closed(now, local, remote, end);
+        } else {
+            self.relays.stream_closed(now, protocol, local, remote, &end.to_string());
+            self.settle_relays(now);
+        }
+    }
+
+    /// The host in the URL of the server at this address.
+    pub(crate) fn host_of(&self, address: SocketAddr) -> Option<&str> {
+        let (_, url) = self.asked.iter().find(|(asked, _)| *asked == address)?;
+        let server = self.servers.iter().find(|server| server.text == *url)?;
+        Some(&server.host)
     }
 
     pub(crate) fn addresses_complete(&mut self, now: Instant) {

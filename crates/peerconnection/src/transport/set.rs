@@ -13,7 +13,7 @@ use std::time::{Instant, SystemTime};
 use peerage_congestion::GccConfig;
 use peerage_crypto::Rng;
 use peerage_ice::relay::Unwrapped;
-use peerage_ice::{Credentials, IceConnectionState};
+use peerage_ice::{Credentials, IceConnectionState, Protocol, TcpType};
 use peerage_sdp::{Text, TlsId};
 use rustc_hash::FxHashMap;
 
@@ -59,6 +59,8 @@ pub(crate) struct Transport {
     pub(crate) next_credentials: Option<Credentials>,
     /// Where packets of DTLS go.
     pub(crate) path: Option<Path>,
+    /// How packets go by it.
+    pub(crate) protocol: Protocol,
     pub(crate) paths: Paths,
     pub(crate) pair_changes: u64,
     /// The selected pair as last told: its addresses, and our ufrag of its generation.
@@ -132,6 +134,7 @@ pub(crate) struct Transports {
     /// Whose turn to send comes next.
     turn: usize,
     routes: FxHashMap<Path, usize>,
+    tcp_addresses: Vec<(SocketAddr, TcpType)>,
     addresses: Vec<SocketAddr>,
     addresses_complete: bool,
     parts: Parts,
@@ -154,6 +157,7 @@ impl Transports {
             turn: 0,
             routes: FxHashMap::default(),
             addresses: Vec::new(),
+            tcp_addresses: Vec::new(),
             addresses_complete: false,
             parts: Parts { cname, clock, bitrates, log: Log::default() },
         }
@@ -178,6 +182,9 @@ impl Transports {
             if takes(&self.addresses, place, id) {
                 let _ = ice.add_local_address(now, *address);
             }
+        }
+        for (address, tcp_type) in &self.tcp_addresses {
+            let _ = ice.agent.add_local_tcp_address(now, *address, *tcp_type);
         }
         if self.addresses_complete {
             ice.addresses_complete(now);
@@ -343,6 +350,17 @@ impl Transports {
         self.mark_all();
     }
 
+    /// Those of ICE-TCP are every transport's: streams are told apart by what comes first in them.
+    pub(crate) fn add_tcp_address(&mut self, now: Instant, address: SocketAddr, tcp_type: TcpType) {
+        if self.tcp_addresses.len() < MAX_ADDRESSES {
+            self.tcp_addresses.push((address, tcp_type));
+        }
+        for transport in self.iter_mut() {
+            // An address that is unusable or one too many yields no candidate.
+            let _ = transport.ice.agent.add_local_tcp_address(now, address, tcp_type);
+        }
+    }
+
     /// Gives each transport the ports of an IP address that are its own. How many there are decides which: what came before
     /// the others, and was every transport's, is taken back, unless packets go by it already.
     fn assign(&mut self, now: Instant, ip: IpAddr) {
@@ -362,6 +380,7 @@ impl Transports {
 
     pub(crate) fn remove_address(&mut self, now: Instant, address: SocketAddr) {
         self.addresses.retain(|known| *known != address);
+        self.tcp_addresses.retain(|(known, _)| *known != address);
         for transport in self.iter_mut() {
             transport.ice.remove_local_address(now, address);
         }
@@ -494,6 +513,7 @@ impl Transport {
             gathering: IceGatheringState::New,
             next_credentials: None,
             path: None,
+            protocol: Protocol::Udp,
             paths: Paths::default(),
             pair_changes: 0,
             selected_pair: None,
