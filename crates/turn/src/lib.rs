@@ -8,6 +8,9 @@ mod credentials;
 pub mod driver;
 mod error;
 pub mod framing;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod limits;
 mod metrics;
 mod nonce;

@@ -14,6 +14,7 @@ mod sctp;
 mod sdp;
 mod srtp;
 mod stun;
+mod turn;
 
 use std::path::Path;
 
@@ -43,4 +44,5 @@ fn main() {
     sdp::write(&Sink);
     srtp::write(&Sink);
     stun::write(&Sink);
+    turn::write(&Sink);
 }

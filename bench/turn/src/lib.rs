@@ -1,0 +1,1 @@
+//! `peerage-turn` beside coturn; see `benches/turn.rs`.
