@@ -58,8 +58,8 @@ pub(crate) struct IceTransport {
     /// What is to be told of servers.
     pub(crate) errors: Vec<ServerError>,
     servers: Vec<IceServerUrl>,
-    /// Addresses of theirs that the agent asks, and their URLs.
-    asked: Vec<(SocketAddr, String)>,
+    /// Addresses of theirs that are asked, how, and their URLs.
+    asked: Vec<(SocketAddr, Protocol, String)>,
     pending_hosts: Vec<PendingHost>,
     next_host_id: u32,
     gathering: bool,
@@ -128,8 +128,7 @@ impl IceTransport {
         self.pending_hosts.clear();
         self.asked.clear();
         for server in self.servers.clone() {
-            // TLS and TCP are not spoken yet.
-            if !matches!(server.scheme, Scheme::Stun | Scheme::Turn) || server.tcp {
+            if protocol_of(&server).is_none() {
                 continue;
             }
             match server.ip() {
@@ -151,12 +150,14 @@ impl IceTransport {
 
     /// Asks a server for our address, and for one of its own.
     fn ask_server(&mut self, now: Instant, address: SocketAddr, server: &IceServerUrl) {
-        // A TURN server answers Binding requests as well (webrtc-pc §4.4.1.1). More servers than the agent takes are left out, as
-        // webrtc-pc §4.2.1 allows.
-        let _ = self.agent.add_stun_server(now, address);
-        self.asked.push((address, server.text.clone()));
+        let Some(protocol) = protocol_of(server) else { return };
+        if protocol == Protocol::Udp {
+            // A TURN server answers Binding requests as well (webrtc-pc §4.4.1.1). More servers than the agent takes are left out,
+            // as webrtc-pc §4.2.1 allows.
+            let _ = self.agent.add_stun_server(now, address);
+        }
+        self.asked.push((address, protocol, server.text.clone()));
         if let Some((username, password)) = server.credentials.clone() {
-            let protocol = Protocol::Udp;
             let server = RelayServer { address, protocol, username, password };
             let agent = &mut self.agent;
             self.relays.add_server(now, server, || agent.fork_rng());
@@ -191,9 +192,8 @@ impl IceTransport {
                     let _ = self.agent.add_relayed_address(now, relay);
                 }
                 RelayEvent::Lost(relayed) => self.agent.remove_local_address(now, relayed),
-                RelayEvent::Failed { base, server, error, .. } => {
-                    let asked = self.asked.iter().find(|(address, _)| *address == server);
-                    let url = asked.map(|(_, url)| url.clone()).unwrap_or_default();
+                RelayEvent::Failed { base, server, protocol, error } => {
+                    let url = self.url_at(server, protocol).unwrap_or_default().to_owned();
                     if self.errors.len() < MAX_ERRORS {
                         let (code, text) = (error.code(), error.to_string());
                         self.errors.push(ServerError { local: base, url, code, text });
@@ -251,8 +251,26 @@ impl IceTransport {
     /// The URL of the server that a local candidate was learnt from. Of a generation that is over it is not known.
     pub(crate) fn url_of(&self, candidate: &Candidate) -> Option<&str> {
         let server = self.agent.server_of(candidate)?;
-        let (_, url) = self.asked.iter().find(|(address, _)| *address == server)?;
-        Some(url)
+        let protocol = self.agent.relay_of(candidate).map_or(Protocol::Udp, |relay| relay.protocol);
+        self.url_at(server, protocol)
+    }
+
+    fn url_at(&self, server: SocketAddr, protocol: Protocol) -> Option<&str> {
+        let is_it =
+            |asked: &&(SocketAddr, Protocol, String)| (asked.0, asked.1) == (server, protocol);
+        self.asked.iter().find(is_it).map(|(_, _, url)| &**url)
+    }
+
+    /// A stream to a TURN server is no more, or could not be opened.
+    pub(crate) fn stream_closed(
+        &mut self,
+        now: Instant,
+        protocol: Protocol,
+        (local, remote): (SocketAddr, SocketAddr),
+        reason: &str,
+    ) {
+        self.relays.stream_closed(now, protocol, local, remote, reason);
+        self.settle_relays(now);
     }
 
     /// A stream of ICE-TCP, or to a TURN server, is no more.
@@ -313,6 +331,17 @@ impl IceTransport {
             self.finished = true;
             self.agent.finish_gathering(now);
         }
+    }
+}
+
+/// How a server is reached; `None` where it is not: STUN over TCP and TLS tells nothing that is of use, and DTLS is not spoken to
+/// servers.
+fn protocol_of(server: &IceServerUrl) -> Option<Protocol> {
+    match (server.scheme, server.tcp) {
+        (Scheme::Stun | Scheme::Turn, false) => Some(Protocol::Udp),
+        (Scheme::Turn, true) => Some(Protocol::TurnTcp),
+        (Scheme::Turns, true) => Some(Protocol::TurnTls),
+        _ => None,
     }
 }
 
