@@ -3,18 +3,36 @@
 mod common;
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
 
 use common::{accept, negotiate, within};
 use peerage::{
     Configuration, DataChannelInit, Endpoint, EndpointConfig, Event, IceServer, IceTransportPolicy,
     PeerConnection,
 };
-use peerage_turn::driver::{Options, TurnServer};
+use peerage_crypto::{Certificate, CertificateParams, Rng, default_provider};
+use peerage_turn::driver::{Identity, Options, TurnServer};
 use peerage_turn::{Config, RelayAddress};
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// A certificate of `localhost` and its key, in a file.
+fn certificate() -> PathBuf {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    let make = || {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("turns.pem");
+        let params =
+            CertificateParams { common_name: "localhost".into(), ..CertificateParams::default() };
+        let (provider, mut rng) = (default_provider(), Rng::from_os());
+        let made = Certificate::generate(&provider, params, SystemTime::now(), &mut rng).unwrap();
+        std::fs::write(&path, &*made.to_pem().unwrap()).unwrap();
+        path
+    };
+    PATH.get_or_init(make).clone()
+}
 
 fn server() -> TurnServer {
     let mut config = Config::default();
@@ -22,15 +40,18 @@ fn server() -> TurnServer {
     config.users.push(("alice".into(), "secret".into()));
     config.peers.allow.push("127.0.0.0/8".parse().unwrap());
     let mut options = Options::new(config);
-    options.udp.push((HOME, 0).into());
+    for listeners in [&mut options.udp, &mut options.tcp, &mut options.tls] {
+        listeners.push((HOME, 0).into());
+    }
+    options.identity = Some(Identity { chain: certificate(), key: certificate() });
     options.workers = std::num::NonZeroUsize::new(1);
     TurnServer::start(options).expect("loopback can be bound")
 }
 
-fn relay_only(port: u16, password: &str) -> Configuration {
+fn relay_only(url: &str, password: &str) -> Configuration {
     let mut configuration = Configuration::default();
     configuration.ice_servers.push(IceServer {
-        urls: vec![format!("turn:127.0.0.1:{port}")],
+        urls: vec![url.to_owned()],
         username: Some("alice".into()),
         credential: Some(password.into()),
     });
@@ -38,15 +59,17 @@ fn relay_only(port: u16, password: &str) -> Configuration {
     configuration
 }
 
-async fn end(configuration: Configuration) -> PeerConnection {
-    let endpoint = Endpoint::bind(EndpointConfig::loopback()).await.expect("loopback can be bound");
+async fn end(configuration: Configuration, roots: Option<&[u8]>) -> PeerConnection {
+    let mut config = EndpointConfig::loopback();
+    config.tls_roots = roots.map(<[u8]>::to_vec);
+    let endpoint = Endpoint::bind(config).await.expect("loopback can be bound");
     endpoint.connect(configuration).await.unwrap()
 }
 
-/// A call whose data goes by way of the server on this port; both ends.
-async fn call(port: u16) -> (PeerConnection, PeerConnection) {
-    let one = end(relay_only(port, "secret")).await;
-    let other = end(relay_only(port, "secret")).await;
+/// A call whose data goes by way of this server; both ends.
+async fn call(url: &str, roots: Option<&[u8]>) -> (PeerConnection, PeerConnection) {
+    let one = end(relay_only(url, "secret"), roots).await;
+    let other = end(relay_only(url, "secret"), roots).await;
     let channel = one.create_data_channel("chat", DataChannelInit::default()).await.unwrap();
     negotiate(&one, &other).await;
     let sdp = one.local_description().unwrap().sdp;
@@ -65,10 +88,21 @@ async fn call(port: u16) -> (PeerConnection, PeerConnection) {
     (one, other)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn data_goes_through_the_relay_alone() {
-    let server = server();
-    let (one, other) = call(server.udp_addresses()[0].port()).await;
+/// What is told of the server first.
+async fn error(one: &PeerConnection) -> (u16, String) {
+    within("the error", async {
+        loop {
+            if let Some(Event::IceCandidateError { code, url, text, .. }) = one.next_event().await {
+                assert!(url.starts_with("turn"), "{url}");
+                return (code, text);
+            }
+        }
+    })
+    .await
+}
+
+/// Closes both ends, and waits until the server has nothing of theirs.
+async fn hang_up((one, other): (PeerConnection, PeerConnection), server: TurnServer) {
     assert!(server.allocations() >= 2, "one for each socket of each end");
     one.close().await;
     other.close().await;
@@ -82,22 +116,54 @@ async fn data_goes_through_the_relay_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_is_told() {
+async fn data_goes_through_the_relay_alone() {
     let server = server();
-    let port = server.udp_addresses()[0].port();
-    let one = end(relay_only(port, "wrong")).await;
+    let call = call(&format!("turn:{}", server.udp_addresses()[0]), None).await;
+    hang_up(call, server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_is_reached_over_tcp() {
+    let server = server();
+    let url = format!("turn:{}?transport=tcp", server.tcp_addresses()[0]);
+    let call = call(&url, None).await;
+    let relayed = call.0.get_stats().await.unwrap();
+    assert!(format!("{relayed:?}").contains("relay_protocol: Some(\"tcp\")"), "{relayed:?}");
+    hang_up(call, server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_is_reached_over_tls() {
+    let server = server();
+    let url = format!("turns:localhost:{}", server.tls_addresses()[0].port());
+    let certificate = std::fs::read(certificate()).unwrap();
+    let call = call(&url, Some(&certificate)).await;
+    hang_up(call, server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_nobody_knows_is_refused() {
+    let server = server();
+    let url = format!("turns:localhost:{}", server.tls_addresses()[0].port());
+    let one = end(relay_only(&url, "secret"), None).await;
     one.create_data_channel("chat", DataChannelInit::default()).await.unwrap();
     one.set_local_description(None).await.unwrap();
-    let (code, url, text) = within("the error", async {
-        loop {
-            if let Some(Event::IceCandidateError { code, url, text, .. }) = one.next_event().await {
-                return (code, url, text);
-            }
-        }
-    })
-    .await;
+    let (code, text) = error(&one).await;
+    assert_eq!(code, 701);
+    assert!(text.contains("TLS failed"), "{text}");
+    assert_eq!(server.allocations(), 0);
+    server.shut_down(Duration::ZERO);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_told() {
+    let server = server();
+    let url = format!("turn:{}", server.udp_addresses()[0]);
+    let one = end(relay_only(&url, "wrong"), None).await;
+    one.create_data_channel("chat", DataChannelInit::default()).await.unwrap();
+    one.set_local_description(None).await.unwrap();
+    let (code, text) = error(&one).await;
     assert_eq!(code, 401);
-    assert!(url.starts_with("turn:127.0.0.1:"), "{url}");
     assert!(text.contains("user name and password"), "{text}");
     within("the end of gathering", one.gathering_complete()).await.unwrap();
     server.shut_down(Duration::ZERO);
@@ -138,9 +204,11 @@ async fn coturn_relays_as_well() {
         }
     })
     .await;
-    let (one, other) = call(port).await;
-    one.close().await;
-    other.close().await;
+    for url in [format!("turn:127.0.0.1:{port}"), format!("turn:127.0.0.1:{port}?transport=tcp")] {
+        let (one, other) = call(&url, None).await;
+        one.close().await;
+        other.close().await;
+    }
     drop(coturn);
     let _ = std::fs::remove_file(pid_file);
 }

@@ -261,18 +261,6 @@ impl IceTransport {
         self.asked.iter().find(is_it).map(|(_, _, url)| &**url)
     }
 
-    /// A stream to a TURN server is no more, or could not be opened.
-    pub(crate) fn stream_closed(
-        &mut self,
-        now: Instant,
-        protocol: Protocol,
-        (local, remote): (SocketAddr, SocketAddr),
-        reason: &str,
-    ) {
-        self.relays.stream_closed(now, protocol, local, remote, reason);
-        self.settle_relays(now);
-    }
-
     /// A stream of ICE-TCP, or to a TURN server, is no more.
     pub(crate) fn stream_closed(
         &mut self,
@@ -292,7 +280,10 @@ impl IceTransport {
 
     /// The host in the URL of the server at this address.
     pub(crate) fn host_of(&self, address: SocketAddr) -> Option<&str> {
-        let (_, url) = self.asked.iter().find(|(asked, _)| *asked == address)?;
+        let is_it = |asked: &&(SocketAddr, Protocol, String)| {
+            (asked.0, asked.1) == (address, Protocol::TurnTls)
+        };
+        let (_, _, url) = self.asked.iter().find(is_it)?;
         let server = self.servers.iter().find(|server| server.text == *url)?;
         Some(&server.host)
     }
