@@ -402,7 +402,19 @@ impl Client {
             }
             _ => None,
         });
+        let is_fit = |next: SocketAddr| {
+            // A server out there has no business in sending us to services of this machine.
+            next.ip().is_loopback() == self.config.server.ip().is_loopback()
+                && !next.ip().is_unspecified()
+                && !next.ip().is_multicast()
+                && next.port() != 0
+        };
         match next {
+            Some(next) if !is_fit(next) => {
+                self.fail(AllocationError::Unusable(
+                    "it redirects to an address that is no server",
+                ));
+            }
             Some(next)
                 if !self.servers.contains(&next) && self.servers.len() <= MAX_REDIRECTIONS =>
             {
