@@ -11,10 +11,12 @@
 
 mod claims;
 mod connection;
+mod interface_watch;
 mod mdns;
 mod media;
 mod port;
 mod resolver;
+mod roaming;
 mod routes;
 mod stream_events;
 mod streams;
@@ -42,6 +44,7 @@ use tokio::time::Sleep;
 
 pub(crate) use self::connection::Connection;
 use self::connection::Request;
+use self::interface_watch::Watch;
 use self::mdns::MdnsPort;
 use self::port::{Port, Sent};
 use self::resolver::Resolver;
@@ -94,6 +97,7 @@ pub(crate) struct Driver {
     ports: Vec<Port>,
     port_of: FxHashMap<SocketAddr, usize>,
     streams: Streams,
+    watch: Watch,
     buffers: ReceiveBuffers,
     output: Vec<u8>,
     commands: mpsc::Receiver<Command>,
@@ -142,6 +146,7 @@ impl Driver {
             ports: sockets.into_iter().map(Port::new).collect(),
             port_of,
             streams: Streams::new(listeners, config.tls_roots.clone()),
+            watch: Watch::new(config.follows_interfaces()),
             buffers: ReceiveBuffers::new(),
             output: Vec::new(),
             commands,
@@ -545,6 +550,7 @@ impl Future for Driver {
             progress |= this.poll_sockets(cx, now);
             progress |= this.poll_streams(cx, now);
             progress |= this.poll_resolver(cx, now);
+            progress |= this.poll_watch(cx, now);
             progress |= this.poll_timers(cx, now);
             progress |= this.poll_blocked_ports(cx, now);
             // A socket that refuses now is registered for its readiness in the next turn, which follows at once.

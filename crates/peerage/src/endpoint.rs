@@ -10,7 +10,7 @@ use peerage_crypto::Rng;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::driver::{Driver, Listener, NewConnection};
-use crate::interfaces::{InterfacePolicy, local_addresses};
+use crate::interfaces::{InterfaceFilter, InterfacePolicy, local_addresses};
 use crate::lifeline::{COMMAND_QUEUE, Command, Control, Lifeline};
 use crate::peer_connection::PeerConnection;
 use crate::socket::Socket;
@@ -29,6 +29,11 @@ pub struct EndpointConfig {
     pub port: u16,
     /// Which interfaces are used.
     pub interfaces: InterfacePolicy,
+    /// Which of their addresses are used; all if `None`.
+    pub interface_filter: Option<InterfaceFilter>,
+    /// Whether interfaces that come and go are followed (true at first): connections trickle new candidates, and leave paths
+    /// that are gone. Endpoints bound to specific addresses, and those on loopback only, follow nothing.
+    pub follow_interfaces: bool,
     /// At most so many interface addresses are used (8 at first): each costs every connection its checks.
     pub max_addresses: usize,
     /// Bytes that one channel queues before `send` waits (1 MiB at first).
@@ -54,6 +59,8 @@ impl Default for EndpointConfig {
             addresses: Vec::new(),
             port: 0,
             interfaces: InterfacePolicy::Default,
+            interface_filter: None,
+            follow_interfaces: true,
             max_addresses: 8,
             send_buffer: 1 << 20,
             receive_budget: 8 << 20,
@@ -89,6 +96,13 @@ impl EndpointConfig {
         Self { interfaces: InterfacePolicy::LoopbackOnly, ..Self::default() }
     }
 
+    /// Whether there is anything to follow.
+    pub(crate) fn follows_interfaces(&self) -> bool {
+        self.follow_interfaces
+            && self.interfaces != InterfacePolicy::LoopbackOnly
+            && self.addresses.iter().all(|address| address.ip().is_unspecified())
+    }
+
     /// One socket at `address`, shared by all connections: what a server wants.
     pub fn single(address: SocketAddr) -> Self {
         Self { addresses: vec![address], ..Self::default() }
@@ -120,8 +134,12 @@ impl Endpoint {
     )]
     pub async fn bind(config: EndpointConfig) -> Result<Self, Error> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::NoRuntime)?;
-        let interfaces =
-            local_addresses(config.interfaces, config.max_addresses).map_err(Error::Interfaces)?;
+        let interfaces = local_addresses(
+            config.interfaces,
+            config.max_addresses,
+            config.interface_filter.as_ref(),
+        )
+        .map_err(Error::Interfaces)?;
         let addresses = if config.addresses.is_empty() {
             interfaces.iter().map(|ip| SocketAddr::new(*ip, config.port)).collect()
         } else {
@@ -186,7 +204,7 @@ impl Endpoint {
         Ok(PeerConnection::from_parts(lifeline, parts.events, parts.snapshot))
     }
 
-    /// The addresses that candidates are made of.
+    /// The addresses that candidates are made of, as the endpoint was bound; interfaces may have changed since.
     pub fn local_addresses(&self) -> &[SocketAddr] {
         &self.0.local
     }

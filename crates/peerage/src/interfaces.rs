@@ -1,7 +1,8 @@
-//! Which local addresses an endpoint offers. Called once, when an endpoint binds.
+//! Which local addresses an endpoint offers. Called when an endpoint binds, and when interfaces change.
 
-use std::io;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::{fmt, io};
 
 /// Which interfaces an [`Endpoint`](crate::Endpoint) binds to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -16,16 +17,42 @@ pub enum InterfacePolicy {
     LoopbackOnly,
 }
 
+/// Which addresses are used of those that an [`InterfacePolicy`] allows, by the interface's name and the address.
+#[derive(Clone)]
+pub struct InterfaceFilter(Arc<Keep>);
+
+type Keep = dyn Fn(&str, IpAddr) -> bool + Send + Sync;
+
+impl InterfaceFilter {
+    /// Keeps what `keep` is true of.
+    pub fn new(keep: impl Fn(&str, IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(keep))
+    }
+}
+
+impl fmt::Debug for InterfaceFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InterfaceFilter")
+    }
+}
+
 /// The addresses to bind, IPv6 after IPv4, in the order of the system.
 ///
 /// Left out (RFC 8445 §5.1.1.1): IPv6 link-local and deprecated site-local addresses, which need a scope that a candidate
 /// cannot carry; interfaces that are down; and at most `limit` addresses are taken, because every one costs each
 /// connection a socket's worth of connectivity checks.
-pub(crate) fn local_addresses(policy: InterfacePolicy, limit: usize) -> io::Result<Vec<IpAddr>> {
+pub(crate) fn local_addresses(
+    policy: InterfacePolicy,
+    limit: usize,
+    filter: Option<&InterfaceFilter>,
+) -> io::Result<Vec<IpAddr>> {
     let mut usable = Vec::new();
     let mut loopback = Vec::new();
     for interface in if_addrs::get_if_addrs()? {
         let ip = interface.ip();
+        if filter.is_some_and(|filter| !(filter.0)(&interface.name, ip)) {
+            continue;
+        }
         if ip.is_loopback() {
             loopback.push(ip);
         } else if interface.is_oper_up() && is_offerable(ip) {
@@ -75,7 +102,7 @@ mod tests {
 
     #[test]
     fn loopback_only_gives_loopback_only() {
-        let addresses = local_addresses(InterfacePolicy::LoopbackOnly, 8).unwrap();
+        let addresses = local_addresses(InterfacePolicy::LoopbackOnly, 8, None).unwrap();
         assert!(!addresses.is_empty());
         assert!(addresses.iter().all(IpAddr::is_loopback));
     }

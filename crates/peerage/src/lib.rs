@@ -56,7 +56,7 @@ pub use crate::encoder_requests::EncoderRequests;
 pub use crate::endpoint::{Endpoint, EndpointConfig, IceTcp};
 pub use crate::error::{Error, SendError, TrySendError};
 pub use crate::event::Event;
-pub use crate::interfaces::InterfacePolicy;
+pub use crate::interfaces::{InterfaceFilter, InterfacePolicy};
 pub use crate::peer_connection::PeerConnection;
 pub use crate::rtp_transceiver::RtpTransceiver;
 pub use crate::target_bitrate::TargetBitrate;

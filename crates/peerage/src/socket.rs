@@ -80,6 +80,25 @@ impl Socket {
         })
     }
 
+    /// Whether it is bound to the unspecified address.
+    pub(crate) fn is_wildcard(&self) -> bool {
+        self.local.ip().is_unspecified()
+    }
+
+    /// Whether it is bound to the unspecified address of this family.
+    pub(crate) fn is_wildcard_of(&self, ip: IpAddr) -> bool {
+        self.is_wildcard() && self.local.is_ipv4() == ip.is_ipv4()
+    }
+
+    /// Speaks for another address, if it has not done so before; with the port.
+    pub(crate) fn speak_for(&mut self, ip: IpAddr) -> SocketAddr {
+        let address = SocketAddr::new(ip, self.local.port());
+        if !self.addresses.contains(&address) {
+            self.addresses.push(address);
+        }
+        address
+    }
+
     /// How many segments one send may carry.
     pub(crate) fn max_gso_segments(&self) -> usize {
         self.state.max_gso_segments()

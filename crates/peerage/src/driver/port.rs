@@ -86,6 +86,12 @@ impl Port {
         self.waiting.front().map(|first| first.until.min(retry))
     }
 
+    /// Its address is gone: nobody waits for it any more.
+    pub(super) fn give_up(&mut self, freed: &mut Vec<ConnectionId>) {
+        freed.extend(self.waiting.drain(..).map(|waiting| waiting.connection));
+        self.unsent = 0;
+    }
+
     /// Sends, or keeps `bytes` if the socket would block.
     pub(super) fn send(
         &mut self,

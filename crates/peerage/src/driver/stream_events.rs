@@ -17,7 +17,7 @@ use crate::endpoint::IceTcp;
 /// What is taken from streams in a turn.
 const EVENTS_PER_TURN: usize = 64;
 /// The port of candidates that only open streams (RFC 6544 §4.5: discard).
-const ACTIVE_PORT: u16 = 9;
+pub(super) const ACTIVE_PORT: u16 = 9;
 
 impl Driver {
     /// The addresses of ICE-TCP of a new connection.

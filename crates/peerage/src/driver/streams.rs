@@ -17,7 +17,7 @@ mod pipe;
 mod tests;
 mod tls;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -129,6 +129,16 @@ impl Streams {
     /// The addresses that are listened at.
     pub(super) fn listening(&self) -> impl Iterator<Item = SocketAddr> {
         self.listeners.iter().map(Listener::local)
+    }
+
+    /// Begins to listen.
+    pub(super) fn listen(&mut self, listener: Listener) {
+        self.listeners.push(listener);
+    }
+
+    /// An interface's address is gone, and nothing comes to it any more.
+    pub(super) fn stop_listening(&mut self, ip: IpAddr) {
+        self.listeners.retain(|listener| listener.local().ip() != ip);
     }
 
     /// Sends a packet, or several of `segment_size`; opens the stream if there is none. `server` is whose certificate TLS
