@@ -58,6 +58,10 @@ impl World {
         for (ip, length) in SERVER.iter().zip([24, 24, 64]) {
             address(&server, "eth0", &format!("{ip}/{length}")).await?;
         }
+        // A relay is asked to send to private addresses as well. On the internet that goes nowhere; coturn ends an allocation whose
+        // packet the system has no route for.
+        route(&server, GATEWAY[0]).await?;
+        run(&["-n", &server, "-6", "route", "add", "default", "via", GATEWAY[1]]).await?;
         world.hosts = [world.add("a").await?, world.add("b").await?];
         match plan.hairpin {
             Some(kind) => world.one_nat(kind).await?,
