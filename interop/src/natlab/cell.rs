@@ -88,7 +88,9 @@ async fn connect(
     let network = Network::Lab(world.hosts.clone());
     let mut ends = Vec::new();
     for (end, peer) in peers.into_iter().enumerate() {
-        let command = peer.command(&network, end, Variant::default(), false);
+        let mut command = peer.command(&network, end, Variant::default(), false);
+        // By which OpenSSL knows the server's certificate.
+        command.env("SSL_CERT_FILE", std::path::absolute(folder.join("server.pem"))?);
         let log =
             folder.join("logs").join(format!("{}-{number}-{}{end}.log", plan.name, names[end]));
         ends.push(End::new(Process::start(names[end], command, &log, START).await?, "lab"));
