@@ -115,6 +115,11 @@ impl Consent {
         self.unanswered.is_some_and(|(first, _)| now >= first + PROBE_INTERVAL)
     }
 
+    /// Whether a request stands unanswered.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.unanswered.is_some()
+    }
+
     pub(crate) fn last_response(&self) -> Instant {
         self.last_response
     }

@@ -179,6 +179,8 @@ pub struct IceAgent {
     pub(super) first_valid: Option<Instant>,
     /// When nomination stops waiting for better pairs; `None` once it has.
     pub(super) nomination_at: Option<Instant>,
+    /// A pair that the peer has nominated in the place of the one in use, and when that one has to have answered to stay.
+    pub(super) challenger: Option<(PairId, Instant)>,
     /// The pair whose nomination is under way.
     pub(super) nominating: Option<PairId>,
     pub(super) counters: Counters,

@@ -83,6 +83,7 @@ impl IceAgent {
             give_up: None,
             first_valid: None,
             nomination_at: None,
+            challenger: None,
             nominating: None,
             counters: Counters::default(),
         }
@@ -225,6 +226,7 @@ impl IceAgent {
         self.nominating = None;
         self.first_valid = None;
         self.nomination_at = None;
+        self.challenger = None;
         self.list.recheck(None);
         self.begin_patience(now);
     }
@@ -510,6 +512,7 @@ impl IceAgent {
         self.nominating = None;
         self.first_valid = None;
         self.nomination_at = None;
+        self.challenger = None;
         self.early.clear();
         if let Some(selected) = &mut self.selected {
             selected.pair = None;
@@ -577,6 +580,7 @@ impl IceAgent {
             self.transactions.deadline(),
             self.pacing,
             self.nomination_at.filter(|_| !self.failed),
+            self.challenger.map(|(_, at)| at).filter(|_| !self.failed),
             consent,
             patience,
             gathering,

@@ -310,6 +310,15 @@ impl IceAgent {
                     self.list.trigger(id, false);
                 } else if use_candidate && controlled {
                     self.on_nominated(now, id);
+                } else if !controlled && !in_use && self.nominating.is_none() {
+                    // Why would a peer check what works and is not in use? It may have lost what is: both are asked.
+                    if let Some(selected) = &mut self.selected {
+                        selected.consent.suspect(now);
+                        if stale {
+                            self.list.set_state(id, PairState::Waiting);
+                            self.list.trigger(id, false);
+                        }
+                    }
                 }
             }
             PairState::InProgress => {

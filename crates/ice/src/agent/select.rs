@@ -12,6 +12,11 @@ use crate::state::{GatheringState, IceConnectionState, Role};
 /// change their mind without a restart repeat USE-CANDIDATE every few seconds on the pair they mean.
 const NOMINATION_STALE: Duration = Duration::from_secs(5);
 
+/// How long the pair in use has to answer once the peer has nominated another: four round trips, and not less than this ...
+const CHALLENGE: Duration = Duration::from_millis(250);
+/// ... nor more than this.
+const CHALLENGE_MOST: Duration = Duration::from_secs(1);
+
 impl IceAgent {
     /// A pair works but is not nominated. Until one is, data may use it (RFC 8445 §12.1).
     pub(super) fn on_valid(&mut self, now: Instant, id: PairId) {
@@ -48,6 +53,28 @@ impl IceAgent {
             }
         };
         if follow {
+            self.select(now, id, true);
+            return;
+        }
+        // The peer may have moved: the pair in use is asked, and where it does not answer soon, the other one is taken. The nomination
+        // is not repeated before the peer's next consent check, which is seconds away.
+        if let Some(selected) = &mut self.selected
+            && self.challenger.is_none_or(|(other, _)| other != id)
+        {
+            let round_trips = selected.info.rtt.map_or(CHALLENGE, |rtt| (rtt * 4).max(CHALLENGE));
+            self.challenger = Some((id, now + round_trips.min(CHALLENGE_MOST)));
+            selected.consent.suspect(now);
+        }
+    }
+
+    /// Decides between the pair in use and the one that the peer has nominated in its place.
+    fn settle_challenge(&mut self, now: Instant) {
+        let Some((id, _)) = self.challenger.filter(|(_, at)| now >= *at) else { return };
+        self.challenger = None;
+        let Some(selected) = &self.selected else { return };
+        let silent = selected.consent.is_unanswered();
+        let stands = selected.pair != Some(id) && self.role == Role::Controlled;
+        if silent && stands && self.list.get(id).is_some_and(|pair| pair.valid.is_some()) {
             self.select(now, id, true);
         }
     }
@@ -148,6 +175,7 @@ impl IceAgent {
 
     /// Keeps consent of the pair in use.
     pub(super) fn run_consent(&mut self, now: Instant) {
+        self.settle_challenge(now);
         let Some(selected) = &mut self.selected else { return };
         match selected.consent.step(now, &self.config.timers, &mut self.rng) {
             ConsentStep::Idle => {}
