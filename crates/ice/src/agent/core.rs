@@ -292,6 +292,15 @@ impl IceAgent {
         self.config.mdns == crate::config::MdnsMode::ResolveAndPublish
     }
 
+    /// Whether a pair goes by a TURN server, at either end.
+    pub(super) fn is_relayed(&self, id: PairId) -> bool {
+        let relayed = |kind| kind == crate::candidate::CandidateKind::Relayed;
+        self.list.get(id).is_some_and(|pair| {
+            relayed(self.locals.get(pair.local_index).candidate.kind)
+                || relayed(self.remotes.get(pair.remote_index).candidate.kind)
+        })
+    }
+
     /// The PRIORITY of a check: that of a peer-reflexive candidate of the base (RFC 8445 §7.1.1).
     pub(super) fn check_priority(&self, base: SocketAddr) -> u32 {
         let kind = crate::candidate::CandidateKind::PeerReflexive;

@@ -18,11 +18,17 @@ const CHALLENGE: Duration = Duration::from_millis(250);
 const CHALLENGE_MOST: Duration = Duration::from_secs(1);
 
 impl IceAgent {
-    /// A pair works but is not nominated. Until one is, data may use it (RFC 8445 §12.1).
+    /// A pair works but is not nominated. Until one is, data uses the best that does (RFC 8445 §12.1).
     pub(super) fn on_valid(&mut self, now: Instant, id: PairId) {
+        let priority = self.list.get(id).map_or(0, |pair| pair.priority);
         let replace = match &self.selected {
             None => true,
-            Some(selected) => selected.pair != Some(id) && selected.consent.is_doubtful(now),
+            Some(selected) => {
+                let better = selected.pair.is_some()
+                    && !selected.info.nominated
+                    && priority > selected.priority;
+                selected.pair != Some(id) && (better || selected.consent.is_doubtful(now))
+            }
         };
         if replace {
             self.select(now, id, false);

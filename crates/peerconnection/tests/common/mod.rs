@@ -195,7 +195,9 @@ impl Pair {
             for data in buf.chunks(segment) {
                 sent += 1;
                 self.datagrams += 1;
-                if (self.filter)(from_a, data) && to.addresses.contains(&transmit.destination) {
+                let bound = from.addresses.contains(&transmit.source)
+                    && to.addresses.contains(&transmit.destination);
+                if (self.filter)(from_a, data) && bound {
                     to.inbox.push_back(Datagram {
                         arrives: self.now + self.latency,
                         source: transmit.source,
