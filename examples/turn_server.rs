@@ -4,11 +4,12 @@
 //! $ cargo run -p peerage-turn --example turn_server
 //! ```
 //!
-//! It prints what a page passes to `new RTCPeerConnection`. On a machine that others reach, put its public address in the place of
+//! It prints what a page passes to `new RTCPeerConnection`, and serves for ten seconds, or as many as the second argument
+//! says: `-- 127.0.0.1:3478 3600`. On a machine that others reach, put its public address in the place of
 //! loopback, and take the rule for loopback peers away.
 
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use peerage_turn::driver::{Options, TurnServer};
 use peerage_turn::{Config, PeerRules, time_limited_password};
@@ -36,8 +37,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!(
         "{{ urls: ['turn:{udp}', 'turn:{udp}?transport=tcp'], username: '{username}', credential: '{credential}' }}"
     );
-    loop {
-        std::thread::sleep(Duration::from_secs(10));
+    let seconds: u64 = std::env::args().nth(2).as_deref().unwrap_or("10").parse()?;
+    let end = Instant::now() + Duration::from_secs(seconds);
+    while Instant::now() < end {
+        std::thread::sleep(
+            Duration::from_secs(5).min(end.saturating_duration_since(Instant::now())),
+        );
         let counters = server.counters();
         println!(
             "{} allocations; {} packets relayed to peers, {} to clients",
@@ -46,4 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             counters.received_packets
         );
     }
+    // Allocations that are in use may end first.
+    server.shut_down(Duration::from_secs(1));
+    Ok(())
 }
