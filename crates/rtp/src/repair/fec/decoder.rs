@@ -73,7 +73,7 @@ impl FecDecoder {
         if packet.ssrc() != self.ssrc {
             return;
         }
-        let extended = self.unwrapper.unwrap(packet.sequence_number());
+        let extended = self.place(packet.sequence_number());
         if self.store(extended, packet.as_bytes()) {
             let slot = &mut self.window[extended as usize % RECOVERY_WINDOW].1;
             self.mutable.clear(packet, slot);
@@ -81,6 +81,19 @@ impl FecDecoder {
                 self.recover();
             }
         }
+    }
+
+    /// The extended number. Parity that came before all media had nothing to be counted from until now: its base may lie before
+    /// a wrap, and the first packet behind it.
+    fn place(&mut self, number: SequenceNumber) -> u64 {
+        let is_first = self.unwrapper.highest().is_none();
+        let extended = self.unwrapper.unwrap(number);
+        if is_first {
+            for pending in &mut self.pending {
+                pending.base = self.unwrapper.peek(pending.protected.base);
+            }
+        }
+        extended
     }
 
     /// False where it is there already, too old or too large.
@@ -142,7 +155,7 @@ impl FecDecoder {
         packet[0] = packet[0] & 0x3F | 0x80;
         let read = RtpPacket::parse(&packet)?;
         if read.ssrc() == self.ssrc {
-            let extended = self.unwrapper.unwrap(read.sequence_number());
+            let extended = self.place(read.sequence_number());
             if self.store(extended, &packet) {
                 self.deliver(packet);
                 self.recover();
@@ -231,7 +244,7 @@ impl FecDecoder {
         }
         if good && self.store(number, &packet) {
             // A number ahead of all that came is the newest now.
-            self.unwrapper.unwrap(SequenceNumber(number as u16));
+            self.place(SequenceNumber(number as u16));
             self.deliver(packet);
         } else {
             self.discarded_fec += 1;

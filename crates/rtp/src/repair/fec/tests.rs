@@ -322,3 +322,21 @@ fn parity_that_recovers_nothing_counts_as_discarded() {
     }
     assert_eq!((decoder.packets_recovered(), decoder.fec_discarded()), (0, 2));
 }
+
+#[test]
+fn parity_may_come_before_all_that_it_protects_across_a_wrap() {
+    for format in FORMATS {
+        let packets: Vec<_> = (0..6).map(|n| media(65_535_u16.wrapping_add(n), 7)).collect();
+        let mut decoder = FecDecoder::new(format, MEDIA);
+        for packet in encode(format, &packets, 2) {
+            take_fec(&mut decoder, &packet);
+        }
+        // The first of each row is lost: one before the wrap, one behind it.
+        for packet in &packets[2..] {
+            decoder.media(&RtpPacket::parse(packet).unwrap());
+        }
+        let mut recovered = all_recovered(&mut decoder);
+        recovered.sort_by_key(|packet| packets.iter().position(|p| p == packet));
+        assert_eq!(recovered, packets[..2], "{format:?}");
+    }
+}
