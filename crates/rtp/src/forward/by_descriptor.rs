@@ -157,8 +157,11 @@ impl ByDescriptor {
             self.begin(described, wanted);
         } else if frame > self.newest {
             if !is_of_ours {
-                // The beginning of its sequence was lost, or the receiver came later.
+                // The beginning of its sequence was lost, or the receiver came later. Should the first packet of this frame come
+                // yet, and begin a sequence, then without this one.
                 self.needs_keyframe = true;
+                self.advance(frame);
+                self.set_state(frame, State::Dropped);
                 return Decision::SKIP;
             }
             self.advance(frame);
@@ -168,13 +171,16 @@ impl ByDescriptor {
         if self.lost.is_some_and(|(lost, _)| lost == frame) {
             self.lost = None;
         }
-        let turn = self.turns.iter().rev().find(|turn| turn.from <= frame).copied();
-        let Some(turn) = turn.filter(|turn| turn.epoch == described.templates.epoch) else {
-            return if self.turns.is_empty() { Decision::SKIP } else { Decision::LOSE };
-        };
-        if self.newest - frame.min(self.newest) >= FRAMES as u64 {
-            return Decision::LOSE;
+        let is_remembered = self.newest - frame.min(self.newest) < FRAMES as u64;
+        if self.turns.is_empty() && is_remembered {
+            self.set_state(frame, State::Dropped);
         }
+        if self.turns.is_empty() || self.state(frame) == State::Dropped {
+            return Decision::SKIP;
+        }
+        let turn = self.turns.iter().rev().find(|turn| turn.from <= frame).copied();
+        let turn = turn.filter(|turn| turn.epoch == described.templates.epoch && is_remembered);
+        let Some(turn) = turn else { return Decision::LOSE };
         let forward = match self.state(frame) {
             State::Unseen => {
                 let forward = self.is_wanted(described, turn.target, wanted);
