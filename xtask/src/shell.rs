@@ -153,9 +153,10 @@ impl<'a> Step<'a> {
                 eprintln!("FAIL {:<28} {took}", self.name);
                 match other {
                     Some(status) => bail!(
-                        "{}: `{program}` ended with {status}; the whole output is in {}",
+                        "{}: `{program}` ended with {status}; the whole output is in {}{}",
                         self.name,
-                        log_path.display()
+                        log_path.display(),
+                        what_failed(&lines)
                     ),
                     None => bail!(
                         "{}: `{program}` was still running after {} min and was ended; its output is in {}",
@@ -167,6 +168,36 @@ impl<'a> Step<'a> {
             }
         }
     }
+}
+
+/// The lines that say which tests failed and why, to be read where the whole output is not at hand.
+fn what_failed(lines: &[String]) -> String {
+    const AT_MOST: usize = 24;
+    let mut found: Vec<&str> = Vec::new();
+    // A panic's message is on the lines after its place.
+    let mut follows = 0;
+    for line in lines.iter().map(|line| line.trim()) {
+        let plain = line.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+        let names = ["FAIL [", "TIMEOUT [", "ABORT [", "SIG", "error", "minimal failing input"]
+            .iter()
+            .any(|begin| plain.starts_with(begin));
+        if line.contains("panicked at") {
+            follows = 3;
+        }
+        if (names || follows > 0) && !line.is_empty() && !found.contains(&line) {
+            found.push(line);
+        }
+        follows -= usize::from(follows > 0);
+    }
+    let mut out = String::new();
+    for line in found.iter().take(AT_MOST) {
+        out.push_str("\n     ");
+        out.extend(line.chars().take(300));
+    }
+    if found.len() > AT_MOST {
+        out.push_str("\n     and more");
+    }
+    out
 }
 
 fn copy_lines(
@@ -208,4 +239,26 @@ fn end_tree(pid: u32) {
         next += 1;
     }
     let _ = Command::new("kill").arg("-KILL").args(&pids).stderr(Stdio::null()).status();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_is_named_once_with_its_reason() {
+        let lines = [
+            "        PASS [   0.003s] ( 1/11) peerage-rtp repair::fec::tests::good",
+            "        FAIL [   0.792s] (1479/1864) peerage-rtp repair::fec::tests::bad",
+            "    thread 'repair::fec::tests::bad' (25980) panicked at crates/rtp/src/repair/fec/tests.rs:224:1:",
+            "    Test failed: assertion failed",
+            "    minimal failing input: count = 6",
+            "    successes: 19414",
+            "        FAIL [   0.792s] (1479/1864) peerage-rtp repair::fec::tests::bad",
+        ];
+        let text = what_failed(&lines.map(str::to_owned));
+        assert_eq!(text.matches("FAIL [").count(), 1, "{text}");
+        assert!(text.contains("Test failed: assertion failed"), "{text}");
+        assert!(text.contains("count = 6") && !text.contains("good"), "{text}");
+    }
 }
