@@ -15,7 +15,7 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -308,9 +308,10 @@ impl Relays {
         })
     }
 
-    /// Has the server let a peer through before anything goes there.
-    pub fn permit(&mut self, now: Instant, relayed: SocketAddr, peer: std::net::IpAddr) {
-        if let Some(relay) = self.relays.iter_mut().find(|r| r.told.contains(&relayed)) {
+    /// Has all servers that relay for the peer's IP version let it through before anything goes there.
+    pub fn permit(&mut self, now: Instant, peer: IpAddr) {
+        let is_of_family = |relayed: &SocketAddr| relayed.is_ipv4() == peer.is_ipv4();
+        for relay in self.relays.iter_mut().filter(|relay| relay.told.iter().any(is_of_family)) {
             relay.client.permit(now, peer);
         }
     }

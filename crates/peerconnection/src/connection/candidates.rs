@@ -226,14 +226,15 @@ impl PeerConnection {
                 let Some(place) = remote.candidates_go_to(index) else { continue };
                 let transport = &mut remote.transports[place];
                 let ours = transports.position(transport.id).map(|place| &mut transports[place]);
-                let agent = ours
-                    .map(|ours| &mut ours.ice.agent)
-                    .filter(|agent| agent.remote_credentials() == Some(&transport.credentials));
+                let ice = ours
+                    .map(|ours| &mut ours.ice)
+                    .filter(|ice| ice.agent.remote_credentials() == Some(&transport.credentials));
                 match &parsed {
                     Some(candidate) => {
-                        if let Some(agent) = agent {
+                        if let Some(ice) = ice {
                             // A candidate that cannot be used is no mistake of the caller.
-                            let _ = agent.add_remote_candidate(now, candidate.clone());
+                            let _ = ice.agent.add_remote_candidate(now, candidate.clone());
+                            ice.permit_peers(now);
                         }
                         if transport.candidates.len() < MAX_CANDIDATES {
                             transport.candidates.push(candidate.clone());
@@ -241,8 +242,8 @@ impl PeerConnection {
                     }
                     None => {
                         transport.end_of_candidates = true;
-                        if let Some(agent) = agent {
-                            agent.end_of_remote_candidates(now);
+                        if let Some(ice) = ice {
+                            ice.agent.end_of_remote_candidates(now);
                         }
                     }
                 }
@@ -273,6 +274,11 @@ impl PeerConnection {
     /// Moves the events of a transport's agent on.
     pub(super) fn pump_ice(&mut self, now: Instant, place: usize) {
         let (mut changed, mut restored) = (false, false);
+        // Before the end of gathering, which the last of them brings.
+        for error in std::mem::take(&mut self.transports.unmarked(place).ice.errors) {
+            let ServerError { local, url, code, text } = error;
+            self.events.push_back(Event::IceCandidateError { local, url, code, text });
+        }
         while let Some(event) = self.transports.unmarked(place).ice.agent.poll_event() {
             match event {
                 peerage_ice::Event::LocalCandidate(candidate) => {
@@ -303,10 +309,6 @@ impl PeerConnection {
                 // Pairs and roles are in the statistics.
                 _ => {}
             }
-        }
-        for error in std::mem::take(&mut self.transports.unmarked(place).ice.errors) {
-            let ServerError { local, url, code, text } = error;
-            self.events.push_back(Event::IceCandidateError { local, url, code, text });
         }
         if changed {
             self.selected_pair_changed(place);

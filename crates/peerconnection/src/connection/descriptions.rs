@@ -360,6 +360,7 @@ impl PeerConnection {
         if theirs.end_of_candidates {
             agent.end_of_remote_candidates(now);
         }
+        transport.ice.permit_peers(now);
         // RFC 8842 §5.3, §5.4. An answer without the attribute means active (RFC 4145 §4.1).
         let is_client = match ours.setup {
             Setup::Active => true,

@@ -148,6 +148,10 @@ impl PeerConnection {
                 if let Some(transmit) = transport.ice.wrap(now, transmit, buf, start) {
                     return Some(self.count_sent(transmit));
                 }
+                // It waits for a permission, which is asked for now.
+                if let Some(transmit) = transport.ice.relays.poll_transmit(now, buf) {
+                    return Some(self.count_sent(transmit));
+                }
             }
             let pair = transport.ice.agent.selected_pair();
             transport.path = pair.map(|pair| (pair.local, pair.remote));
@@ -176,6 +180,9 @@ impl PeerConnection {
                 return Some(self.count_sent(transmit));
             }
             if let Some(transmit) = transport.ice.wrap(now, transmit, buf, start) {
+                return Some(self.count_sent(transmit));
+            }
+            if let Some(transmit) = transport.ice.relays.poll_transmit(now, buf) {
                 return Some(self.count_sent(transmit));
             }
         }

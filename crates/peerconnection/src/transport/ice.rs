@@ -8,8 +8,8 @@ use std::time::Instant;
 use peerage_crypto::{CryptoProvider, Rng};
 use peerage_ice::relay::{RelayEvent, RelayServer, Relays, Unwrapped};
 use peerage_ice::{
-    Candidate, Error as IceError, IceAgent, IceConfig, Input, Protocol, Role, StreamEnd, Transmit,
-    TransportPolicy,
+    Candidate, CandidateTransport, Error as IceError, IceAgent, IceConfig, Input, Protocol, Role,
+    StreamEnd, Transmit, TransportPolicy,
 };
 
 use crate::config::{Configuration, IceTransportPolicy, MAX_ICE_SERVERS};
@@ -183,6 +183,20 @@ impl IceTransport {
         self.settle_relays(now);
     }
 
+    /// Has the TURN servers let the peer through before the first check goes to it: the peer's own checks would be dropped until
+    /// then, and come again half a second later.
+    pub(crate) fn permit_peers(&mut self, now: Instant) {
+        if self.relays.is_empty() {
+            return;
+        }
+        for (candidate, address) in self.agent.remote_candidate_addresses() {
+            // A name that is not known yet has no address.
+            if candidate.transport == CandidateTransport::Udp && !address.ip().is_unspecified() {
+                self.relays.permit(now, address.ip());
+            }
+        }
+    }
+
     /// Tells the agent of allocations.
     fn settle_relays(&mut self, now: Instant) {
         while let Some(event) = self.relays.poll_event() {
@@ -190,6 +204,7 @@ impl IceTransport {
                 // One too many yields no candidate.
                 RelayEvent::Allocated(relay) => {
                     let _ = self.agent.add_relayed_address(now, relay);
+                    self.permit_peers(now);
                 }
                 RelayEvent::Lost(relayed) => self.agent.remove_local_address(now, relayed),
                 RelayEvent::Failed { base, server, protocol, error } => {
