@@ -37,6 +37,7 @@ async fn main() -> ExitCode {
             Command::Echo(args) => commands::echo::run(&cli.common, args, &report).await,
             Command::Serve(args) => commands::serve::run(&cli.common, args, &report).await,
             Command::Connect(args) => commands::connect::run(&cli.common, args, &report).await,
+            Command::Diagnose => commands::diagnose::run(&cli.common, &report).await,
             Command::Send(args) => commands::send::run(&cli.common, args, &report).await,
             Command::Inspect(args) => commands::inspect::run(args, &report).await,
             Command::Receive(args) => commands::receive::run(&cli.common, args, &report).await,

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
+use peerage::{Configuration, IceServer, IceTransportPolicy};
 
 use crate::commands::turn::TurnArgs;
 use crate::http::client::HttpUrl;
@@ -49,6 +51,18 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "URL", help_heading = "Network")]
     pub(crate) stun: Vec<String>,
 
+    /// Relay by this TURN server where nothing else connects (repeatable): turn:HOST, turn:HOST?transport=tcp, turns:HOST
+    #[arg(long, global = true, value_name = "URL", help_heading = "Network")]
+    pub(crate) turn: Vec<String>,
+
+    /// The name and the password that the TURN servers want; PEERAGE_TURN_USER in the environment keeps it out of `ps`
+    #[arg(long, global = true, value_name = "NAME:PASSWORD", help_heading = "Network", env = "PEERAGE_TURN_USER", hide_env_values = true, value_parser = turn_user)]
+    pub(crate) turn_user: Option<TurnUser>,
+
+    /// Let the peer learn of no address but the relay's
+    #[arg(long, global = true, help_heading = "Network")]
+    pub(crate) relay_only: bool,
+
     /// Write what happens on the connection into this file, for `peerage inspect` (the second connection's is FILE-2)
     #[arg(long, global = true, value_name = "FILE", help_heading = "Observation")]
     pub(crate) log: Option<PathBuf>,
@@ -60,6 +74,53 @@ pub(crate) struct Common {
     /// Write RTP and RTCP in the clear into this file, for Wireshark or tshark (the second connection's is FILE-2)
     #[arg(long, global = true, value_name = "FILE", help_heading = "Observation")]
     pub(crate) pcap: Option<PathBuf>,
+}
+
+/// With what a TURN server is asked.
+#[derive(Clone)]
+pub(crate) struct TurnUser {
+    pub(crate) name: String,
+    pub(crate) password: String,
+}
+
+/// A password may have colons in it, a name that is given here may not.
+fn turn_user(text: &str) -> Result<TurnUser, String> {
+    match text.split_once(':') {
+        Some((name, password)) if !name.is_empty() && !password.is_empty() => {
+            Ok(TurnUser { name: name.to_owned(), password: password.to_owned() })
+        }
+        _ => Err("write NAME:PASSWORD".to_owned()),
+    }
+}
+
+impl Common {
+    /// The servers and the policy, as a connection's configuration takes them.
+    pub(crate) fn ice(&self, configuration: &mut Configuration) -> anyhow::Result<()> {
+        if self.relay_only && self.turn.is_empty() {
+            bail!("--relay-only needs a TURN server: --turn turn:HOST --turn-user NAME:PASSWORD");
+        }
+        configuration.ice_servers.extend(self.stun.iter().map(IceServer::new));
+        for url in &self.turn {
+            let Some(user) = &self.turn_user else {
+                bail!("--turn {url}: a TURN server wants --turn-user NAME:PASSWORD");
+            };
+            configuration.ice_servers.push(user.server(url));
+        }
+        if self.relay_only {
+            configuration.ice_transport_policy = IceTransportPolicy::Relay;
+        }
+        Ok(())
+    }
+}
+
+impl TurnUser {
+    /// One TURN server, asked as this user.
+    pub(crate) fn server(&self, url: &str) -> IceServer {
+        let mut server = IceServer::new(url);
+        server.username = Some(self.name.clone());
+        server.credential = Some(self.password.clone());
+        server
+    }
 }
 
 #[derive(Subcommand)]
@@ -97,6 +158,13 @@ pub(crate) enum Command {
     /// The page stands alone and opens in any browser: plots of bitrates, the estimate, loss, round trip, jitter, queues
     /// and frames, the states over time, the streams, the descriptions. A summary is printed.
     Inspect(InspectArgs),
+    /// Tell what NAT this machine is behind, which transports get out, and who would connect with whom
+    ///
+    /// Asks the servers given by --stun and --turn. How a NAT maps and filters is told by a STUN server with two addresses
+    /// (RFC 5780), such as coturn or `peerage turn`.
+    ///
+    /// With --turn-user each TURN server is asked for a relayed address too, not just whether it is there.
+    Diagnose,
     /// Run a STUN and TURN server
     ///
     /// For peers that cannot reach each other. Without users and secrets it answers STUN alone. Peers that are not on the public

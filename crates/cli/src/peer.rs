@@ -110,9 +110,7 @@ impl Peer {
     ) -> Result<Peer> {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let mut configuration = Configuration::default();
-        for url in &options.stun {
-            configuration = configuration.ice_server(url);
-        }
+        options.ice(&mut configuration)?;
         adjust(&mut configuration);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let pc = endpoint.connect(configuration).await?;
@@ -290,6 +288,9 @@ impl Peer {
             PeerEvent::SelectedCandidatePairChange { local, remote } => {
                 let (local, remote) = (local.to_string(), remote.to_string());
                 self.report.event(&Event::Path { connection, local, remote });
+            }
+            PeerEvent::IceCandidateError { url, text, .. } => {
+                self.report.warning(format_args!("{url}: {text}"));
             }
             PeerEvent::HandshakeComplete(handshake) => self.report.event(&Event::Handshake {
                 connection,

@@ -6,6 +6,8 @@ use std::io::Write;
 use peerage::stats::StatsReport;
 use serde::Serialize;
 
+use crate::commands::diagnose::Diagnosis;
+
 /// Something that happened. The JSON form has the field `event` with the name in kebab case.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -60,6 +62,8 @@ pub(crate) enum Event<'a> {
     Allocated { client: String, username: &'a str, relayed: String },
     /// It is gone.
     Freed { client: String, username: &'a str, reason: String, sent: u64, received: u64 },
+    /// What stands between this machine and the internet.
+    Diagnosis { diagnosis: &'a Diagnosis, text: &'a str },
     /// Something failed, but the program goes on.
     Warning { message: String },
     /// The program ends with this reason.
@@ -155,6 +159,7 @@ impl fmt::Display for Event<'_> {
                 )
             }
             Event::Page { page, summary, .. } => write!(f, "{summary}page: {page}"),
+            Event::Diagnosis { text, .. } => f.write_str(text),
             Event::Warning { message } => write!(f, "warning: {message}"),
             Event::Error { message } => write!(f, "error: {message}"),
         }
@@ -184,8 +189,11 @@ impl Report {
             if let Ok(line) = serde_json::to_string(event) {
                 let _ = writeln!(std::io::stdout().lock(), "{line}");
             }
-        } else if matches!(event, Event::Description { .. } | Event::Statistics { .. }) {
-            // For the other terminal, or a pipe: the only things that go to standard output.
+        } else if matches!(
+            event,
+            Event::Description { .. } | Event::Statistics { .. } | Event::Diagnosis { .. }
+        ) {
+            // For the other terminal, or a pipe: what was asked for goes to standard output.
             let _ = writeln!(std::io::stdout().lock(), "{event}");
         } else if self.verbose || !event.is_detail() {
             let _ = writeln!(std::io::stderr().lock(), "{event}");

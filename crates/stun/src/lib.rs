@@ -15,6 +15,7 @@ pub mod fuzzing;
 mod header;
 mod integrity;
 mod message;
+pub mod nat_behavior;
 mod password_algorithm;
 mod transaction;
 pub mod turn;

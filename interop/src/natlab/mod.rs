@@ -2,6 +2,7 @@
 //! Nothing leaves the namespaces. Those of a run that crashed are removed by the next.
 
 mod cell;
+mod diagnosis;
 mod options;
 mod plan;
 mod report;
@@ -59,6 +60,10 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
     crate::clear(&folder)?;
     std::fs::create_dir_all(folder.join("logs"))
         .with_context(|| format!("cannot create {}", folder.display()))?;
+    if options.diagnose {
+        let plans: Vec<&plan::Plan> = plans.iter().filter(chosen).collect();
+        return diagnosis::run(&plans, &folder).await;
+    }
     let mut outcomes = Vec::new();
     for plan in plans.iter().filter(chosen) {
         for (name, peer) in &peers {

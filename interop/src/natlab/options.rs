@@ -12,6 +12,9 @@ pub(crate) struct Options {
     /// Put the other peer where Peerage is, and Peerage at its end
     #[arg(long)]
     pub swap: bool,
+    /// Run `peerage diagnose` in each network, and see whether it recognises it
+    #[arg(long)]
+    pub diagnose: bool,
     /// List the networks and stop
     #[arg(short, long)]
     pub list: bool,

@@ -17,8 +17,9 @@ use tokio::io::AsyncWriteExt;
 use super::plan::{Firewall, Nat, Plan, Side};
 use crate::network::{self, command_in, run, wait_until_up};
 
-/// The server's addresses: two of IPv4, as RFC 5780 asks, and one of IPv6.
-pub(crate) const SERVER: [&str; 3] = ["203.0.113.10", "203.0.113.11", "2001:db8::10"];
+/// The server's addresses: two of each IP version, as RFC 5780 asks.
+pub(crate) const SERVER: [&str; 4] =
+    ["203.0.113.10", "203.0.113.11", "2001:db8::10", "2001:db8::11"];
 /// The internet's own addresses: where packets to nowhere go.
 const GATEWAY: [&str; 2] = ["203.0.113.254", "2001:db8::fe"];
 
@@ -55,7 +56,7 @@ impl World {
         world.server = world.add("srv").await?;
         let server = world.server.clone();
         world.to_internet(&server, "eth0", "srv").await?;
-        for (ip, length) in SERVER.iter().zip([24, 24, 64]) {
+        for (ip, length) in SERVER.iter().zip([24, 24, 64, 64]) {
             address(&server, "eth0", &format!("{ip}/{length}")).await?;
         }
         // A relay is asked to send to private addresses as well. On the internet that goes nowhere; coturn ends an allocation whose
@@ -201,7 +202,8 @@ fn rules(kind: Nat, outer: &str, firewall: Firewall, hairpin: bool) -> String {
         (String::new(), String::new())
     };
     let around = if hairpin {
-        format!("oifname \"in*\" ct status dnat snat to {outer}")
+        // What comes from outside keeps its source.
+        format!("oifname \"in*\" ip saddr 10.0.0.0/8 ct status dnat snat to {outer}")
     } else {
         String::new()
     };

@@ -3,6 +3,7 @@
 #[cfg(feature = "call")]
 pub(crate) mod call;
 pub(crate) mod connect;
+pub(crate) mod diagnose;
 pub(crate) mod echo;
 pub(crate) mod inspect;
 mod meeting;
