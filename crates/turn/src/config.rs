@@ -82,7 +82,7 @@ pub struct Config {
     /// a forged source is sent. 0 is no bound.
     pub unauthenticated_rate: u32,
     /// RFC 5780.
-    pub behaviour: Option<BehaviourDiscovery>,
+    pub behaviour: Vec<BehaviourDiscovery>,
     /// Whether allocations may relay TCP (RFC 6062).
     pub tcp_relay: bool,
 }
@@ -108,7 +108,7 @@ impl Default for Config {
             peers: PeerRules::default(),
             own_addresses: Vec::new(),
             unauthenticated_rate: 500,
-            behaviour: None,
+            behaviour: Vec::new(),
             tcp_relay: true,
         }
     }
@@ -171,12 +171,13 @@ impl Config {
         if self.nonce_lifetime.as_secs() < 10 {
             return limit("the lifetime of nonces", self.nonce_lifetime.as_secs(), "10 s or more");
         }
-        if let Some(BehaviourDiscovery { primary, alternate }) = self.behaviour
-            && (primary.ip() == alternate.ip()
+        for &BehaviourDiscovery { primary, alternate } in &self.behaviour {
+            if primary.ip() == alternate.ip()
                 || primary.port() == alternate.port()
-                || primary.is_ipv4() != alternate.is_ipv4())
-        {
-            return Err(ConfigError::Alternate { primary, alternate });
+                || primary.is_ipv4() != alternate.is_ipv4()
+            {
+                return Err(ConfigError::Alternate { primary, alternate });
+            }
         }
         Ok(())
     }

@@ -146,7 +146,7 @@ fn natdiscovery_sees_no_nat_on_loopback() {
     let primary = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let alternate = SocketAddr::from(([127, 0, 0, 2], free_port()));
     let mut options = Options::new(Config {
-        behaviour: Some(BehaviourDiscovery { primary, alternate }),
+        behaviour: vec![BehaviourDiscovery { primary, alternate }],
         ..Config::default()
     });
     for ip in [primary.ip(), alternate.ip()] {

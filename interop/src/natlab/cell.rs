@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::plan::{Plan, Route};
-use super::server::{Server, ice_servers};
+use super::server::{Server, Software, ice_servers};
 use super::world::World;
 use crate::network::Network;
 use crate::pair::{End, Pair};
@@ -48,16 +48,16 @@ pub(crate) struct Outcome {
 /// Runs one cell.
 pub(crate) async fn run(
     plan: &Plan,
-    peers: [Peer; 2],
-    names: [&str; 2],
+    software: Software,
+    ends: [(&str, Peer); 2],
     number: usize,
     folder: &Path,
 ) -> Outcome {
     let mut outcome = Outcome {
         network: plan.name.clone(),
         claim: plan.claim.clone(),
-        subject: names[0].to_owned(),
-        peer: names[1].to_owned(),
+        subject: ends[0].0.to_owned(),
+        peer: ends[1].0.to_owned(),
         route: Route::None,
         expected: plan.expect,
         pass: false,
@@ -65,7 +65,7 @@ pub(crate) async fn run(
         reason: String::new(),
         pair: Value::Null,
     };
-    if let Err(error) = connect(plan, peers, names, number, folder, &mut outcome).await {
+    if let Err(error) = connect(plan, software, ends, number, folder, &mut outcome).await {
         outcome.reason = format!("{error:#}");
     }
     outcome.pass = outcome.reason.is_empty() && outcome.route.cost() <= outcome.expected.cost();
@@ -77,25 +77,24 @@ pub(crate) async fn run(
 
 async fn connect(
     plan: &Plan,
-    peers: [Peer; 2],
-    names: [&str; 2],
+    software: Software,
+    ends: [(&str, Peer); 2],
     number: usize,
     folder: &Path,
     outcome: &mut Outcome,
 ) -> Result<()> {
     let world = World::build(plan, number).await.context("building the network")?;
-    let _server = Server::start(&world.server, folder).await?;
+    let _server = Server::start(software, &world.server, folder).await?;
     let network = Network::Lab(world.hosts.clone());
-    let mut ends = Vec::new();
-    for (end, peer) in peers.into_iter().enumerate() {
+    let mut started = Vec::new();
+    for (end, (name, peer)) in ends.into_iter().enumerate() {
         let mut command = peer.command(&network, end, Variant::default(), false);
         // By which OpenSSL knows the server's certificate.
         command.env("SSL_CERT_FILE", std::path::absolute(folder.join("server.pem"))?);
-        let log =
-            folder.join("logs").join(format!("{}-{number}-{}{end}.log", plan.name, names[end]));
-        ends.push(End::new(Process::start(names[end], command, &log, START).await?, "lab"));
+        let log = folder.join("logs").join(format!("{}-{number}-{name}{end}.log", plan.name));
+        started.push(End::new(Process::start(name, command, &log, START).await?, "lab"));
     }
-    let (Some(peer), Some(subject)) = (ends.pop(), ends.pop()) else { return Ok(()) };
+    let (Some(peer), Some(subject)) = (started.pop(), started.pop()) else { return Ok(()) };
     let patience = Duration::from_secs(30);
     let mut pair = Pair::new(subject.clone(), peer.clone(), Role::Offerer, true, patience);
     let result = talk(plan, &mut pair, outcome).await;

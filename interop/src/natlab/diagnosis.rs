@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::plan::{Firewall, Nat, Plan, Side};
-use super::server::{Server, ice_servers};
+use super::server::{Server, Software, ice_servers};
 use super::world::World;
 use crate::network::{command_in, sibling};
 
@@ -25,14 +25,14 @@ fn truth(side: &Side, hairpin: Option<Nat>) -> (Value, Value, Value) {
 }
 
 /// Runs the diagnosis at end a of each network; true if all were recognised.
-pub(crate) async fn run(plans: &[&Plan], folder: &Path) -> Result<bool> {
+pub(crate) async fn run(plans: &[&Plan], software: Software, folder: &Path) -> Result<bool> {
     println!(
         "| network | UDP gets out | mapping | filtering | hairpin | by TCP | by TLS | recognised |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     let mut all = Vec::new();
     for (number, plan) in plans.iter().enumerate() {
-        let told = diagnose(plan, number, folder).await?;
+        let told = diagnose(plan, software, number, folder).await?;
         let network = &told["networks"][0];
         let by = |name: &str| {
             let mut transports = told["transports"].as_array().into_iter().flatten();
@@ -68,9 +68,9 @@ pub(crate) async fn run(plans: &[&Plan], folder: &Path) -> Result<bool> {
     Ok(right == all.len())
 }
 
-async fn diagnose(plan: &Plan, number: usize, folder: &Path) -> Result<Value> {
+async fn diagnose(plan: &Plan, software: Software, number: usize, folder: &Path) -> Result<Value> {
     let world = World::build(plan, number).await.context("building the network")?;
-    let _server = Server::start(&world.server, folder).await?;
+    let _server = Server::start(software, &world.server, folder).await?;
     let servers = ice_servers(!plan.a.ipv4);
     let urls = |index: usize| servers[index]["urls"].as_array().cloned().unwrap_or_default();
     let mut command = command_in(&world.hosts[0], &sibling("peerage"));

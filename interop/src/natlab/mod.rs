@@ -22,6 +22,7 @@ const PEERS: [&str; 3] = ["peerage", "chromium", "firefox"];
 
 /// Runs the laboratory; true if every cell connected by the cheapest path.
 pub(crate) async fn run(options: &Options) -> Result<bool> {
+    let software = server::Software::from_name(&options.server)?;
     let plans = plan::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("networks"))?;
     for name in &options.network {
         ensure!(
@@ -62,7 +63,7 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
         .with_context(|| format!("cannot create {}", folder.display()))?;
     if options.diagnose {
         let plans: Vec<&plan::Plan> = plans.iter().filter(chosen).collect();
-        return diagnosis::run(&plans, &folder).await;
+        return diagnosis::run(&plans, software, &folder).await;
     }
     let mut outcomes = Vec::new();
     for plan in plans.iter().filter(chosen) {
@@ -72,7 +73,7 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
                 ends.reverse();
             }
             let [a, b] = ends;
-            let outcome = cell::run(plan, [a.1, b.1], [a.0, b.0], outcomes.len(), &folder).await;
+            let outcome = cell::run(plan, software, [a, b], outcomes.len(), &folder).await;
             println!("{}", report::line(&outcome));
             outcomes.push(outcome);
         }

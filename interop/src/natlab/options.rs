@@ -12,6 +12,9 @@ pub(crate) struct Options {
     /// Put the other peer where Peerage is, and Peerage at its end
     #[arg(long)]
     pub swap: bool,
+    /// The STUN and TURN server: coturn, or peerage for `peerage turn`
+    #[arg(long, value_name = "SERVER", default_value = "coturn")]
+    pub server: String,
     /// Run `peerage diagnose` in each network, and see whether it recognises it
     #[arg(long)]
     pub diagnose: bool,

@@ -110,10 +110,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "NUMBER")]
     unauthenticated_rate: Option<u32>,
 
-    /// Another address and port of this machine, for clients that study their NAT (RFC 5780); the first is the first
-    /// --listen
+    /// Another address and port of this machine, for clients that study their NAT (RFC 5780), one of each family; the first
+    /// is the first --listen
     #[arg(long, value_name = "ADDRESS:PORT")]
-    other_address: Option<SocketAddr>,
+    other_address: Vec<SocketAddr>,
 
     /// Relay UDP only, not TCP (RFC 6062)
     #[arg(long)]
@@ -234,10 +234,10 @@ fn read(path: &Path) -> Result<Settings> {
 impl Settings {
     /// These, where they are set, over those of a file.
     fn over(self, file: Self) -> Self {
-        let join = |mut a: Vec<String>, b: Vec<String>| {
+        fn join<T>(mut a: Vec<T>, b: Vec<T>) -> Vec<T> {
             a.extend(b);
             a
-        };
+        }
         Self {
             listen: self.listen.into_iter().chain(file.listen).collect(),
             listen_tcp: self.listen_tcp.into_iter().chain(file.listen_tcp).collect(),
@@ -259,7 +259,7 @@ impl Settings {
             max_lifetime: self.max_lifetime.or(file.max_lifetime),
             nonce_lifetime: self.nonce_lifetime.or(file.nonce_lifetime),
             unauthenticated_rate: self.unauthenticated_rate.or(file.unauthenticated_rate),
-            other_address: self.other_address.or(file.other_address),
+            other_address: join(self.other_address, file.other_address),
             no_tcp_relay: self.no_tcp_relay || file.no_tcp_relay,
             software: self.software || file.software,
             workers: self.workers.or(file.workers),
@@ -324,14 +324,17 @@ impl Settings {
         if let Some(rate) = self.unauthenticated_rate {
             config.unauthenticated_rate = rate;
         }
-        if let Some(alternate) = self.other_address {
-            let Some(primary) = listen.first().copied() else {
-                bail!("--other-address needs a --listen on an address: it is for UDP");
+        for &alternate in &self.other_address {
+            let of_family = |address: &&SocketAddr| address.is_ipv4() == alternate.is_ipv4();
+            let Some(primary) = listen.iter().find(of_family).copied() else {
+                bail!(
+                    "--other-address {alternate} needs a --listen on an address of its family: it is for UDP"
+                );
             };
             if primary.ip().is_unspecified() {
                 bail!("--other-address needs a first --listen on one address, not {primary}");
             }
-            config.behaviour = Some(BehaviourDiscovery { primary, alternate });
+            config.behaviour.push(BehaviourDiscovery { primary, alternate });
             for ip in [primary.ip(), alternate.ip()] {
                 for port in [primary.port(), alternate.port()] {
                     let address = SocketAddr::new(ip, port);

@@ -7,6 +7,7 @@ use peerage_stun::{Attribute, AttributeType, ErrorCode, Message};
 
 use super::Server;
 use super::reply::Reply;
+use crate::config::BehaviourDiscovery;
 use crate::types::{FiveTuple, Transport};
 
 impl Server {
@@ -62,13 +63,12 @@ impl Server {
 
     /// The address that differs in both parts, where behaviour discovery is on and `server` is one of its four.
     fn other_address(&self, server: SocketAddr) -> Option<SocketAddr> {
-        let behaviour = self.config().behaviour?;
-        let (a, b) = (behaviour.primary, behaviour.alternate);
-        let ip = match server.ip() {
-            ip if ip == a.ip() => b.ip(),
-            ip if ip == b.ip() => a.ip(),
-            _ => return None,
+        let has = |ip| {
+            move |pair: &&BehaviourDiscovery| [pair.primary.ip(), pair.alternate.ip()].contains(&ip)
         };
+        let behaviour = self.config().behaviour.iter().find(has(server.ip()))?;
+        let (a, b) = (behaviour.primary, behaviour.alternate);
+        let ip = if server.ip() == a.ip() { b.ip() } else { a.ip() };
         let port = match server.port() {
             port if port == a.port() => b.port(),
             port if port == b.port() => a.port(),

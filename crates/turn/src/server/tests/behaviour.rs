@@ -329,7 +329,7 @@ fn a_draining_server_keeps_what_it_has() {
 fn behaviour_discovery_answers_from_where_it_is_asked_to() {
     let behaviour =
         BehaviourDiscovery { primary: address(SERVER), alternate: address("192.0.2.2:3479") };
-    let mut net = Net::new(Config { behaviour: Some(behaviour), ..config() });
+    let mut net = Net::new(Config { behaviour: vec![behaviour], ..config() });
     let tuple = Client::new("198.51.100.7:5000").tuple;
     for (ip, port, source) in [
         (false, false, "192.0.2.1:3478"),
