@@ -105,9 +105,6 @@ pub struct Timers {
     pub last_wait: u32,
     /// How long a controlling agent waits for a better pair once one works and better ones are still being checked.
     pub nomination_wait: Duration,
-    /// The same while all that works goes by a TURN server: a direct path through two NATs often needs a second transmission of
-    /// the first check, half a second later. Data flows meanwhile.
-    pub relayed_nomination_wait: Duration,
     /// Basic period of consent checks; each is drawn from 0.8 to 1.2 times this, and never below 4 s (RFC 7675 §5.1).
     pub consent_interval: Duration,
     /// Without a valid response for so long, consent has expired and the agent fails (RFC 7675 §5.1: 30 s).
@@ -134,7 +131,6 @@ impl Default for Timers {
             max_requests: 17,
             last_wait: 16,
             nomination_wait: Duration::from_millis(250),
-            relayed_nomination_wait: Duration::from_millis(1500),
             consent_interval: Duration::from_secs(5),
             consent_timeout: Duration::from_secs(30),
             disconnected_timeout: Duration::from_secs(5),

@@ -17,6 +17,7 @@ use peerage_turn::{
 };
 
 const UNIX: u64 = 1_800_000_000;
+const SERVER: &str = "192.0.2.1";
 /// From each host to the internet; the server is at no distance from it.
 const ONE_WAY: Duration = Duration::from_millis(20);
 
@@ -39,6 +40,15 @@ struct Setting {
     nats: [Option<NatConfig>; 2],
     relay_only: [bool; 2],
     loss: f64,
+    /// Until then nothing gets through but by the server.
+    direct_after: Duration,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        let nats = [None, None];
+        Self { nats, relay_only: [false; 2], loss: 0.0, direct_after: Duration::ZERO }
+    }
 }
 
 struct World {
@@ -48,6 +58,7 @@ struct World {
     server: Server,
     server_node: NodeId,
     bound: HashMap<SocketAddr, RelayId>,
+    direct_from: Instant,
 }
 
 impl World {
@@ -55,7 +66,7 @@ impl World {
         let now = Instant::now();
         let mut net = Network::new(seed, now);
         let internet = net.add_router();
-        let address = SocketAddr::new(ip("192.0.2.1"), 3478);
+        let address = SocketAddr::new(ip(SERVER), 3478);
         let server_node = net.add_node([address.ip()]);
         net.add_link(server_node, internet, LinkConfig::new());
         let config = Config {
@@ -116,7 +127,8 @@ impl World {
                 connected: None,
             }
         });
-        Self { now, net, ends, server, server_node, bound: HashMap::new() }
+        let direct_from = now + setting.direct_after;
+        Self { now, net, ends, server, server_node, bound: HashMap::new(), direct_from }
     }
 
     /// Offer and answer, without delay.
@@ -233,6 +245,9 @@ impl World {
                     self.at_server(&packet);
                     continue;
                 }
+                if self.now < self.direct_from && packet.source.ip() != ip(SERVER) {
+                    continue;
+                }
                 let place = self.ends.iter_mut().find(|end| end.node == delivery.node);
                 let input = Datagram {
                     source: packet.source,
@@ -256,7 +271,7 @@ impl World {
 }
 
 /// Connects, sends both ways, and tells how long it took until both ends were connected.
-fn call(seed: u64, setting: Setting) -> Duration {
+fn call(seed: u64, setting: Setting) -> (World, Duration) {
     let mut world = World::new(seed, setting);
     let start = world.now;
     world.negotiate();
@@ -274,7 +289,8 @@ fn call(seed: u64, setting: Setting) -> Duration {
     }
     let heard = world.run(Duration::from_secs(60), |ends| ends.iter().all(|e| e.heard.len() == 20));
     assert!(heard, "seed {seed}: not heard");
-    world.ends.iter().filter_map(|end| end.connected).max().unwrap() - start
+    let connected = world.ends.iter().filter_map(|end| end.connected).max().unwrap();
+    (world, connected - start)
 }
 
 #[test]
@@ -282,11 +298,30 @@ fn a_relay_is_used_as_soon_as_round_trips_allow() {
     let trip = 2 * ONE_WAY;
     for relay_only in [[true, false], [false, true], [true, true]] {
         let nats = [Some(NatConfig::symmetric()), Some(NatConfig::symmetric())];
-        let took = call(1, Setting { nats, relay_only, loss: 0.0 });
+        let (_, took) = call(1, Setting { nats, relay_only, ..Setting::default() });
         // Two for the allocation, one for the permission; through the relay a way is as long as a round trip to it: two for a check
         // and its answer, two for DTLS; and a check or two that wait for their turn.
         let pace = Duration::from_millis(50);
         assert!(took <= 7 * trip + 2 * pace, "{relay_only:?}: {took:?}");
+    }
+}
+
+#[test]
+fn a_direct_path_takes_the_relays_place() {
+    for seed in 0..20 {
+        let direct_after = Duration::from_millis(50 * seed);
+        let nats = [Some(NatConfig::port_restricted()), Some(NatConfig::full_cone())];
+        let setting = Setting { nats, direct_after, ..Setting::default() };
+        let (mut world, took) = call(seed, setting);
+        assert!(took < Duration::from_secs(1), "seed {seed}: {took:?}");
+        world.run(Duration::from_secs(4), |_| false);
+        for end in &world.ends {
+            let paths: Vec<_> = end.pc.selected_paths().collect();
+            let is_direct = |(a, b): &(SocketAddr, SocketAddr)| {
+                [a.ip(), b.ip()].iter().all(|i| *i != ip(SERVER))
+            };
+            assert!(paths.len() == 1 && is_direct(&paths[0]), "seed {seed}: {paths:?}");
+        }
     }
 }
 
@@ -307,6 +342,6 @@ fn with_a_relay_there_is_always_a_path() {
         let nats = [nat(), nat()];
         let relay_only = [rng.range(0..3) == 0, rng.range(0..3) == 0];
         let loss = [0.0, 0.02, 0.05][rng.u32() as usize % 3];
-        call(seed, Setting { nats, relay_only, loss });
+        call(seed, Setting { nats, relay_only, loss, ..Setting::default() });
     }
 }

@@ -1,10 +1,11 @@
 //! A browser as an interop peer: starts it through its WebDriver program, opens the page that implements the protocol
-//! (served on 127.0.0.1 of the same network namespace, which browsers treat as a secure context), and passes commands
+//! (served on a loopback address of the same network namespace, which browsers treat as a secure context), and passes commands
 //! and events through.
 
 mod driver;
 mod page;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -37,12 +38,15 @@ pub(crate) struct Options {
     /// Both ends are on this host's loopback interface
     #[arg(long)]
     loopback: bool,
+    /// Where the page is served: Firefox gathers addresses of the IP version that the page came by
+    #[arg(long, env = "PEERAGE_PAGE_IP", default_value = "127.0.0.1")]
+    page_ip: IpAddr,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let options = Options::parse();
-    let url = page::serve().await?;
+    let url = page::serve(options.page_ip).await?;
     let mut browser = driver::Browser::start(&options).await?;
     let result = serve(&mut browser, &url).await;
     browser.quit().await;

@@ -1,4 +1,6 @@
-//! Serves the files of the page on 127.0.0.1.
+//! Serves the files of the page on a loopback address.
+
+use std::net::IpAddr;
 
 use anyhow::{Context, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,10 +16,10 @@ const SCRIPTS: [(&str, &str); 5] = [
 ];
 
 /// Starts serving and returns the page's address.
-pub(crate) async fn serve() -> Result<String> {
-    let listener = TcpListener::bind("127.0.0.1:0")
+pub(crate) async fn serve(ip: IpAddr) -> Result<String> {
+    let listener = TcpListener::bind((ip, 0))
         .await
-        .context("cannot listen on 127.0.0.1 (is the loopback interface up?)")?;
+        .with_context(|| format!("cannot listen on {ip} (is the loopback interface up?)"))?;
     let url = format!("http://{}/peer.html", listener.local_addr()?);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {

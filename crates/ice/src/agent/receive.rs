@@ -443,15 +443,9 @@ impl IceAgent {
         let Some(pair) = self.list.get_mut(id) else { return };
         pair.valid = Some(local);
         let nominated_by_peer = pair.use_candidate.is_some() && self.role == Role::Controlled;
-        let relayed = self.is_relayed(id);
-        let timers = &self.config.timers;
-        let wait = if relayed { timers.relayed_nomination_wait } else { timers.nomination_wait };
         if self.first_valid.is_none() {
             self.first_valid = Some(now);
-            self.nomination_at = Some(now + wait);
-        } else if !relayed {
-            // There is a direct path now, so that others are not waited for as long as for the first.
-            self.nomination_at = self.nomination_at.map(|at| at.min(now + wait));
+            self.nomination_at = Some(now + self.config.timers.nomination_wait);
         }
         let nominates = check.nominate && self.role == Role::Controlling && !check.once;
         // Other checks of the pair have nothing more to say, but for a nomination that is still under way.

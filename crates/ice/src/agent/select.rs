@@ -151,8 +151,17 @@ impl IceAgent {
         }
         let current = self.selected.as_ref().filter(|s| s.pair.is_some());
         let doubtful = current.is_some_and(|s| s.consent.is_doubtful(now));
-        if current.is_some_and(|s| s.info.nominated && !doubtful) {
-            return;
+        if let Some(selected) = current.filter(|s| s.info.nominated && !doubtful) {
+            // A peer that connects on nomination is not kept waiting for a direct path, which two NATs often let through only with the
+            // second transmission of the first check, half a second later. When it works, it takes the relay's place: RFC 8445 §8.1.1
+            // has one nomination only, yet browsers nominate anew as well, and follow.
+            let direct = self
+                .list
+                .best_valid()
+                .filter(|(id, pair)| pair.priority > selected.priority && !self.is_relayed(*id));
+            if direct.is_none() || !selected.pair.is_some_and(|id| self.is_relayed(id)) {
+                return;
+            }
         }
         let best = if doubtful {
             // The pair in use went silent: the best pair that has answered since.
