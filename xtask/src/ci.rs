@@ -45,6 +45,8 @@ enum Stage {
     Fuzz,
     /// The interop grid
     Interop,
+    /// The laboratory of NATs and firewalls, with a TURN server of ours and with coturn
+    Natlab,
 }
 
 /// Features of the media engine that are not in the default build: they want libraries of the system, or time.
@@ -102,6 +104,7 @@ fn run_stage(stage: Stage, tally: &mut Tally) -> Result<()> {
             Ok(())
         }
         Stage::Interop => interop(tally),
+        Stage::Natlab => natlab(tally),
     }
 }
 
@@ -179,6 +182,45 @@ fn examples(tally: &mut Tally) -> Result<()> {
     }
     if !failures.is_empty() {
         bail!("{}", failures.join("; "));
+    }
+    Ok(())
+}
+
+/// The laboratory, likewise: Peerage with itself in every network, and with browsers where a relay or two NATs are between.
+fn natlab(tally: &mut Tally) -> Result<()> {
+    let runs: [(&str, &[&str]); 3] = [
+        ("natlab, own server", &["--peer", "self", "--server", "peerage"]),
+        (
+            "natlab, own server diagnosed",
+            &[
+                "--server",
+                "peerage",
+                "--diagnose",
+                "--network",
+                "port-restricted,symmetric,hairpin,tls-443",
+            ],
+        ),
+        (
+            "natlab, browsers",
+            &[
+                "--peer",
+                "chromium,firefox",
+                "--network",
+                "port-restricted,symmetric-symmetric,tcp-443,tls-443,ipv6-only",
+            ],
+        ),
+    ];
+    let folder = target_dir().join("natlab");
+    for (name, words) in runs {
+        // What was left behind by the run before must not be counted again.
+        let _ = std::fs::remove_dir_all(&folder);
+        let mut run = std::process::Command::new(std::env::current_exe()?);
+        run.current_dir(root()).args(["natlab", "--optional", "--retry", "1"]).args(words);
+        Step::new(name, 15).run(&mut run)?;
+        let report = std::fs::read(folder.join("report.json")).unwrap_or_default();
+        let report: Value = serde_json::from_slice(&report).unwrap_or_default();
+        let cells = report.as_array().or_else(|| report["cells"].as_array());
+        tally.passed += cells.map_or(1, |cells| cells.len() as u64);
     }
     Ok(())
 }

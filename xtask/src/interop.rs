@@ -82,15 +82,20 @@ fn prepare(options: &Options, runner: &mut std::process::Command) -> Result<()> 
         hints.extend(tools::system_programs(&CAPTURE)?);
     }
     if wants("aiortc") || wants("libwebrtc") {
-        match tools::python("python", &PYTHON_PACKAGES) {
-            Ok(path) => drop(runner.env("PEERAGE_PYTHON", path)),
-            Err(error) => hints.push(format!("{error:#}")),
-        }
+        prepare_python(runner);
     }
     for hint in &hints {
         eprintln!("note: {hint}");
     }
     Ok(())
+}
+
+/// Installs the packages of the Python peers, and tells the runner where they are.
+pub(crate) fn prepare_python(runner: &mut std::process::Command) {
+    match tools::python("python", &PYTHON_PACKAGES) {
+        Ok(path) => drop(runner.env("PEERAGE_PYTHON", path)),
+        Err(error) => eprintln!("note: {error:#}"),
+    }
 }
 
 /// Installs the browsers among these peers (all, when none is named), and tells the runner where their drivers are.

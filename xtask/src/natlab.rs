@@ -22,6 +22,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             eprintln!("note: {hint}");
         }
         crate::interop::prepare_browsers(&options.peer, &mut runner)?;
+        if options.peer.iter().any(|peer| ["aiortc", "libwebrtc"].contains(&peer.as_str())) {
+            crate::interop::prepare_python(&mut runner);
+        }
     }
     // The runner has the same options (one file, compiled into both), so they go through as they came.
     runner.args(std::env::args_os().skip(1));

@@ -53,7 +53,11 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
         }
     }
     network::sweep();
-    network::available().await.map_err(anyhow::Error::msg)?;
+    if let Err(why) = world::available().await {
+        ensure!(options.optional, why);
+        println!("skipped: {why}");
+        return Ok(true);
+    }
     let folder = match &options.output {
         Some(folder) => std::path::absolute(folder)?,
         None => crate::default_folder("natlab"),
@@ -73,8 +77,16 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
                 ends.reverse();
             }
             let [a, b] = ends;
-            let outcome = cell::run(plan, software, [a, b], outcomes.len(), &folder).await;
-            println!("{}", report::line(&outcome));
+            let mut attempt = 0;
+            let outcome = loop {
+                let number = outcomes.len() * (options.retry as usize + 1) + attempt;
+                let outcome = cell::run(plan, software, [a, b], number, &folder).await;
+                println!("{}", report::line(&outcome));
+                if outcome.pass || attempt == options.retry as usize {
+                    break outcome;
+                }
+                attempt += 1;
+            };
             outcomes.push(outcome);
         }
     }

@@ -188,6 +188,19 @@ impl Drop for World {
     }
 }
 
+/// Why no network can be built here, if so.
+pub(crate) async fn available() -> Result<(), String> {
+    network::available().await?;
+    let probe = network::name("nft");
+    let result = async {
+        network::add(&probe).await?;
+        nft(&probe, &rules(Nat::FullCone, "203.0.113.31", Firewall::Tls443, true)).await
+    };
+    let result = result.await;
+    network::remove(&probe);
+    result.map_err(|error| format!("no NAT boxes can be made here: {error:#}"))
+}
+
 /// The nftables rules of a NAT box.
 fn rules(kind: Nat, outer: &str, firewall: Firewall, hairpin: bool) -> String {
     let masquerade = if kind == Nat::Symmetric { "masquerade fully-random" } else { "masquerade" };
