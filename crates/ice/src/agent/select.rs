@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::agent::core::{IceAgent, Selected};
-use crate::checklist::PairId;
+use crate::checklist::{Pair, PairId};
 use crate::consent::{Consent, ConsentStep};
 use crate::event::{Event, SelectedPair};
 use crate::state::{GatheringState, IceConnectionState, Role};
@@ -153,13 +153,12 @@ impl IceAgent {
         let doubtful = current.is_some_and(|s| s.consent.is_doubtful(now));
         if let Some(selected) = current.filter(|s| s.info.nominated && !doubtful) {
             // A peer that connects on nomination is not kept waiting for a direct path, which two NATs often let through only with the
-            // second transmission of the first check, half a second later. When it works, it takes the relay's place: RFC 8445 §8.1.1
-            // has one nomination only, yet browsers nominate anew as well, and follow.
-            let direct = self
-                .list
-                .best_valid()
-                .filter(|(id, pair)| pair.priority > selected.priority && !self.is_relayed(*id));
-            if direct.is_none() || !selected.pair.is_some_and(|id| self.is_relayed(id)) {
+            // second transmission of the first check, half a second later. When it works, it takes the relay's place, as does a relay
+            // that is reached by UDP that of one by TCP: RFC 8445 §8.1.1 has one nomination only, yet browsers nominate anew as
+            // well, and follow.
+            let is_better = |pair: &Pair| pair.priority > selected.priority;
+            let has_better = self.list.best_valid().is_some_and(|(_, pair)| is_better(pair));
+            if !has_better || !selected.pair.is_some_and(|id| self.is_relayed(id)) {
                 return;
             }
         }
