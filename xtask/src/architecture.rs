@@ -101,7 +101,8 @@ const ARROWS: [(&str, &[&str]); 24] = [
         ],
     ),
     ("peerage-turn", &["peerage-dtls", "peerage-stun", "peerage-crypto"]),
-    ("peerage-cli", &["peerage", "peerage-turn"]),
+    // The diagnosis of a NAT speaks STUN by itself.
+    ("peerage-cli", &["peerage", "peerage-crypto", "peerage-stun", "peerage-turn"]),
     // Recordings are opened and checked without the stack that made them.
     (
         "peerage-interop",
