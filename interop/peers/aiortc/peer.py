@@ -6,7 +6,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "python"))
 
 import aiortc  # noqa: E402
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription  # noqa: E402
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription  # noqa: E402
 from aiortc.sdp import candidate_from_sdp  # noqa: E402
 
 import common  # noqa: E402
@@ -20,7 +20,11 @@ class Aiortc(Tracks):
     def connection(self, command):
         if command.get("hide_addresses"):
             raise common.Unsupported("aiortc has no mDNS candidates of its own")
-        return RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        servers = command.get("config", {}).get("iceServers", [])
+        servers = [
+            RTCIceServer(server["urls"], server.get("username"), server.get("credential")) for server in servers
+        ]
+        return RTCPeerConnection(RTCConfiguration(iceServers=servers))
 
     def watch_connection(self, pc, on_state, on_candidate, on_channel, on_negotiation_needed):
         pc.on("connectionstatechange", lambda: on_state("connection", pc.connectionState))
